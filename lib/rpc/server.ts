@@ -1,0 +1,121 @@
+// Typed servers over @grpc/grpc-js: handlers are async functions, their errors become statuses here and nowhere else.
+import {
+  type ChannelOptions,
+  type sendUnaryData,
+  Server,
+  type ServerCredentials,
+  type ServerDuplexStream,
+  type ServerUnaryCall,
+  type ServerWritableStream,
+  type UntypedServiceImplementation,
+} from '@grpc/grpc-js';
+import { ShoalError } from '../errors.ts';
+import type { Logger } from '../log.ts';
+import { MAX_MESSAGE_BYTES } from './client.ts';
+import { toStatus } from './errors.ts';
+import type { CallContext, HandlersOf, MethodShape, ServiceShape } from './types.ts';
+
+export const SERVER_OPTIONS: ChannelOptions = {
+  'grpc.enable_channelz': 0,
+  'grpc.keepalive_time_ms': 10_000,
+  'grpc.keepalive_timeout_ms': 3000,
+  'grpc.http2.min_ping_interval_without_data_ms': 5000,
+  'grpc.max_concurrent_streams': 1000,
+  'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
+  'grpc.max_send_message_length': MAX_MESSAGE_BYTES,
+};
+
+export interface RpcServer {
+  add<S extends ServiceShape>(service: S, handlers: HandlersOf<S>): void;
+  /** Resolves to the port. Rejects with `unavailable` where the address cannot be had. */
+  listen(address: string, credentials: ServerCredentials): Promise<number>;
+  /** Lets calls finish for `graceMs`, then cuts them. */
+  stop(graceMs: number): Promise<void>;
+}
+
+export function createServer(log: Logger, options: ChannelOptions = {}): RpcServer {
+  const server = new Server({ ...SERVER_OPTIONS, ...options });
+  return {
+    add(service, handlers) {
+      const untyped = handlers as Readonly<Record<string, (...args: never[]) => unknown>>;
+      const implementation = Object.entries(service).map(([name, method]) => {
+        const handler = untyped[name];
+        if (handler === undefined) throw new ShoalError('internal', `no handler for ${method.path}`);
+        return [name, adapt(method, handler, log)];
+      });
+      server.addService(service, Object.fromEntries(implementation) as UntypedServiceImplementation);
+    },
+    listen: (address, credentials) =>
+      new Promise((resolve, reject) => {
+        server.bindAsync(address, credentials, (error, port) => {
+          if (error === null) resolve(port);
+          else reject(new ShoalError('unavailable', `cannot listen on ${address}: ${error.message}`, { cause: error }));
+        });
+      }),
+    stop: (graceMs) =>
+      new Promise((resolve) => {
+        const timer = setTimeout(() => {
+          server.forceShutdown();
+        }, graceMs);
+        server.tryShutdown(() => {
+          clearTimeout(timer);
+          resolve();
+        });
+      }),
+  };
+}
+
+type AnyHandler = (...args: never[]) => unknown;
+
+function adapt(method: MethodShape<unknown, unknown, boolean, boolean>, handler: AnyHandler, log: Logger): (...args: never[]) => void {
+  if (method.requestStream) {
+    const bidi = handler as (call: ServerDuplexStream<unknown, unknown>) => void;
+    return (call: ServerDuplexStream<unknown, unknown>) => {
+      try {
+        bidi(call);
+      } catch (error) {
+        call.destroy(asError(error, method.path, log));
+      }
+    };
+  }
+  if (method.responseStream) {
+    const stream = handler as (request: unknown, call: ServerWritableStream<unknown, unknown>, context: CallContext) => Promise<void>;
+    return (call: ServerWritableStream<unknown, unknown>) => {
+      stream(call.request, call, contextOf(call)).then(
+        () => {
+          call.end();
+        },
+        (error: unknown) => {
+          call.destroy(asError(error, method.path, log));
+        },
+      );
+    };
+  }
+  const unary = handler as (request: unknown, context: CallContext) => Promise<unknown>;
+  return (call: ServerUnaryCall<unknown, unknown>, callback: sendUnaryData<unknown>) => {
+    unary(call.request, contextOf(call)).then(
+      (answer) => {
+        callback(null, answer);
+      },
+      (error: unknown) => {
+        callback(asError(error, method.path, log));
+      },
+    );
+  };
+}
+
+function contextOf(call: ServerUnaryCall<unknown, unknown> | ServerWritableStream<unknown, unknown>): CallContext {
+  const controller = new AbortController();
+  call.on('cancelled', () => {
+    controller.abort();
+  });
+  return { metadata: call.metadata, peer: call.getPeer(), signal: controller.signal };
+}
+
+/** The error in the form that grpc-js sends as a status; unexpected ones are logged, since the client learns little of them. */
+export function asError(error: unknown, path: string, log: Logger): Error {
+  const known = ShoalError.from(error);
+  if (known.code === 'internal')
+    log.error('a call failed unexpectedly', { path, error, stack: error instanceof Error ? error.stack : undefined });
+  return Object.assign(new Error(known.message), toStatus(known));
+}

@@ -1,0 +1,3 @@
+// The one model of every object and message; the only way in for the other folders.
+export * from './gen/messages.ts';
+export { type Codec, type Encodable, type Method, enumName } from './codec.ts';
