@@ -1,9 +1,9 @@
 // The key layout of architecture.md, in one place. It is wire format: what is written here is read by later versions.
-import type { PortProtocol } from '../../proto/index.ts';
-import { PortProtocol as Protocols } from '../../proto/index.ts';
+import { PortProtocol } from '../../proto/index.ts';
 
-/** Tables with one message type each, keyed by what follows the name. */
+/** What precedes a row's id in its key; tables without a slash hold one row, whose id is ''. */
 export const TABLE_PREFIXES = {
+  cluster: 'cluster',
   services: 'services/',
   specs: 'specs/',
   serviceStatus: 'service-status/',
@@ -14,36 +14,44 @@ export const TABLE_PREFIXES = {
   sessions: 'sessions/',
   nodeStatus: 'node-status/',
   routeAcks: 'route-acks/',
+  routeFloor: 'route-floor',
   byName: 'by-name/',
   byPort: 'by-port/',
   managers: 'managers/',
+  leader: 'leader',
   events: 'events/',
 } as const;
 
 export type TableName = keyof typeof TABLE_PREFIXES;
 
-export const CLUSTER_KEY = 'cluster';
-export const LEADER_KEY = 'leader';
-/**
- * Rewritten, without a compare, in every transaction that deletes an input of the route table: its mod revision keeps the
- * table's epoch from falling when the newest input goes.
- */
-export const ROUTE_FLOOR_KEY = 'route-floor';
+export function keyOf(table: TableName, id: string): string {
+  return TABLE_PREFIXES[table] + id;
+}
 
-export function specKey(serviceId: string, number: number): string {
-  return `${TABLE_PREFIXES.specs}${serviceId}/${String(number)}`;
+const TABLE_OF_PREFIX = new Map(Object.entries(TABLE_PREFIXES).map(([table, prefix]) => [prefix as string, table as TableName]));
+
+/** Table and id of a key; undefined for a key of a later version. */
+export function parseKey(key: string): { readonly table: TableName; readonly id: string } | undefined {
+  const end = key.indexOf('/') + 1;
+  const prefix = end === 0 ? key : key.slice(0, end);
+  const table = TABLE_OF_PREFIX.get(prefix);
+  return table === undefined ? undefined : { table, id: end === 0 ? '' : key.slice(end) };
+}
+
+export function specId(serviceId: string, number: number): string {
+  return `${serviceId}/${number}`;
 }
 
 /** `slot` is a number for replicated, a node id for global services. */
-export function slotKey(serviceId: string, slot: number | string): string {
-  return `${TABLE_PREFIXES.slots}${serviceId}/${String(slot)}`;
+export function slotId(serviceId: string, slot: number | string): string {
+  return `${serviceId}/${slot}`;
 }
 
-export function nameKey(kind: 'service', name: string): string {
-  return `${TABLE_PREFIXES.byName}${kind}/${name}`;
+export function nameId(kind: 'service', name: string): string {
+  return `${kind}/${name}`;
 }
 
 /** HTTP ports are TCP ports of the host. */
-export function portKey(protocol: PortProtocol, port: number): string {
-  return `${TABLE_PREFIXES.byPort}${protocol === Protocols.UDP ? 'udp' : 'tcp'}/${String(port)}`;
+export function portId(protocol: PortProtocol, port: number): string {
+  return `${protocol === PortProtocol.UDP ? 'udp' : 'tcp'}/${port}`;
 }

@@ -1,0 +1,239 @@
+// The cluster's state in memory, fed from the store's watch in revision order, and ahead of it by this process's own commits.
+import type { Clock } from '../../lib/clock.ts';
+import { messageOf, ShoalError } from '../../lib/errors.ts';
+import type { Logger } from '../../lib/log.ts';
+import type { Task } from '../../proto/index.ts';
+import type { KeyValue, Op, Revision, WatchEvent } from '../store/store.ts';
+import { parseKey, TABLE_PREFIXES, type TableName } from './keys.ts';
+import type { StateView } from './state-view.ts';
+import { type Change, type Row, TABLE_CODECS, type TableTypes } from './tables.ts';
+
+type AnyRow = Row<TableTypes[TableName]>;
+type TaskRows = Map<string, Row<Task>>;
+
+/** Called with all changes of one revision (or of one own commit), after they are in. Must not throw. */
+export type ChangeListener = (changes: readonly Change[], revision: Revision) => void;
+
+interface Waiter {
+  readonly revision: Revision;
+  readonly resolve: () => void;
+}
+
+const NO_ROWS: TaskRows = new Map();
+
+export class ClusterState implements StateView {
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  readonly #tables: ReadonlyMap<TableName, Map<string, AnyRow>>;
+  readonly #tasksByService = new Map<string, TaskRows>();
+  readonly #tasksByNode = new Map<string, TaskRows>();
+  /** Deletions applied ahead of the watch: an event that is not newer must not bring the row back. */
+  readonly #deletedAhead = new Map<string, Revision>();
+  readonly #listeners = new Set<ChangeListener>();
+  readonly #waiters = new Set<Waiter>();
+  #revision: Revision = 0;
+
+  constructor(clock: Clock, log: Logger) {
+    this.#clock = clock;
+    this.#log = log;
+    this.#tables = new Map((Object.keys(TABLE_PREFIXES) as TableName[]).map((table) => [table, new Map<string, AnyRow>()]));
+  }
+
+  get revision(): Revision {
+    return this.#revision;
+  }
+
+  get<T extends TableName>(table: T, id: string): Row<TableTypes[T]> | undefined {
+    return this.#rows(table).get(id);
+  }
+
+  all<T extends TableName>(table: T): Iterable<Row<TableTypes[T]>> {
+    return this.#rows(table).values();
+  }
+
+  count(table: TableName): number {
+    return this.#rows(table).size;
+  }
+
+  tasksOfService(serviceId: string): Iterable<Row<Task>> {
+    return (this.#tasksByService.get(serviceId) ?? NO_ROWS).values();
+  }
+
+  tasksOfNode(nodeId: string): Iterable<Row<Task>> {
+    return (this.#tasksByNode.get(nodeId) ?? NO_ROWS).values();
+  }
+
+  /** Calls `listener` for each change from now on; returns how to end that. */
+  subscribe(listener: ChangeListener): () => void {
+    this.#listeners.add(listener);
+    return () => {
+      this.#listeners.delete(listener);
+    };
+  }
+
+  /** Resolves once everything up to `revision` is in; `unavailable` after `deadlineMs`. */
+  reached(revision: Revision, deadlineMs: number): Promise<void> {
+    if (this.#revision >= revision) return Promise.resolve();
+    return new Promise((resolve, reject) => {
+      const timer = this.#clock.after(deadlineMs, () => {
+        this.#waiters.delete(waiter);
+        reject(
+          new ShoalError(
+            'unavailable',
+            `this manager is behind: it has revision ${this.#revision}, ${revision} is needed; ask another manager or try again`,
+          ),
+        );
+      });
+      const waiter: Waiter = {
+        revision,
+        resolve: () => {
+          timer.cancel();
+          resolve();
+        },
+      };
+      this.#waiters.add(waiter);
+    });
+  }
+
+  /** One whole revision from the watch, in order. */
+  applyRevision(revision: Revision, events: readonly WatchEvent[]): void {
+    const changes: Change[] = [];
+    for (const event of events) {
+      const change = event.type === 'put' ? this.#put(event.item) : this.#delete(event.key, event.modRevision);
+      if (change !== undefined) changes.push(change);
+    }
+    this.#advance(revision, changes);
+  }
+
+  /** Nothing happened below the prefix up to this revision. */
+  applyProgress(revision: Revision): void {
+    this.#advance(revision, []);
+  }
+
+  /** The whole state at a revision: at the start, or after compacted history. Rows that are not in it are deleted. */
+  applySnapshot(revision: Revision, items: readonly KeyValue[]): void {
+    const changes: Change[] = [];
+    const present = new Set(items.map((item) => item.key));
+    for (const [table, rows] of this.#tables) {
+      for (const row of [...rows.values()]) {
+        const key = TABLE_PREFIXES[table] + row.id;
+        if (present.has(key) || row.modRevision > revision) continue;
+        const change = this.#delete(key, revision);
+        if (change !== undefined) changes.push(change);
+      }
+    }
+    for (const item of items) {
+      const change = this.#put(item);
+      if (change !== undefined) changes.push(change);
+    }
+    this.#advance(revision, changes);
+  }
+
+  /** What this process committed at `revision`, before the watch brings it. */
+  applyOwn(revision: Revision, ops: readonly Op[]): void {
+    const changes: Change[] = [];
+    for (const op of ops) {
+      const change = op.type === 'put' ? this.#putOwn(op.key, op.value, revision) : this.#deleteOwn(op.key, revision);
+      if (change !== undefined) changes.push(change);
+    }
+    this.#notify(changes, revision);
+  }
+
+  #rows<T extends TableName>(table: T): Map<string, Row<TableTypes[T]>> {
+    return this.#tables.get(table) as Map<string, Row<TableTypes[T]>>;
+  }
+
+  #putOwn(key: string, value: Uint8Array, revision: Revision): Change | undefined {
+    if (revision <= this.#revision) return undefined;
+    const parsed = parseKey(key);
+    const before = parsed && this.#rows(parsed.table).get(parsed.id);
+    return this.#put({ key, value, createRevision: before?.createRevision ?? revision, modRevision: revision });
+  }
+
+  #deleteOwn(key: string, revision: Revision): Change | undefined {
+    if (revision <= this.#revision) return undefined;
+    this.#deletedAhead.set(key, revision);
+    return this.#delete(key, revision);
+  }
+
+  #put(item: KeyValue): Change | undefined {
+    const parsed = parseKey(item.key);
+    if (parsed === undefined) return undefined;
+    const { table, id } = parsed;
+    const rows: Map<string, AnyRow> = this.#rows(table);
+    const before = rows.get(id);
+    if (before !== undefined && before.modRevision >= item.modRevision) return undefined;
+    if ((this.#deletedAhead.get(item.key) ?? 0) >= item.modRevision) return undefined;
+    const value = this.#decode(table, item);
+    if (value === undefined) return undefined;
+    const after: AnyRow = { id, value, createRevision: item.createRevision, modRevision: item.modRevision };
+    rows.set(id, after);
+    if (table === 'tasks') this.#indexTask(before as Row<Task> | undefined, after as Row<Task>);
+    return { table, id, before, after } as Change;
+  }
+
+  #delete(key: string, revision: Revision): Change | undefined {
+    const parsed = parseKey(key);
+    if (parsed === undefined) return undefined;
+    const { table, id } = parsed;
+    const rows: Map<string, AnyRow> = this.#rows(table);
+    const before = rows.get(id);
+    if (before === undefined || before.modRevision > revision) return undefined;
+    rows.delete(id);
+    if (table === 'tasks') this.#indexTask(before as Row<Task>, undefined);
+    return { table, id, before, after: undefined } as Change;
+  }
+
+  #decode(table: TableName, item: KeyValue): TableTypes[TableName] | undefined {
+    try {
+      return TABLE_CODECS[table].decode(item.value);
+    } catch (error) {
+      this.#log.error('a stored value cannot be read and is passed over', { key: item.key, reason: messageOf(error) });
+      return undefined;
+    }
+  }
+
+  #indexTask(before: Row<Task> | undefined, after: Row<Task> | undefined): void {
+    if (before !== undefined) {
+      dropFrom(this.#tasksByService, before.value.serviceId, before.id);
+      dropFrom(this.#tasksByNode, before.value.nodeId, before.id);
+    }
+    if (after !== undefined) {
+      addTo(this.#tasksByService, after.value.serviceId, after);
+      if (after.value.nodeId !== '') addTo(this.#tasksByNode, after.value.nodeId, after);
+    }
+  }
+
+  #advance(revision: Revision, changes: readonly Change[]): void {
+    if (revision > this.#revision) this.#revision = revision;
+    for (const [key, deletedAt] of this.#deletedAhead) {
+      if (deletedAt <= this.#revision) this.#deletedAhead.delete(key);
+    }
+    this.#notify(changes, revision);
+    for (const waiter of this.#waiters) {
+      if (waiter.revision > this.#revision) continue;
+      this.#waiters.delete(waiter);
+      waiter.resolve();
+    }
+  }
+
+  #notify(changes: readonly Change[], revision: Revision): void {
+    for (const listener of this.#listeners) listener(changes, revision);
+  }
+}
+
+function addTo(index: Map<string, TaskRows>, key: string, row: Row<Task>): void {
+  let rows = index.get(key);
+  if (rows === undefined) {
+    rows = new Map();
+    index.set(key, rows);
+  }
+  rows.set(row.id, row);
+}
+
+function dropFrom(index: Map<string, TaskRows>, key: string, id: string): void {
+  const rows = index.get(key);
+  if (rows === undefined) return;
+  rows.delete(id);
+  if (rows.size === 0) index.delete(key);
+}

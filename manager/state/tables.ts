@@ -1,0 +1,79 @@
+// Which message each table holds.
+import {
+  Claim,
+  Cluster,
+  type Codec,
+  EventRecord,
+  ManagerLiveness,
+  Node,
+  NodeSession,
+  NodeStatus,
+  RouteAcks,
+  Service,
+  ServiceStatus,
+  Slot,
+  StoredSpec,
+  Task,
+  TaskStatus,
+} from '../../proto/index.ts';
+import type { Revision } from '../store/store.ts';
+import type { TableName } from './keys.ts';
+
+export interface TableTypes {
+  cluster: Cluster;
+  services: Service;
+  specs: StoredSpec;
+  serviceStatus: ServiceStatus;
+  tasks: Task;
+  slots: Slot;
+  taskStatus: TaskStatus;
+  nodes: Node;
+  sessions: NodeSession;
+  nodeStatus: NodeStatus;
+  routeAcks: RouteAcks;
+  routeFloor: Claim;
+  byName: Claim;
+  byPort: Claim;
+  managers: ManagerLiveness;
+  leader: ManagerLiveness;
+  events: EventRecord;
+}
+
+export const TABLE_CODECS: { readonly [T in TableName]: Codec<TableTypes[T]> } = {
+  cluster: Cluster,
+  services: Service,
+  specs: StoredSpec,
+  serviceStatus: ServiceStatus,
+  tasks: Task,
+  slots: Slot,
+  taskStatus: TaskStatus,
+  nodes: Node,
+  sessions: NodeSession,
+  nodeStatus: NodeStatus,
+  routeAcks: RouteAcks,
+  routeFloor: Claim,
+  byName: Claim,
+  byPort: Claim,
+  managers: ManagerLiveness,
+  leader: ManagerLiveness,
+  events: EventRecord,
+};
+
+/** One stored object. Rows are replaced, never changed. */
+export interface Row<T> {
+  /** What follows the table's prefix in the key. */
+  readonly id: string;
+  readonly value: T;
+  readonly createRevision: Revision;
+  readonly modRevision: Revision;
+}
+
+/** One row before and after; both are never undefined. */
+export type Change = { readonly [T in TableName]: ChangeOf<T> }[TableName];
+
+export interface ChangeOf<T extends TableName> {
+  readonly table: T;
+  readonly id: string;
+  readonly before: Row<TableTypes[T]> | undefined;
+  readonly after: Row<TableTypes[T]> | undefined;
+}
