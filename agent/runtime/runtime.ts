@@ -27,10 +27,12 @@ export interface Instance {
   /** Container id, or the supervisor's pid for processes. */
   readonly containerId: string;
   readonly state: 'created' | 'running' | 'exited';
+  /** 0 where it does not run, and from `list` of an engine that does not say: `inspect` has it. */
   readonly pid: number;
   /** Only when running and the engine gives one: for the mesh of the same node. */
   readonly address: string | undefined;
   readonly ports: readonly LeasedPort[];
+  /** Set for `exited`. From `list` the reason may be missing: `inspect` and `wait` have it. */
   readonly exit: Exit | undefined;
 }
 
@@ -44,6 +46,7 @@ export type Health = 'none' | 'starting' | 'healthy' | 'unhealthy';
 
 export interface LogLine {
   readonly source: OutputSource;
+  /** One line, ended by a newline. One above 256 KiB comes in pieces, each ended by a newline. */
   readonly data: Uint8Array;
   /** Unix milliseconds, 0 where the runtime does not know. */
   readonly timeUnixMs: number;
@@ -74,7 +77,9 @@ export interface ExecSession {
 /**
  * Every call has a deadline of its own and ends on `signal`. Errors are ShoalError: `failed_precondition` where the task can never run
  * here (bad image name, not supported by this runtime: REJECTED), `not_found` for an unknown instance or image, `unavailable` where the
- * engine does not answer (tried again by the worker).
+ * engine does not answer and `deadline_exceeded` where it takes too long (both tried again by the worker), `cancelled` when `signal` aborts.
+ * A pull that the registry or the network refuses is `not_found` or `failed_precondition` with their words: the task ends, and its
+ * replacement tries again after the restart delay.
  */
 export interface Runtime {
   readonly name: 'docker' | 'podman' | 'process';
@@ -85,11 +90,14 @@ export interface Runtime {
   prepare(task: TaskContext, signal: AbortSignal): Promise<Instance>;
   /** Starting a started instance is no error. */
   start(taskId: string, signal: AbortSignal): Promise<Instance>;
-  /** Resolves when the instance has exited; at once if it has. */
+  /** Resolves when the instance has exited; at once if it has. `not_found` when somebody removed it. Outlives a restart of the engine. */
   wait(taskId: string, signal: AbortSignal): Promise<Exit>;
   /** Calls back with the present health and at each change, until the signal aborts. */
   watchHealth(taskId: string, onChange: (health: Health, detail: string) => void, signal: AbortSignal): void;
-  /** Stop signal, then kill after the grace period of the task's spec. Resolves when it has exited. */
+  /**
+   * Stop signal, then kill after the grace period of the task's spec. Resolves when it has exited; one that never ran counts as exit 0
+   * with a reason. `not_found` for a missing one.
+   */
   stop(taskId: string, signal: AbortSignal): Promise<Exit>;
   /** Removes whatever is left; a missing instance is no error. */
   remove(taskId: string, signal: AbortSignal): Promise<void>;
