@@ -1,0 +1,125 @@
+// Packs write groups into fenced transactions and sends several at once. Groups stay whole; transactions are independent.
+import type { Ids } from '../../lib/ids.ts';
+import type { Clock } from '../../lib/clock.ts';
+import { ShoalError } from '../../lib/errors.ts';
+import type { Event } from '../../proto/index.ts';
+import type { WriteGroup } from '../orchestrator/plan.ts';
+import { type ClusterState, commitTo, TransactionBuilder } from '../state/index.ts';
+import type { Store } from '../store/store.ts';
+import type { Leadership } from './leadership.ts';
+
+export interface CommitterOptions {
+  readonly store: Store;
+  readonly state: ClusterState;
+  readonly leadership: Leadership;
+  readonly clock: Clock;
+  readonly ids: Ids;
+}
+
+/** How one transaction's groups ended; `error` undefined and `committed` false: something had changed meanwhile. */
+export interface BatchResult {
+  readonly groups: readonly WriteGroup[];
+  readonly committed: boolean;
+  readonly error: ShoalError | undefined;
+}
+
+/** Transactions under way at once: etcd gains little from more (baselines.md). */
+const MAX_IN_FLIGHT = 16;
+/** Room that fence, route floor and event row take of a transaction's lists. */
+const RESERVED = 3;
+
+export class Committer {
+  readonly #options: CommitterOptions;
+  #inFlight = 0;
+  readonly #waiting: (() => void)[] = [];
+  #eventNumber = 0;
+
+  constructor(options: CommitterOptions) {
+    this.#options = options;
+  }
+
+  /** Commits all groups; `onResult` hears of each transaction as it ends. Resolves when all have. Never rejects. */
+  async commit(groups: readonly WriteGroup[], onResult: (result: BatchResult) => void): Promise<void> {
+    const batches = pack(groups, this.#options.store.limits.maxListLength - RESERVED, this.#options.store.limits.maxBytes);
+    await Promise.all(
+      batches.map(async (batch) => {
+        await this.#slot();
+        try {
+          onResult(await this.#send(batch));
+        } finally {
+          this.#inFlight--;
+          this.#waiting.shift()?.();
+        }
+      }),
+    );
+  }
+
+  async #slot(): Promise<void> {
+    while (this.#inFlight >= MAX_IN_FLIGHT) {
+      await new Promise<void>((resolve) => {
+        this.#waiting.push(resolve);
+      });
+    }
+    this.#inFlight++;
+  }
+
+  async #send(groups: readonly WriteGroup[]): Promise<BatchResult> {
+    const { store, state, leadership } = this.#options;
+    try {
+      const builder = leadership.fence(new TransactionBuilder());
+      for (const group of groups) addGroup(builder, group);
+      this.#addEvents(
+        builder,
+        groups.flatMap((group) => group.events),
+      );
+      if (groups.some((group) => group.writes.some((write) => write.kind === 'delete')))
+        builder.overwrite('routeFloor', '', { objectId: '' });
+      const result = await commitTo(store, state, builder, leadership.ended);
+      return { groups, committed: result.committed, error: undefined };
+    } catch (error) {
+      return { groups, committed: false, error: ShoalError.from(error) };
+    }
+  }
+
+  #addEvents(builder: TransactionBuilder, events: readonly Event[]): void {
+    if (events.length === 0) return;
+    const { clock, ids } = this.#options;
+    this.#eventNumber++;
+    const order = `${String(clock.wallMs()).padStart(14, '0')}-${String(this.#eventNumber).padStart(8, '0')}`;
+    builder.event(`${order}-${ids.next().slice(0, 6)}`, events);
+  }
+}
+
+function addGroup(builder: TransactionBuilder, group: WriteGroup): void {
+  for (const required of group.requires) builder.require(required.table, required.row, required.id);
+  for (const write of group.writes) {
+    if (write.kind === 'put') builder.put(write.table, write.id, write.value, write.before);
+    else builder.delete(write.table, write.row);
+  }
+}
+
+/** Rough size of a write, for packing only: a task row takes about 200 bytes. */
+const APPROXIMATE_WRITE_BYTES = 600;
+
+function pack(groups: readonly WriteGroup[], maxLength: number, maxBytes: number): WriteGroup[][] {
+  const batches: WriteGroup[][] = [];
+  const room = Math.min(maxLength, Math.floor(maxBytes / APPROXIMATE_WRITE_BYTES));
+  let batch: WriteGroup[] = [];
+  let used = 0;
+  for (const group of groups) {
+    const length = lengthOf(group);
+    if (batch.length > 0 && used + length > room) {
+      batches.push(batch);
+      batch = [];
+      used = 0;
+    }
+    batch.push(group);
+    used += length;
+  }
+  if (batch.length > 0) batches.push(batch);
+  return batches;
+}
+
+function lengthOf(group: WriteGroup): number {
+  return group.writes.length + group.requires.length;
+}
