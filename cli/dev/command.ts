@@ -1,0 +1,133 @@
+// `shoal dev up|down|status`: a whole cluster on this machine, for trying things out.
+import { type Command, InvalidArgumentError, Option } from 'commander';
+import type { Shell } from '../shell.ts';
+import type { DevCluster } from './layout.ts';
+
+interface UpFlags {
+  readonly store?: 'etcd' | 'embedded';
+  readonly runtime?: 'docker' | 'process';
+  readonly nodes: number;
+  readonly managerPort: number;
+  readonly port: number;
+  readonly demo: boolean;
+  readonly detach: boolean;
+}
+
+export function configureDev(command: Command, shell: Shell): void {
+  command
+    .command('up')
+    .description('start a cluster on this machine: one manager, and nodes with agent and mesh each')
+    .addOption(
+      new Option('--store <store>', 'where state is kept (default: etcd where its binary is on the PATH)').choices(['etcd', 'embedded']),
+    )
+    .addOption(
+      new Option('--runtime <runtime>', 'what tasks run as (default: containers where an engine answers)').choices(['docker', 'process']),
+    )
+    .option('--nodes <number>', 'how many nodes', boundedInteger(1, 9), 3)
+    .option('--manager-port <port>', 'port of the manager on 127.0.0.1', boundedInteger(1, 65_535), 7420)
+    .option('--demo', 'deploy a demo service and ask every node for it', false)
+    .option('--port <port>', 'published port of the demo', boundedInteger(1, 45_000), 8080)
+    .option('-d, --detach', 'return when it is up, instead of running until Ctrl-C', false)
+    .action(async (flags: UpFlags) => {
+      await up(flags, shell);
+    });
+  command
+    .command('down')
+    .description('stop the cluster, its tasks and everything it started, and forget its state')
+    .action(async () => {
+      await down(shell);
+    });
+  command
+    .command('status')
+    .description('what of the cluster runs')
+    .action(async () => {
+      await status(shell);
+    });
+}
+
+function boundedInteger(least: number, most: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (Number.isInteger(value) && value >= least && value <= most) return value;
+    throw new InvalidArgumentError(`a whole number from ${least} to ${most} is needed.`);
+  };
+}
+
+async function up(flags: UpFlags, shell: Shell): Promise<void> {
+  const { layoutIn } = await import('./layout.ts');
+  const { say, startCluster } = await import('./up.ts');
+  const signal = shell.interrupt();
+  const layout = layoutIn(shell.cwd);
+  const options = { ...flags, store: flags.store, runtime: flags.runtime, publishedPorts: flags.demo ? [flags.port] : [] };
+  const cluster = await startCluster(layout, options, shell, signal);
+  let failed = false;
+  try {
+    if (flags.demo) await demo(cluster, flags.port, shell, signal);
+    else shell.out.write(`the cluster runs: ${cluster.nodes.length} nodes, manager at ${cluster.managers.join(', ')}\n`);
+    shell.out.write(nextCommands(flags));
+    if (!flags.detach) await untilInterrupted(signal);
+  } catch (error) {
+    failed = true;
+    throw error;
+  } finally {
+    if (failed || !flags.detach) {
+      const { stopCluster } = await import('./down.ts');
+      say(shell, 'stopping everything...');
+      await stopCluster(layout, shell.clock);
+    }
+  }
+}
+
+async function demo(cluster: DevCluster, port: number, shell: Shell, signal: AbortSignal): Promise<void> {
+  const { runDemo } = await import('./demo.ts');
+  const { showDemo } = await import('./demo-view.ts');
+  await showDemo(cluster, await runDemo(cluster, port, shell, signal), shell, signal);
+}
+
+function nextCommands({ demo, port, detach }: UpFlags): string {
+  const service = demo
+    ? [
+        `  curl http://127.0.0.2:${port}/`,
+        '  npx shoal service scale demo=6',
+        '  npx shoal service ps demo',
+        '  npx shoal service logs demo',
+      ]
+    : ['  npx shoal service create --name web --replicas 3 -p 8080:80 IMAGE'];
+  const end = detach ? '  npx shoal dev down        stops everything' : 'Ctrl-C stops everything.';
+  return `\nNext, ${detach ? '' : 'in another terminal '}here:\n  npx shoal node ls\n${service.join('\n')}\n${end}\n`;
+}
+
+function untilInterrupted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) {
+      resolve();
+      return;
+    }
+    // Keeps the process alive: everything that was started runs detached.
+    const idle = process.stdin.resume();
+    signal.addEventListener('abort', () => {
+      idle.pause();
+      resolve();
+    });
+  });
+}
+
+async function down(shell: Shell): Promise<void> {
+  const { findLayout } = await import('./layout.ts');
+  const { stopCluster } = await import('./down.ts');
+  const stopped = await stopCluster(findLayout(shell.cwd), shell.clock);
+  shell.out.write(stopped === undefined ? 'no cluster runs here\n' : `stopped (${stopped} processes); its state is gone\n`);
+}
+
+async function status(shell: Shell): Promise<void> {
+  const { findLayout, readCluster } = await import('./layout.ts');
+  const { isAlive } = await import('../../lib/process-id.ts');
+  const { ShoalError } = await import('../../lib/errors.ts');
+  const layout = findLayout(shell.cwd);
+  const cluster = readCluster(layout);
+  if (cluster === undefined) throw new ShoalError('not_found', 'no cluster runs here; start one with `shoal dev up`');
+  shell.out.write(`store ${cluster.store}, runtime ${cluster.runtime}, manager ${cluster.managers.join(', ')}\n`);
+  for (const process of cluster.processes) {
+    shell.out.write(`${process.name.padEnd(10)} ${isAlive(process) ? `running (pid ${process.pid})` : 'DEAD'}  ${process.logFile}\n`);
+  }
+}

@@ -1,0 +1,68 @@
+// The demo: a service of three replicas on a published port, asked for on every node.
+import { ShoalError } from '../../lib/errors.ts';
+import { ContainerSpec, PortSpec, RestartPolicy, ServiceSpec, TaskSpec } from '../../proto/index.ts';
+import { type Control, createControl } from '../client/control.ts';
+import type { Shell } from '../shell.ts';
+import { DEMO_COMMAND, DEMO_SERVER, ensureDemoImage } from './demo-image.ts';
+import type { DevCluster } from './layout.ts';
+import { say } from './up.ts';
+
+export const DEMO_SERVICE = 'demo';
+const REPLICAS = 3;
+const CONVERGE_MS = 60_000;
+const ANSWER_MS = 5000;
+
+export interface DemoAnswer {
+  readonly url: string;
+  readonly text: string;
+}
+
+/** Creates the demo service, waits until it runs, and asks each node for it. */
+export async function runDemo(cluster: DevCluster, port: number, shell: Shell, signal: AbortSignal): Promise<readonly DemoAnswer[]> {
+  const control = createControl({ managers: cluster.managers, clock: shell.clock, signal });
+  try {
+    const spec = await demoSpec(cluster, port, shell);
+    say(shell, `creating service ${DEMO_SERVICE}: ${REPLICAS} replicas, published port ${port}...`);
+    const created = await control.write((client, call) => client.createService({ spec, registryAuth: '', noResolveImage: true }, call));
+    await converged(control, created.revision, shell);
+    return await Promise.all(cluster.nodes.map((node) => ask(`http://${node.address}:${port + node.portOffset}/`, signal)));
+  } finally {
+    control.close();
+  }
+}
+
+async function demoSpec(cluster: DevCluster, port: number, shell: Shell): Promise<ServiceSpec> {
+  const docker = cluster.runtime === 'docker';
+  if (docker) say(shell, 'making the demo image from this machine’s Node.js (no registry is needed)...');
+  const container = ContainerSpec.create({
+    image: docker ? await ensureDemoImage(cluster.dockerSocket) : 'process',
+    command: docker ? DEMO_COMMAND : [process.execPath, ...process.execArgv, DEMO_SERVER],
+    env: ['REPLICA={{.Task.Name}}', 'NODE_NAME={{.Node.Hostname}}'],
+  });
+  return ServiceSpec.create({
+    name: DEMO_SERVICE,
+    replicas: REPLICAS,
+    task: TaskSpec.create({ container, restart: RestartPolicy.create({ delayMs: 1000 }) }),
+    ports: [PortSpec.create({ targetPort: 8080, publishedPort: port })],
+  });
+}
+
+async function converged(control: Control, revision: number, shell: Shell): Promise<void> {
+  const { client, options } = await control.streaming();
+  const progress = client.watchProgress({ serviceRef: DEMO_SERVICE, revision }, { ...options, deadlineMs: CONVERGE_MS });
+  let last = '';
+  for await (const message of progress) {
+    const waiting = message.waiting.find((slot) => slot.message !== '');
+    const line = `${message.running}/${message.desired} running${waiting === undefined ? '' : ` (${waiting.slot}: ${waiting.message})`}`;
+    if (line !== last) say(shell, line);
+    last = line;
+    if (message.converged) return;
+  }
+  throw new ShoalError('unavailable', 'the manager ended before the demo ran');
+}
+
+async function ask(url: string, signal: AbortSignal): Promise<DemoAnswer> {
+  const response = await fetch(url, { signal: AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)]) });
+  if (!response.ok) throw new ShoalError('unavailable', `${url} answered ${response.status}`);
+  return { url, text: (await response.text()).trim() };
+}

@@ -1,0 +1,39 @@
+// Stops a development cluster, also one whose parts were killed: agents first (they end their tasks and mesh), then manager and store.
+import { execFile } from 'node:child_process';
+import { promisify } from 'node:util';
+import type { Clock } from '../../lib/clock.ts';
+import { messageOf, ShoalError } from '../../lib/errors.ts';
+import { isAlive } from '../../lib/process-id.ts';
+import { type DevCluster, type DevLayout, type DevNode, readCluster, removeAll } from './layout.ts';
+import { stopProcesses } from './processes.ts';
+import { agentArgs } from './roles.ts';
+
+const run = promisify(execFile);
+
+/** Tasks get their stop grace period (10 s unless the service says otherwise), and a little more. */
+const AGENT_STOP_MS = 20_000;
+const STOP_MS = 5000;
+
+/** Resolves to how many processes were stopped; undefined where there was no cluster. */
+export async function stopCluster(layout: DevLayout, clock: Clock): Promise<number | undefined> {
+  const cluster = readCluster(layout);
+  if (cluster === undefined) return undefined;
+  const of = (role: string) => cluster.processes.filter((process) => process.role === role);
+  const orphaned = cluster.nodes.filter((node) => !of('agent').some((agent) => agent.name === node.hostname && isAlive(agent)));
+  let stopped = await stopProcesses(of('agent'), AGENT_STOP_MS, clock);
+  await Promise.all(orphaned.map((node) => purgeNode(layout, cluster, node)));
+  stopped += await stopProcesses(of('manager'), STOP_MS, clock);
+  stopped += await stopProcesses(of('etcd'), STOP_MS, clock);
+  removeAll(layout);
+  return stopped;
+}
+
+/** What an agent that was killed left running is found and stopped by another one on its data. */
+async function purgeNode(layout: DevLayout, cluster: DevCluster, node: DevNode): Promise<void> {
+  const settings = { manager: cluster.managers[0] ?? '', runtime: cluster.runtime, dockerSocket: cluster.dockerSocket };
+  try {
+    await run(process.execPath, [...agentArgs(layout, node, settings), '--purge'], { timeout: AGENT_STOP_MS });
+  } catch (error) {
+    throw new ShoalError('unavailable', `what ${node.hostname} left running could not be stopped: ${messageOf(error)}`, { cause: error });
+  }
+}

@@ -1,0 +1,76 @@
+// Starts the parts of a development cluster as processes of their own sessions, and stops them by pid.
+import { spawn } from 'node:child_process';
+import { closeSync, openSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Clock, sleep } from '../../lib/clock.ts';
+import { ShoalError } from '../../lib/errors.ts';
+import { isAlive, processId, signalProcess } from '../../lib/process-id.ts';
+import type { DevLayout, DevProcess } from './layout.ts';
+
+const POLL_MS = 25;
+const LOG_TAIL_LINES = 5;
+
+export interface Launch {
+  readonly name: string;
+  readonly role: DevProcess['role'];
+  readonly command: string;
+  readonly args: readonly string[];
+}
+
+/** Started detached, so that Ctrl-C reaches only `shoal dev`, which then stops the parts in order. */
+export function launch(layout: DevLayout, { name, role, command, args }: Launch): DevProcess {
+  const logFile = join(layout.logs, `${name}.log`);
+  const log = openSync(logFile, 'a');
+  try {
+    const child = spawn(command, args, { detached: true, stdio: ['ignore', log, log] });
+    child.on('error', () => undefined);
+    if (child.pid === undefined) throw new ShoalError('unavailable', `cannot start ${name}: ${command} cannot be run`);
+    child.unref();
+    return { name, role, logFile, ...processId(child.pid) };
+  } finally {
+    closeSync(log);
+  }
+}
+
+/** Signals all and waits for them; what is left after `deadlineMs` is killed. Resolves to how many were running. */
+export async function stopProcesses(processes: readonly DevProcess[], deadlineMs: number, clock: Clock): Promise<number> {
+  const running = processes.filter((process) => signalProcess(process, 'SIGTERM'));
+  const endMs = clock.nowMs() + deadlineMs;
+  while (running.some(isAlive)) {
+    if (clock.nowMs() > endMs) {
+      for (const process of running) signalProcess(process, 'SIGKILL');
+      return running.length;
+    }
+    await sleep(clock, POLL_MS);
+  }
+  return running.length;
+}
+
+/** Repeats `attempt` until it gives something; fails with the end of the log when `process` has died, or after the deadline. */
+export async function untilUp<T>(
+  process: DevProcess,
+  what: string,
+  deadlineMs: number,
+  clock: Clock,
+  signal: AbortSignal,
+  attempt: () => Promise<T | undefined>,
+): Promise<T> {
+  const endMs = clock.nowMs() + deadlineMs;
+  for (;;) {
+    const result = await attempt();
+    if (result !== undefined) return result;
+    if (!isAlive(process)) throw new ShoalError('unavailable', `${process.name} ended before ${what}:\n${logTail(process)}`);
+    if (clock.nowMs() > endMs) {
+      throw new ShoalError(
+        'deadline_exceeded',
+        `${what} took longer than ${deadlineMs / 1000} s; see ${process.logFile}:\n${logTail(process)}`,
+      );
+    }
+    await sleep(clock, POLL_MS, signal);
+  }
+}
+
+function logTail(process: DevProcess): string {
+  const lines = readFileSync(process.logFile, 'utf8').trimEnd().split('\n');
+  return lines.slice(-LOG_TAIL_LINES).join('\n');
+}
