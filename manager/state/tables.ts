@@ -8,6 +8,7 @@ import {
   Node,
   NodeSession,
   NodeStatus,
+  PortClaim,
   RouteAcks,
   Service,
   ServiceStatus,
@@ -33,7 +34,7 @@ export interface TableTypes {
   routeAcks: RouteAcks;
   routeFloor: Claim;
   byName: Claim;
-  byPort: Claim;
+  byPort: PortClaim;
   managers: ManagerLiveness;
   leader: ManagerLiveness;
   events: EventRecord;
@@ -53,7 +54,7 @@ export const TABLE_CODECS: { readonly [T in TableName]: Codec<TableTypes[T]> } =
   routeAcks: RouteAcks,
   routeFloor: Claim,
   byName: Claim,
-  byPort: Claim,
+  byPort: PortClaim,
   managers: ManagerLiveness,
   leader: ManagerLiveness,
   events: EventRecord,
