@@ -1,4 +1,5 @@
 // Typed servers over @grpc/grpc-js: handlers are async functions, their errors become statuses here and nowhere else.
+import type { EventEmitter } from 'node:events';
 import {
   type ChannelOptions,
   type sendUnaryData,
@@ -9,7 +10,7 @@ import {
   type ServerWritableStream,
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
-import { ShoalError } from '../errors.ts';
+import { messageOf, ShoalError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { MAX_MESSAGE_BYTES } from './client.ts';
 import { toStatus } from './errors.ts';
@@ -43,7 +44,7 @@ export function createServer(log: Logger, options: ChannelOptions = {}): RpcServ
         if (handler === undefined) throw new ShoalError('internal', `no handler for ${method.path}`);
         return [name, adapt(method, handler, log)];
       });
-      server.addService(service, Object.fromEntries(implementation) as UntypedServiceImplementation);
+      server.addService(loggingMalformed(service, log), Object.fromEntries(implementation) as UntypedServiceImplementation);
     },
     listen: (address, credentials) =>
       new Promise((resolve, reject) => {
@@ -74,7 +75,7 @@ function adapt(method: MethodShape<unknown, unknown, boolean, boolean>, handler:
       try {
         bidi(call);
       } catch (error) {
-        call.destroy(asError(error, method.path, log));
+        failCall(call, error, method.path, log);
       }
     };
   }
@@ -86,7 +87,7 @@ function adapt(method: MethodShape<unknown, unknown, boolean, boolean>, handler:
           call.end();
         },
         (error: unknown) => {
-          call.destroy(asError(error, method.path, log));
+          failCall(call, error, method.path, log);
         },
       );
     };
@@ -110,6 +111,27 @@ function contextOf(call: ServerUnaryCall<unknown, unknown> | ServerWritableStrea
     controller.abort();
   });
   return { metadata: call.metadata, peer: call.getPeer(), signal: controller.signal };
+}
+
+/** Ends a streaming call with this error as its status. (`destroy` would end it on this side only: the client would never hear of it.) */
+export function failCall(call: Pick<EventEmitter, 'emit'>, error: unknown, path: string, log: Logger): void {
+  call.emit('error', asError(error, path, log));
+}
+
+/** grpc-js refuses bytes that are not the message by itself, and tells nobody on this side. */
+function loggingMalformed<S extends ServiceShape>(service: S, log: Logger): S {
+  const methods = Object.entries(service).map(([name, method]) => {
+    const requestDeserialize = (bytes: Buffer): unknown => {
+      try {
+        return method.requestDeserialize(bytes);
+      } catch (error) {
+        log.warn('a malformed message was refused', { path: method.path, bytes: bytes.length, reason: messageOf(error) });
+        throw error;
+      }
+    };
+    return [name, { ...method, requestDeserialize }];
+  });
+  return Object.fromEntries(methods) as S;
 }
 
 /** The error in the form that grpc-js sends as a status; unexpected ones are logged, since the client learns little of them. */
