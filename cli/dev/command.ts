@@ -13,6 +13,8 @@ interface UpFlags {
   readonly detach: boolean;
 }
 
+const WATCH_MS = 1000;
+
 export function configureDev(command: Command, shell: Shell): void {
   command
     .command('up')
@@ -65,7 +67,7 @@ async function up(flags: UpFlags, shell: Shell): Promise<void> {
     if (flags.demo) await demo(cluster, flags.port, shell, signal);
     else shell.out.write(`the cluster runs: ${cluster.nodes.length} nodes, manager at ${cluster.managers.join(', ')}\n`);
     shell.out.write(nextCommands(flags));
-    if (!flags.detach) await untilInterrupted(signal);
+    if (!flags.detach) await untilInterrupted(cluster, shell, signal);
   } catch (error) {
     failed = true;
     throw error;
@@ -97,19 +99,18 @@ function nextCommands({ demo, port, detach }: UpFlags): string {
   return `\nNext, ${detach ? '' : 'in another terminal '}here:\n  npx shoal node ls\n${service.join('\n')}\n${end}\n`;
 }
 
-function untilInterrupted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) {
-      resolve();
-      return;
-    }
-    // Keeps the process alive: everything that was started runs detached.
-    const idle = process.stdin.resume();
-    signal.addEventListener('abort', () => {
-      idle.pause();
-      resolve();
-    });
-  });
+/** Until Ctrl-C; says once of each part that ends meanwhile. */
+async function untilInterrupted(cluster: DevCluster, shell: Shell, signal: AbortSignal): Promise<void> {
+  const { say } = await import('./up.ts');
+  const { sleep } = await import('../../lib/clock.ts');
+  const { isAlive } = await import('../../lib/process-id.ts');
+  let watched = cluster.processes;
+  while (!signal.aborted) {
+    await sleep(shell.clock, WATCH_MS, signal).catch(() => undefined);
+    for (const process of watched.filter((candidate) => !isAlive(candidate)))
+      say(shell, `${process.name} has ended; see ${process.logFile}`);
+    watched = watched.filter(isAlive);
+  }
 }
 
 async function down(shell: Shell): Promise<void> {
