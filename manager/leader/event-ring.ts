@@ -1,0 +1,44 @@
+// Events are kept in a ring with bounds in number and bytes; the leader removes the oldest rows beyond them.
+import { EventRecord } from '../../proto/index.ts';
+import { type Change, type Row, type StateView, TransactionBuilder } from '../state/index.ts';
+
+const MAX_ROWS = 10_000;
+const MAX_BYTES = 8 * 1024 * 1024;
+/** Removed at once, so that trimming is not a transaction per event. */
+const BATCH_ROWS = 100;
+
+/** Row ids sort by time. */
+export class EventRing {
+  readonly #state: StateView;
+  readonly #maxRows: number;
+  #bytes = 0;
+  #rows = 0;
+
+  constructor(state: StateView, maxRows = MAX_ROWS) {
+    this.#state = state;
+    this.#maxRows = maxRows;
+    for (const row of state.all('events')) this.#count(row, 1);
+  }
+
+  note(changes: readonly Change[]): void {
+    for (const change of changes) {
+      if (change.table !== 'events') continue;
+      if (change.before !== undefined) this.#count(change.before, -1);
+      if (change.after !== undefined) this.#count(change.after, 1);
+    }
+  }
+
+  /** The transaction that removes the oldest rows, or undefined while there is room. */
+  trim(): TransactionBuilder | undefined {
+    if (this.#rows < this.#maxRows + BATCH_ROWS && this.#bytes < MAX_BYTES) return undefined;
+    const oldest = [...this.#state.all('events')].sort((a, b) => (a.id < b.id ? -1 : 1)).slice(0, BATCH_ROWS);
+    const builder = new TransactionBuilder();
+    for (const row of oldest) builder.delete('events', row);
+    return builder;
+  }
+
+  #count(row: Row<EventRecord>, sign: 1 | -1): void {
+    this.#rows += sign;
+    this.#bytes += sign * EventRecord.encode(row.value).length;
+  }
+}

@@ -1,0 +1,196 @@
+// The leader's loop: changes mark services dirty; dirty services are reconciled, their waiting tasks placed, and the result is committed
+// in fenced transactions, many at once. A service is not looked at again before its own commits are in the state.
+import type { Clock, Timer } from '../../lib/clock.ts';
+import type { Ids } from '../../lib/ids.ts';
+import type { Logger } from '../../lib/log.ts';
+import { reconcileService } from '../orchestrator/index.ts';
+import type { WriteGroup } from '../orchestrator/plan.ts';
+import { type ClusterState, commitTo } from '../state/index.ts';
+import type { Store } from '../store/store.ts';
+import { type BatchResult, Committer } from './committer.ts';
+import { DirtyServices } from './dirty-services.ts';
+import { EventRing } from './event-ring.ts';
+import { FirstSeenTimes } from './first-seen.ts';
+import { InventoryFeed } from './inventory-feed.ts';
+import type { Leadership } from './leadership.ts';
+import { placeWaiting } from './placer.ts';
+
+export interface LeaderLoopOptions {
+  readonly store: Store;
+  readonly state: ClusterState;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly log: Logger;
+  readonly leadership: Leadership;
+}
+
+/** Reconciling gives way to heartbeats and watches at least this often. */
+const YIELD_MS = 50;
+/** After a failed commit, so that a store that is down is not asked in a tight loop. */
+const RETRY_MS = 500;
+/** After a conflict: usually the watch brings the cause, and with it the next look, earlier. */
+const CONFLICT_RETRY_MS = 50;
+
+/** Leads until `leadership.ended`; resolves when nothing of it is under way any more. */
+export async function runLeaderLoop(options: LeaderLoopOptions): Promise<void> {
+  const loop = new LeaderLoop(options);
+  await loop.run();
+}
+
+class LeaderLoop {
+  readonly #options: LeaderLoopOptions;
+  readonly #dirty: DirtyServices;
+  readonly #feed: InventoryFeed;
+  readonly #ring: EventRing;
+  readonly #seen: FirstSeenTimes;
+  readonly #committer: Committer;
+  readonly #busy = new Set<string>();
+  readonly #timers = new Map<string, Timer>();
+  readonly #underWay = new Set<Promise<void>>();
+  #trimming = false;
+  #wake: (() => void) | undefined;
+
+  constructor(options: LeaderLoopOptions) {
+    const { state, clock } = options;
+    this.#options = options;
+    this.#dirty = new DirtyServices(state);
+    this.#feed = new InventoryFeed(state, clock);
+    this.#ring = new EventRing(state);
+    this.#seen = new FirstSeenTimes(clock);
+    this.#committer = new Committer(options);
+  }
+
+  async run(): Promise<void> {
+    const { state, leadership } = this.#options;
+    const unsubscribe = state.subscribe((changes) => {
+      this.#feed.note(changes);
+      this.#ring.note(changes);
+      this.#dirty.note(changes);
+      this.#wakeUp();
+    });
+    const onEnd = (): void => {
+      this.#wakeUp();
+    };
+    leadership.ended.addEventListener('abort', onEnd);
+    try {
+      while (!leadership.ended.aborted) {
+        await this.#pass();
+        if (!this.#canWork()) await this.#sleep();
+      }
+    } finally {
+      unsubscribe();
+      leadership.ended.removeEventListener('abort', onEnd);
+      for (const timer of this.#timers.values()) timer.cancel();
+      await Promise.all(this.#underWay);
+    }
+  }
+
+  async #pass(): Promise<void> {
+    const { state, clock } = this.#options;
+    const services = this.#dirty.take((id) => this.#busy.has(id));
+    if (services.length === 0) return;
+    const groups: WriteGroup[] = [];
+    let startedMs = clock.nowMs();
+    for (const serviceId of services) {
+      groups.push(...this.#reconcile(serviceId));
+      if (clock.nowMs() - startedMs < YIELD_MS) continue;
+      await yieldToOthers();
+      startedMs = clock.nowMs();
+    }
+    const placed = placeWaiting(groups, services, state, this.#feed, clock);
+    if (placed.groups.length > 0) this.#commit(placed.groups, placed.assumed);
+    this.#trimEvents();
+  }
+
+  #reconcile(serviceId: string): readonly WriteGroup[] {
+    const { state, clock, ids } = this.#options;
+    this.#timers.get(serviceId)?.cancel();
+    this.#timers.delete(serviceId);
+    this.#seen.begin();
+    const plan = reconcileService(state, serviceId, { nowMs: clock.nowMs(), wallMs: clock.wallMs(), ids, seen: this.#seen });
+    this.#seen.end(serviceId);
+    if (plan.wakeInMs !== undefined) this.#wakeLater(serviceId, plan.wakeInMs);
+    return plan.groups;
+  }
+
+  /** Sends the groups without waiting for them; their services are busy until then. */
+  #commit(groups: readonly WriteGroup[], assumed: readonly string[]): void {
+    const services = new Set(groups.map((group) => group.serviceId));
+    for (const id of services) this.#busy.add(id);
+    const done = this.#committer
+      .commit(groups, (result) => {
+        this.#noteResult(result);
+      })
+      .then(() => {
+        for (const id of services) this.#busy.delete(id);
+        for (const taskId of assumed) this.#feed.feedTask(taskId);
+        this.#underWay.delete(done);
+        this.#wakeUp();
+      });
+    this.#underWay.add(done);
+  }
+
+  #noteResult({ groups, committed, error }: BatchResult): void {
+    if (committed) return;
+    const services = new Set(groups.map((group) => group.serviceId));
+    if (error === undefined) {
+      for (const id of services) this.#wakeLater(id, CONFLICT_RETRY_MS);
+      return;
+    }
+    if (!this.#options.leadership.ended.aborted) this.#options.log.warn('a commit failed and is made again', { reason: error.message, code: error.code });
+    for (const id of services) this.#wakeLater(id, RETRY_MS);
+  }
+
+  #wakeLater(serviceId: string, delayMs: number): void {
+    this.#timers.get(serviceId)?.cancel();
+    const timer = this.#options.clock.after(delayMs, () => {
+      this.#timers.delete(serviceId);
+      this.#dirty.mark(serviceId);
+      this.#wakeUp();
+    });
+    this.#timers.set(serviceId, timer);
+  }
+
+  #trimEvents(): void {
+    const { store, state, leadership, log } = this.#options;
+    const builder = this.#trimming ? undefined : this.#ring.trim();
+    if (builder === undefined || leadership.ended.aborted) return;
+    this.#trimming = true;
+    const done = commitTo(store, state, leadership.fence(builder), leadership.ended)
+      .then(
+        () => undefined,
+        (error: unknown) => {
+          log.debug('trimming events failed; it is tried again', { error });
+        },
+      )
+      .then(() => {
+        this.#trimming = false;
+        this.#underWay.delete(done);
+      });
+    this.#underWay.add(done);
+  }
+
+  #canWork(): boolean {
+    return this.#dirty.hasWork((id) => this.#busy.has(id));
+  }
+
+  #wakeUp(): void {
+    this.#wake?.();
+  }
+
+  #sleep(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wake = () => {
+        this.#wake = undefined;
+        resolve();
+      };
+      if (this.#options.leadership.ended.aborted || this.#canWork()) this.#wake();
+    });
+  }
+}
+
+function yieldToOthers(): Promise<void> {
+  return new Promise((resolve) => {
+    setImmediate(resolve);
+  });
+}

@@ -1,0 +1,90 @@
+// What `shoal manager` may be told, checked as a whole: every wrong flag is named at once.
+import { join } from 'node:path';
+import { type FieldProblem, ShoalError } from '../lib/errors.ts';
+import type { LogLevel } from '../lib/log.ts';
+
+/** As commander gives them. */
+export interface ManagerFlags {
+  readonly etcd?: readonly string[];
+  readonly etcdPrefix: string;
+  readonly dataDir: string;
+  readonly listen: string;
+  readonly advertiseAddr?: string;
+  readonly insecure: boolean;
+  readonly insecureRegistry?: readonly string[];
+  readonly healthAddr: string;
+  readonly logLevel: string;
+  readonly logFormat: string;
+}
+
+export interface Address {
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface ManagerOptions {
+  /** Empty: the embedded store, below dataDir. */
+  readonly etcdEndpoints: readonly string[];
+  readonly etcdPrefix: string;
+  readonly dataDir: string;
+  readonly storeDir: string;
+  readonly listen: Address;
+  /** host:port that other managers and agents are told. */
+  readonly advertise: string;
+  readonly insecureRegistries: readonly string[];
+  /** Undefined: no health server. */
+  readonly health: Address | undefined;
+  readonly logLevel: LogLevel;
+  readonly logFormat: 'auto' | 'json' | 'short';
+}
+
+const LOG_LEVELS: readonly string[] = ['error', 'warn', 'info', 'debug'];
+const LOG_FORMATS: readonly string[] = ['auto', 'json', 'short'];
+
+/** Throws `invalid_argument` with every wrong flag, `permission_denied` for an open port without certificates or --insecure. */
+export function checkManagerFlags(flags: ManagerFlags): ManagerOptions {
+  const problems: FieldProblem[] = [];
+  const listen = addressOf('--listen', flags.listen, problems);
+  const health = flags.healthAddr === 'none' ? undefined : addressOf('--health-addr', flags.healthAddr, problems);
+  if (flags.advertiseAddr !== undefined) addressOf('--advertise-addr', flags.advertiseAddr, problems);
+  for (const endpoint of flags.etcd ?? []) {
+    if (!/^https?:\/\/[^\s/]+$/.test(endpoint)) problems.push({ path: '--etcd', message: `"${endpoint}" is not a URL such as http://10.0.0.1:2379` });
+  }
+  if (!/^\/.*\/$/.test(flags.etcdPrefix)) problems.push({ path: '--etcd-prefix', message: 'begins and ends with a slash, such as /shoal/' });
+  if (!LOG_LEVELS.includes(flags.logLevel)) problems.push({ path: '--log-level', message: `one of ${LOG_LEVELS.join(', ')}` });
+  if (!LOG_FORMATS.includes(flags.logFormat)) problems.push({ path: '--log-format', message: `one of ${LOG_FORMATS.join(', ')}` });
+  if (problems.length > 0) throw ShoalError.invalid('shoal manager', problems);
+  if (!isLoopback(listen.host) && !flags.insecure) {
+    throw new ShoalError(
+      'permission_denied',
+      `--listen ${flags.listen} can be reached from other hosts, and connections are not authenticated yet: anybody who reaches it could run anything. ` +
+        'Listen on 127.0.0.1, or add --insecure on a network that you trust.',
+    );
+  }
+  return {
+    etcdEndpoints: flags.etcd ?? [],
+    etcdPrefix: flags.etcdPrefix,
+    dataDir: flags.dataDir,
+    storeDir: join(flags.dataDir, 'store'),
+    listen,
+    advertise: flags.advertiseAddr ?? flags.listen,
+    insecureRegistries: flags.insecureRegistry ?? [],
+    health,
+    logLevel: flags.logLevel as LogLevel,
+    logFormat: flags.logFormat as ManagerOptions['logFormat'],
+  };
+}
+
+function addressOf(flag: string, text: string, problems: FieldProblem[]): Address {
+  const match = /^(\[[0-9a-fA-F:]+\]|[^\s:]+):(\d{1,5})$/.exec(text);
+  const port = Number(match?.[2]);
+  if (match === null || port > 65_535) {
+    problems.push({ path: flag, message: `"${text}" is not HOST:PORT` });
+    return { host: '', port: 0 };
+  }
+  return { host: (match[1] ?? '').replace(/^\[|\]$/g, ''), port };
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host);
+}
