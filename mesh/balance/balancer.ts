@@ -1,0 +1,122 @@
+// Chooses the replica for each new connection of one published port: the less loaded of two drawn at random, the node's own one on a tie.
+// Pure but for its counts: time comes from the Clock, chance from the Rng, and whoever uses a target says when it opens, closes, fails and answers.
+import { type Clock } from '../../lib/clock.ts';
+import { type Rng } from '../../lib/rng.ts';
+import { type RouteTarget, TargetState } from '../../proto/index.ts';
+import { afterFailure, HEALTHY, type Health } from './ejection.ts';
+
+/** One replica as the balancer sees it. Kept by whoever uses it, also after it has left the table. */
+export interface Replica {
+  readonly taskId: string;
+  /** Where it is reached from this node. */
+  host: string;
+  port: number;
+  /** On this node. */
+  local: boolean;
+  /** At least 1. */
+  weight: number;
+  /** Connections to it through this port, opening ones included. */
+  open: number;
+  health: Health;
+}
+
+export interface BalancerOptions {
+  readonly clock: Clock;
+  readonly rng: Rng;
+}
+
+export class Balancer {
+  readonly #clock: Clock;
+  readonly #rng: Rng;
+  /** Those that take new connections. */
+  #active: Replica[] = [];
+  #totalWeight = 0;
+  /** No replica has been put out since all were last seen healthy: the choice needs no look at the clock. */
+  #allWell = true;
+
+  constructor(options: BalancerOptions) {
+    this.#clock = options.clock;
+    this.#rng = options.rng;
+  }
+
+  /** Takes the targets of a new table; a replica that stays keeps its counts and its health. */
+  update(targets: readonly RouteTarget[], nodeId: string): void {
+    const known = new Map(this.#active.map((replica) => [replica.taskId, replica]));
+    this.#active = [];
+    for (const target of targets) {
+      if (target.state !== TargetState.TARGET_ACTIVE) continue;
+      const address = addressOf(target, nodeId);
+      if (address === undefined) continue;
+      const now = { ...address, weight: Math.max(1, target.weight), local: target.nodeId === nodeId && nodeId !== '' };
+      const old = known.get(target.taskId);
+      this.#active.push(old === undefined ? { taskId: target.taskId, ...now, open: 0, health: HEALTHY } : Object.assign(old, now));
+    }
+    this.#totalWeight = this.#active.reduce((sum, replica) => sum + replica.weight, 0);
+  }
+
+  /** How many take new connections, whether they answer or not. */
+  get size(): number {
+    return this.#active.length;
+  }
+
+  /** Undefined: none is left that was not tried. Replicas that are put out come only when no other is left to try. */
+  choose(tried?: ReadonlySet<string>): Replica | undefined {
+    if (this.#allWell && tried === undefined) return this.#better(this.#active, this.#totalWeight);
+    const nowMs = this.#clock.nowMs();
+    const untried = tried === undefined ? this.#active : this.#active.filter((replica) => !tried.has(replica.taskId));
+    const healthy = untried.filter((replica) => replica.health.ejectedUntilMs <= nowMs);
+    const field = healthy.length > 0 ? healthy : untried;
+    return this.#better(
+      field,
+      field.reduce((sum, replica) => sum + replica.weight, 0),
+    );
+  }
+
+  /** It could not be connected to, or closed the connection before a byte went either way. */
+  failed(replica: Replica): void {
+    replica.health = afterFailure(replica.health, this.#clock.nowMs(), this.#rng);
+    this.#allWell = false;
+  }
+
+  /** It answered. */
+  succeeded(replica: Replica): void {
+    if (replica.health === HEALTHY) return;
+    replica.health = HEALTHY;
+    this.#allWell = this.#active.every((other) => other.health === HEALTHY);
+  }
+
+  #better(field: readonly Replica[], totalWeight: number): Replica | undefined {
+    if (field.length < 2) return field[0];
+    const first = this.#draw(field, totalWeight, undefined);
+    const second = this.#draw(field, totalWeight, first);
+    if (first === undefined || second === undefined) return first ?? second;
+    const difference = first.open / first.weight - second.open / second.weight;
+    if (difference !== 0) return difference < 0 ? first : second;
+    return second.local && !first.local ? second : first;
+  }
+
+  /** One at random by weight, `except` that one. */
+  #draw(field: readonly Replica[], totalWeight: number, except: Replica | undefined): Replica | undefined {
+    let left = this.#rng.next() * (totalWeight - (except?.weight ?? 0));
+    let last: Replica | undefined;
+    for (const replica of field) {
+      if (replica === except) continue;
+      last = replica;
+      left -= replica.weight;
+      if (left < 0) return replica;
+    }
+    return last;
+  }
+}
+
+/** On the task's own node the container's address, where it has one; elsewhere the node's. Undefined where the table gives none. */
+function addressOf(target: RouteTarget, nodeId: string): { readonly host: string; readonly port: number } | undefined {
+  if (target.nodeId === nodeId && nodeId !== '' && target.containerAddress !== '' && isPort(target.containerPort)) {
+    return { host: target.containerAddress, port: target.containerPort };
+  }
+  return target.nodeAddress !== '' && isPort(target.nodePort) ? { host: target.nodeAddress, port: target.nodePort } : undefined;
+}
+
+function isPort(port: number): boolean {
+  return port > 0 && port < 65_536;
+}

@@ -1,0 +1,79 @@
+// `shoal mesh`: the flags of the mesh process, and what it does with signals and its own failures.
+import { isIP } from 'node:net';
+import { resolve } from 'node:path';
+import { type Command, InvalidArgumentError, Option } from 'commander';
+
+interface Flags {
+  readonly dataDir: string;
+  readonly nodeId: string;
+  readonly listen: readonly string[];
+  readonly portOffset: number;
+  readonly healthAddr?: { readonly host: string; readonly port: number };
+  readonly logLevel: 'error' | 'warn' | 'info' | 'debug';
+  readonly logFormat: 'auto' | 'json' | 'short';
+}
+
+export function configureMesh(command: Command): void {
+  command
+    .description('Answer every published port on this node and route it to a healthy replica; started by the agent')
+    .requiredOption('--data-dir <dir>', 'folder for the route table and the socket; one mesh per folder')
+    .option('--node-id <id>', 'this node, whose own replicas are preferred (default: as the agent says)', '')
+    .option('--listen <addr>', 'address to answer published ports on; repeatable (default: all, IPv4 and IPv6)', addAddress, [])
+    .option('--port-offset <n>', 'added to every published port, for several nodes on one address', portOffset, 0)
+    .option('--health-addr <host:port>', 'serve /livez, /readyz and /metrics there (default: not at all)', hostAndPort)
+    .addOption(new Option('--log-level <level>', 'least level that is logged').choices(['error', 'warn', 'info', 'debug']).default('info'))
+    .addOption(new Option('--log-format <format>', 'JSON or short lines').choices(['auto', 'json', 'short']).default('auto'))
+    .action(async () => {
+      await run(command.opts<Flags>());
+    });
+}
+
+async function run(flags: Flags): Promise<void> {
+  const [{ createLogger }, { runMesh }] = await Promise.all([import('../lib/log.ts'), import('./main.ts')]);
+  const log = createLogger({ role: 'mesh', level: flags.logLevel, format: flags.logFormat });
+  const die = (error: unknown): void => {
+    log.error('the mesh has failed and ends; its agent starts it again', { error });
+    // The line goes out before the end.
+    setImmediate(() => process.exit(1));
+  };
+  process.on('uncaughtException', die);
+  process.on('unhandledRejection', die);
+  const ending = new AbortController();
+  for (const name of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(name, () => {
+      // The second one means it.
+      if (ending.signal.aborted) process.exit(1);
+      ending.abort();
+    });
+  }
+  await runMesh(
+    {
+      dataDir: resolve(flags.dataDir),
+      nodeId: flags.nodeId,
+      listen: flags.listen,
+      portOffset: flags.portOffset,
+      health: flags.healthAddr,
+      log,
+    },
+    { signal: ending.signal },
+  );
+}
+
+function addAddress(value: string, before: readonly string[]): readonly string[] {
+  if (isIP(value) === 0) throw new InvalidArgumentError('an IPv4 or IPv6 address is needed, such as 192.0.2.10 or ::');
+  return before.includes(value) ? before : [...before, value];
+}
+
+function portOffset(value: string): number {
+  const offset = Number(value);
+  if (!Number.isInteger(offset) || offset < 0 || offset > 60_000) throw new InvalidArgumentError('a number from 0 to 60000 is needed');
+  return offset;
+}
+
+function hostAndPort(value: string): { readonly host: string; readonly port: number } {
+  const match = /^(?:\[(?<v6>[^\]]+)\]|(?<host>[^:]+)):(?<port>\d{1,5})$/.exec(value);
+  const host = match?.groups?.['v6'] ?? match?.groups?.['host'];
+  const port = Number(match?.groups?.['port']);
+  if (host === undefined || port > 65_535) throw new InvalidArgumentError('host:port is needed, such as 127.0.0.1:9101 or [::1]:9101');
+  return { host, port };
+}

@@ -1,0 +1,75 @@
+// The mesh process: the mesh, its health address, and its end.
+import { systemClock } from '../lib/clock.ts';
+import { type Logger } from '../lib/log.ts';
+import { systemRng } from '../lib/rng.ts';
+import { VERSION } from '../lib/version.ts';
+import { Mesh } from './mesh.ts';
+
+export interface MeshProcessOptions {
+  readonly dataDir: string;
+  /** "": whatever the first agent says. */
+  readonly nodeId: string;
+  /** Numeric addresses; none: all of the host. */
+  readonly listen: readonly string[];
+  readonly portOffset: number;
+  /** Unset: no health server. */
+  readonly health: { readonly host: string; readonly port: number } | undefined;
+  readonly log: Logger;
+}
+
+/** How long open connections may go on after the signal. */
+const STOP_PERIOD_MS = 10_000;
+/** Longest such time that an agent may ask for. */
+const MAX_STOP_PERIOD_MS = 3_600_000;
+
+/** Runs until the signal aborts or an agent asks for the end. Throws where it cannot start. */
+export async function runMesh(options: MeshProcessOptions, { signal }: { readonly signal: AbortSignal }): Promise<void> {
+  let onEnd: (periodMs: number) => void = () => undefined;
+  const ended = new Promise<number>((resolve) => {
+    onEnd = resolve;
+  });
+  const onAbort = (): void => {
+    onEnd(STOP_PERIOD_MS);
+  };
+  const mesh = new Mesh({
+    clock: systemClock,
+    rng: systemRng,
+    log: options.log,
+    dataDir: options.dataDir,
+    nodeId: options.nodeId,
+    listen: options.listen,
+    portOffset: options.portOffset,
+    version: VERSION,
+    onStop: (periodMs) => {
+      onEnd(Math.min(periodMs, MAX_STOP_PERIOD_MS));
+    },
+  });
+  await mesh.start();
+  try {
+    const health = await startHealth(options, mesh);
+    if (signal.aborted) onAbort();
+    signal.addEventListener('abort', onAbort, { once: true });
+    const periodMs = await ended;
+    signal.removeEventListener('abort', onAbort);
+    options.log.info('stopping', { waitMs: periodMs });
+    await mesh.stop(periodMs);
+    await health?.stop();
+  } catch (error) {
+    await mesh.stop(0);
+    throw error;
+  }
+}
+
+/** Loaded only where asked for: most nodes leave the mesh's numbers to its agent, and the memory free. */
+async function startHealth(options: MeshProcessOptions, mesh: Mesh): Promise<{ stop(): Promise<void> } | undefined> {
+  if (options.health === undefined) return undefined;
+  const [{ metrics, startHealthServer }, { registerMetrics }] = await Promise.all([
+    import('../lib/health-server.ts'),
+    import('./metrics.ts'),
+  ]);
+  registerMetrics(metrics, () => mesh.counters);
+  return startHealthServer({
+    ...options.health,
+    ready: () => (mesh.epoch === undefined ? 'no route table yet: no agent has sent one, and none was saved' : undefined),
+  });
+}

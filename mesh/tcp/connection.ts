@@ -1,0 +1,297 @@
+// One client connection: finds it a replica that answers, trying the next one before the client notices, and then carries bytes both ways.
+// Upholds: nothing is sent twice (once a byte went either way the replica stays); each side's end, reset and slowness reach the other side;
+// memory is bounded by the two sockets' own write buffers, for a side that does not drain pauses the other.
+import { type Socket } from 'node:net';
+import { errnoOf } from '../../lib/errors.ts';
+import { type Backoff, backoff } from '../../lib/backoff.ts';
+import { type Clock, type Timer } from '../../lib/clock.ts';
+import { type Rng } from '../../lib/rng.ts';
+import { type Balancer, type Replica } from '../balance/balancer.ts';
+import { type PortCounters } from './counters.ts';
+import { type Drains } from './drains.ts';
+import { HOLD_RETRY, KEEP_ALIVE_MS } from './limits.ts';
+import { connectTo, copyOf } from './sockets.ts';
+
+/** What a connection needs of its published port. */
+export interface ConnectionHost {
+  readonly clock: Clock;
+  readonly rng: Rng;
+  readonly balancer: Balancer;
+  readonly drains: Drains;
+  readonly counters: PortCounters;
+  readonly connectTimeoutMs: number;
+  readonly holdMs: number;
+  /** Puts it on the list of those that wait for a replica; false: no more may wait. */
+  hold(connection: Connection): boolean;
+  unhold(connection: Connection): void;
+  /** It is over. */
+  closed(connection: Connection): void;
+}
+
+/** Failures to connect that are this host's own: they say nothing about the replica. */
+const OWN_FAILURES: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM', 'EADDRNOTAVAIL']);
+const NOTHING = Buffer.alloc(0);
+
+export class Connection {
+  readonly #host: ConnectionHost;
+  readonly #client: Socket;
+  #upstream: Socket | undefined;
+  #replica: Replica | undefined;
+  /** A byte, or the client's end, went to the replica, or a byte came from it: it can no longer be changed for another. */
+  #touched = false;
+  #answered = false;
+  #clientEnded = false;
+  #replicaEnded = false;
+  #clientClosed = false;
+  #over = false;
+  /** Replicas that failed in this round. */
+  #tried: Set<string> | undefined;
+  /** A replica took the connection and ended it in order: if all others fail, that is the answer. */
+  #closedEarly = false;
+  #deadlineMs = Infinity;
+  #timer: Timer | undefined;
+  #holdRetry: Backoff | undefined;
+  #held = false;
+  #movedBytes = 0;
+  #sweptBytes = -1;
+  #quietSinceMs = 0;
+  #keepAlive = false;
+
+  /** `client` is paused; `start` follows. */
+  constructor(host: ConnectionHost, client: Socket) {
+    this.#host = host;
+    this.#client = client;
+    client.on('error', () => {
+      // The client is gone with a reset: the replica learns it the same way.
+      this.#abort(true);
+    });
+    client.on('end', () => {
+      this.#clientEnded = true;
+      this.#touched = true;
+      this.#upstream?.end();
+    });
+    client.on('drain', () => {
+      this.#upstream?.resume();
+    });
+    client.on('close', (hadError) => {
+      this.#clientClosed = true;
+      // After an orderly end its last bytes may still be on their way to the replica.
+      if (hadError || !this.#clientEnded) this.#dropUpstream(hadError);
+      this.#settle();
+    });
+  }
+
+  start(): void {
+    this.#tryNext();
+  }
+
+  /** The client's bytes. */
+  readonly fromClient = (piece: Buffer): boolean => {
+    const upstream = this.#upstream;
+    if (upstream === undefined) return false;
+    this.#touched = true;
+    this.#movedBytes += piece.length;
+    this.#host.counters.bytesFromClients += piece.length;
+    return upstream.write(copyOf(piece));
+  };
+
+  /** The targets have changed: worth another round, if it waits. */
+  wake(): void {
+    if (!this.#held) return;
+    this.#leaveHold();
+    this.#tryNext();
+  }
+
+  /** Closed by the mesh: both sides are reset, or end with a FIN where `politely`. */
+  close(politely: boolean): void {
+    this.#abort(!politely);
+  }
+
+  /** Called every few seconds at most: true where nothing has moved for `idleMs`, or longer than it took to notice. */
+  sweep(nowMs: number, idleMs: number): boolean {
+    if (this.#sweptBytes !== this.#movedBytes) {
+      this.#sweptBytes = this.#movedBytes;
+      this.#quietSinceMs = nowMs;
+    }
+    if (!this.#keepAlive && this.#upstream !== undefined) {
+      this.#keepAlive = true;
+      this.#client.setKeepAlive(true, KEEP_ALIVE_MS);
+      this.#upstream.setKeepAlive(true, KEEP_ALIVE_MS);
+    }
+    return nowMs - this.#quietSinceMs >= idleMs;
+  }
+
+  #tryNext(): void {
+    const host = this.#host;
+    if (host.clock.nowMs() >= this.#deadlineMs) {
+      this.#giveUp();
+      return;
+    }
+    const replica = host.balancer.choose(this.#tried);
+    if (replica === undefined) {
+      this.#noneLeft();
+      return;
+    }
+    replica.open++;
+    host.drains.opened(replica.taskId);
+    this.#replica = replica;
+    const upstream = connectTo(replica.host, replica.port, (piece) => this.#fromReplica(piece));
+    this.#upstream = upstream;
+    this.#timer = host.clock.after(host.connectTimeoutMs, () => {
+      // A stall of this process is no silence of the replica: what has arrived meanwhile is looked at first.
+      setImmediate(() => {
+        if (this.#upstream === upstream && upstream.connecting) this.#replicaFailed(true);
+      });
+    });
+    upstream.on('connect', () => {
+      this.#timer?.cancel();
+      this.#timer = undefined;
+      if (this.#upstream !== upstream) return;
+      if (this.#clientEnded) upstream.end();
+      else this.#client.resume();
+    });
+    upstream.on('drain', () => {
+      this.#client.resume();
+    });
+    upstream.on('end', () => {
+      if (this.#upstream !== upstream) return;
+      if (!this.#touched) {
+        this.#closedEarly = true;
+        this.#replicaFailed(true);
+        return;
+      }
+      this.#replicaEnded = true;
+      this.#client.end();
+    });
+    upstream.on('error', (error) => {
+      if (this.#upstream !== upstream) return;
+      if (this.#touched) this.#replicaReset();
+      else this.#replicaFailed(!OWN_FAILURES.has(errnoOf(error) ?? ''));
+    });
+    upstream.on('close', () => {
+      if (this.#upstream === upstream) this.#upstreamClosed();
+    });
+  }
+
+  #fromReplica(piece: Buffer): boolean {
+    if (!this.#answered) {
+      this.#answered = true;
+      this.#touched = true;
+      if (this.#replica !== undefined) this.#host.balancer.succeeded(this.#replica);
+    }
+    this.#movedBytes += piece.length;
+    this.#host.counters.bytesToClients += piece.length;
+    return this.#client.write(copyOf(piece));
+  }
+
+  /** Refused, timed out, or closed before a byte went either way: on to the next one. */
+  #replicaFailed(blame: boolean): void {
+    const replica = this.#replica;
+    this.#client.pause();
+    this.#dropUpstream(false);
+    if (replica !== undefined) {
+      if (blame) this.#host.balancer.failed(replica);
+      this.#tried ??= new Set();
+      this.#tried.add(replica.taskId);
+    }
+    this.#host.counters.replicaFailures++;
+    this.#host.counters.retries++;
+    if (this.#deadlineMs === Infinity) this.#deadlineMs = this.#host.clock.nowMs() + this.#host.holdMs;
+    this.#tryNext();
+  }
+
+  /** Every replica has failed in this round, or there is none. */
+  #noneLeft(): void {
+    const host = this.#host;
+    if (this.#closedEarly) {
+      // They do answer, by closing: so does the mesh.
+      this.#abort(false);
+      return;
+    }
+    const nowMs = host.clock.nowMs();
+    if (this.#deadlineMs === Infinity) this.#deadlineMs = nowMs + host.holdMs;
+    this.#tried = undefined;
+    if (nowMs >= this.#deadlineMs) {
+      this.#giveUp();
+      return;
+    }
+    if (!host.hold(this)) {
+      host.counters.overLimit++;
+      this.#abort(true);
+      return;
+    }
+    this.#held = true;
+    this.#holdRetry ??= backoff(HOLD_RETRY, host.rng);
+    const leftMs = this.#deadlineMs - nowMs;
+    // Without any replica only a new table helps, and that wakes it.
+    const waitMs = host.balancer.size === 0 ? leftMs : Math.min(leftMs, this.#holdRetry.nextMs());
+    this.#timer = host.clock.after(waitMs, () => {
+      this.wake();
+    });
+  }
+
+  #leaveHold(): void {
+    this.#held = false;
+    this.#host.unhold(this);
+    this.#timer?.cancel();
+    this.#timer = undefined;
+  }
+
+  #giveUp(): void {
+    this.#host.counters.noReplica++;
+    this.#abort(true);
+  }
+
+  /** The replica broke off in the middle: the client gets what came, then a reset. */
+  #replicaReset(): void {
+    this.#dropUpstream(false);
+    if (this.#replicaEnded) {
+      // Its answer was whole: only what the client still sends is lost.
+      this.#client.destroySoon();
+    } else if (this.#client.writableLength === 0) this.#client.resetAndDestroy();
+    else {
+      this.#client.pause();
+      this.#client.write(NOTHING, () => this.#client.resetAndDestroy());
+    }
+  }
+
+  #upstreamClosed(): void {
+    this.#dropUpstream(false);
+    // Both its directions are done. The client's last bytes may still be on their way to it.
+    if (this.#clientClosed) this.#settle();
+    else this.#client.destroySoon();
+  }
+
+  #settle(): void {
+    if (this.#held) this.#leaveHold();
+    if (this.#over || !this.#clientClosed || this.#upstream !== undefined) return;
+    this.#over = true;
+    this.#host.closed(this);
+  }
+
+  #abort(reset: boolean): void {
+    this.#dropUpstream(reset);
+    if (this.#held) this.#leaveHold();
+    if (this.#client.destroyed) this.#settle();
+    else if (reset) this.#client.resetAndDestroy();
+    else this.#client.destroy();
+  }
+
+  /** Lets go of the replica, and counts it as gone. */
+  #dropUpstream(reset: boolean): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    const upstream = this.#upstream;
+    const replica = this.#replica;
+    this.#upstream = undefined;
+    this.#replica = undefined;
+    if (upstream !== undefined && !upstream.destroyed) {
+      if (reset && !upstream.connecting) upstream.resetAndDestroy();
+      else upstream.destroy();
+    }
+    if (replica !== undefined) {
+      replica.open--;
+      this.#host.drains.closed(replica.taskId);
+    }
+  }
+}

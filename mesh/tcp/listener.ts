@@ -1,0 +1,119 @@
+// One address and port that the mesh listens on: opened, and tried again for as long as something else holds it. A failure is kept in plain words for the user.
+import { type Server } from 'node:net';
+import { type Backoff, backoff } from '../../lib/backoff.ts';
+import { type Clock, type Timer } from '../../lib/clock.ts';
+import { errnoOf, messageOf } from '../../lib/errors.ts';
+import { type Rng } from '../../lib/rng.ts';
+import { LISTEN_RETRY } from './limits.ts';
+import { acceptClients, listenOn, type OnClient } from './sockets.ts';
+
+/** Listen on every address the host has, now or later: IPv6 and IPv4, or IPv4 alone where the host has no IPv6. */
+export const ANY_ADDRESS = '*';
+
+export interface ListenerOptions {
+  readonly clock: Clock;
+  readonly rng: Rng;
+  readonly address: string;
+  readonly port: number;
+  readonly onClient: OnClient;
+  /** `problem` has changed. */
+  readonly onChange: () => void;
+  readonly onAcceptError: (error: Error) => void;
+}
+
+export class Listener {
+  readonly #options: ListenerOptions;
+  readonly #retry: Backoff;
+  #server: Server | undefined;
+  #timer: Timer | undefined;
+  #problem: string | undefined;
+  #closed = false;
+  #host: string;
+
+  constructor(options: ListenerOptions) {
+    this.#options = options;
+    this.#retry = backoff(LISTEN_RETRY, options.rng);
+    this.#host = options.address === ANY_ADDRESS ? '::' : options.address;
+  }
+
+  /** Why it does not listen, in plain words; undefined while it does, or before the first attempt is over. */
+  get problem(): string | undefined {
+    return this.#problem;
+  }
+
+  /** Resolves when the first attempt is over, well or not. */
+  async open(): Promise<void> {
+    await this.#attempt();
+  }
+
+  /** No new clients from now on; those that were accepted stay. */
+  close(): void {
+    this.#closed = true;
+    this.#timer?.cancel();
+    this.#server?.close();
+    this.#server = undefined;
+  }
+
+  #attempt(): Promise<void> {
+    return new Promise((resolve) => {
+      const server = acceptClients(this.#options.onClient);
+      this.#server = server;
+      server.on('error', (error) => {
+        if (server.listening) {
+          this.#options.onAcceptError(error);
+          return;
+        }
+        server.close();
+        if (!this.#closed) resolve(this.#failed(error));
+        else resolve();
+      });
+      // Closed before it listened: nobody says so otherwise.
+      server.on('close', resolve);
+      server.on('listening', () => {
+        this.#retry.reset();
+        this.#change(undefined);
+        resolve();
+      });
+      listenOn(server, this.#host, this.#options.port);
+    });
+  }
+
+  #failed(error: Error): Promise<void> | undefined {
+    const code = errnoOf(error);
+    if (this.#host === '::' && this.#options.address === ANY_ADDRESS && (code === 'EAFNOSUPPORT' || code === 'EADDRNOTAVAIL')) {
+      this.#host = '0.0.0.0';
+      return this.#attempt();
+    }
+    this.#change(explain(this.#options, code, messageOf(error)));
+    this.#timer = this.#options.clock.after(
+      this.#retry.nextMs(),
+      () => {
+        void this.#attempt();
+      },
+      true,
+    );
+    return undefined;
+  }
+
+  #change(problem: string | undefined): void {
+    if (this.#closed || this.#problem === problem) return;
+    this.#problem = problem;
+    this.#options.onChange();
+  }
+}
+
+function explain(options: ListenerOptions, code: string | undefined, message: string): string {
+  const port = String(options.port);
+  const where = options.address === ANY_ADDRESS ? `port ${port}` : `port ${port} on ${options.address}`;
+  const again = 'the mesh keeps trying';
+  switch (code) {
+    case 'EADDRINUSE':
+      return `${where} is taken by another program on this node; stop that program or publish another port (${again})`;
+    case 'EACCES':
+      return `${where} may not be opened by this user (ports below 1024 need CAP_NET_BIND_SERVICE); run the mesh with that right or publish a higher port (${again})`;
+    case 'EADDRNOTAVAIL':
+      return `${options.address} is not an address of this node; check --listen of the mesh (${again})`;
+    default:
+      return `${where} cannot be opened: ${message} (${again})`;
+  }
+}
