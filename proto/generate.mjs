@@ -1,6 +1,6 @@
 // Generates proto/gen from the .proto files: codec.js by protobufjs (wire format), and messages.ts over it:
 // plain typed objects with every field present, oneofs as {case, value} unions, enums as const objects, service definitions for grpc-js.
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -34,6 +34,8 @@ function main() {
   return new Promise((resolve, reject) => {
     pbjs.main(args, (error) => (error ? reject(error) : resolve()));
   }).then(() => {
+    const codec = join(out, 'codec.js');
+    writeFileSync(codec, withoutLong(readFileSync(codec, 'utf8')));
     const root = new protobuf.Root();
     root.resolvePath = (_origin, target) => (target.startsWith('/') ? target : join(here, target));
     root.loadSync(files);
@@ -41,6 +43,13 @@ function main() {
     writeFileSync(join(out, 'messages.ts'), render(root.lookup('shoal.v1')));
     writeFileSync(join(out, 'codec.d.ts'), CODEC_TYPES);
   });
+}
+
+/** protobufjs 8 always has `long`, and decodes 64 bit fields to it whatever --force-number says; without it they are numbers. */
+function withoutLong(source) {
+  const anchor = 'import $protobuf from "protobufjs/minimal.js";\n';
+  if (!source.includes(anchor)) throw new Error('proto/generate.mjs: the generated codec.js does not begin as expected');
+  return source.replace(anchor, `${anchor}\n$protobuf.util.Long = null;\n$protobuf.configure();\n`);
 }
 
 const CODEC_TYPES = `interface WireCodec {
