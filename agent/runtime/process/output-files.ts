@@ -1,0 +1,156 @@
+// A process's output: one file per stream, appended by the process itself, so that it needs no agent to write.
+//
+// Bounds: a file above 10 MiB is copied to `<name>.1` (replacing the one before) and emptied, so a stream keeps its last 10 to 20 MiB. What is
+// written between the copy and the emptying is lost. The agent does this while it waits for the task; without an agent the files grow.
+// Lines carry no time, so `since` can only leave out a stream that was last written before it, and `tail` counts each stream by itself.
+import { copyFile, open, stat, truncate } from 'node:fs/promises';
+import { join } from 'node:path';
+import { errnoOf } from '../../../lib/errors.ts';
+import { type LogsRequest, OutputSource } from '../../../proto/index.ts';
+import { lineCutter } from '../lines.ts';
+import { type LogLine } from '../runtime.ts';
+
+export const MAX_FILE_BYTES = 10 * 1024 * 1024;
+const BLOCK_BYTES = 64 * 1024;
+const NEWLINE = 0x0a;
+
+const NAMES = [
+  { source: OutputSource.STDOUT, name: 'stdout' },
+  { source: OutputSource.STDERR, name: 'stderr' },
+] as const;
+
+/** Brings the files of a task back within their bounds. */
+export async function boundOutput(folder: string, maxBytes = MAX_FILE_BYTES): Promise<void> {
+  for (const { name } of NAMES) {
+    const path = join(folder, name);
+    if ((await sizeOf(path)) <= maxBytes) continue;
+    await copyFile(path, `${path}.1`);
+    await truncate(path, 0);
+  }
+}
+
+/**
+ * The lines asked for. While `following()` answers true it goes on with new ones, calling `pause` where there is nothing new.
+ * Reads no faster than the lines are taken.
+ */
+export async function* outputLines(
+  folder: string,
+  request: LogsRequest,
+  following: () => Promise<boolean>,
+  pause: () => Promise<void>,
+): AsyncGenerator<LogLine> {
+  const both = request.stdout === request.stderr;
+  const wanted = NAMES.filter(({ source }) => both || (source === OutputSource.STDOUT ? request.stdout : request.stderr));
+  const readers = await Promise.all(wanted.map(({ source, name }) => openReader(join(folder, name), source, request)));
+  for (;;) {
+    // Asked before reading: what was written before the end is read after it.
+    const goesOn = request.follow && (await following());
+    let news = false;
+    for (const reader of readers) {
+      for await (const line of reader.more()) {
+        news = true;
+        yield line;
+      }
+    }
+    if (!goesOn) break;
+    if (!news) await pause();
+  }
+  for (const reader of readers) yield* reader.end();
+}
+
+interface Reader {
+  more(): AsyncGenerator<LogLine>;
+  end(): LogLine[];
+}
+
+async function openReader(path: string, source: OutputSource, request: LogsRequest): Promise<Reader> {
+  const earlier = `${path}.1`;
+  const cutter = lineCutter();
+  const line = (data: Buffer): LogLine => ({ source, data, timeUnixMs: 0 });
+  let { inEarlier, at } = await startOf(path, request);
+  async function* read(file: string): AsyncGenerator<LogLine> {
+    for (;;) {
+      const block = await readBlock(file, at);
+      if (block.length === 0) return;
+      at += block.length;
+      for (const data of cutter.push(block)) yield line(data);
+    }
+  }
+  return {
+    async *more() {
+      // Emptied since: what was not read yet stands in the copy, at the same place.
+      if (!inEarlier && (await sizeOf(path)) < at) inEarlier = true;
+      if (inEarlier) {
+        yield* read(earlier);
+        inEarlier = false;
+        at = 0;
+      }
+      yield* read(path);
+    },
+    end() {
+      const last = cutter.end();
+      return last === undefined ? [] : [line(last)];
+    },
+  };
+}
+
+/** Where to begin so that `tail` lines of this stream follow. */
+async function startOf(path: string, request: LogsRequest): Promise<{ inEarlier: boolean; at: number }> {
+  const size = await sizeOf(path);
+  if (request.tail === 0 || (request.sinceUnixMs > 0 && (await writtenAt(path)) < request.sinceUnixMs))
+    return { inEarlier: false, at: size };
+  if (request.tail < 0) return { inEarlier: true, at: 0 };
+  const here = await tailStart(path, size, request.tail);
+  if (here.missing === 0) return { inEarlier: false, at: here.at };
+  const before = await tailStart(`${path}.1`, await sizeOf(`${path}.1`), here.missing);
+  return { inEarlier: true, at: before.at };
+}
+
+/** The offset after which the last `lines` lines stand; `missing` where the file has fewer. */
+async function tailStart(path: string, size: number, lines: number): Promise<{ readonly at: number; readonly missing: number }> {
+  let found = 0;
+  for (let end = size; end > 0;) {
+    const start = Math.max(0, end - BLOCK_BYTES);
+    const block = (await readBlock(path, start)).subarray(0, end - start);
+    for (let index = block.length - 1; index >= 0; index--) {
+      // The newline at the very end closes the last line, it does not begin one.
+      if (block[index] !== NEWLINE || start + index === size - 1) continue;
+      found++;
+      if (found === lines) return { at: start + index + 1, missing: 0 };
+    }
+    end = start;
+  }
+  return { at: 0, missing: lines - found - (size > 0 ? 1 : 0) };
+}
+
+async function readBlock(path: string, position: number): Promise<Buffer> {
+  try {
+    const file = await open(path, 'r');
+    try {
+      const { buffer, bytesRead } = await file.read(Buffer.alloc(BLOCK_BYTES), 0, BLOCK_BYTES, position);
+      return buffer.subarray(0, bytesRead);
+    } finally {
+      await file.close();
+    }
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return Buffer.alloc(0);
+    throw error;
+  }
+}
+
+async function sizeOf(path: string): Promise<number> {
+  return (await statIfThere(path))?.size ?? 0;
+}
+
+async function writtenAt(path: string): Promise<number> {
+  return (await statIfThere(path))?.mtimeMs ?? 0;
+}
+
+async function statIfThere(path: string): Promise<{ readonly size: number; readonly mtimeMs: number } | undefined> {
+  try {
+    return await stat(path);
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
+}
