@@ -2,6 +2,7 @@
 import { ShoalError } from '../../lib/errors.ts';
 import { ContainerSpec, PortSpec, RestartPolicy, ServiceSpec, TaskSpec } from '../../proto/index.ts';
 import { type Control, createControl } from '../client/control.ts';
+import { messages } from '../client/stream.ts';
 import type { Shell } from '../shell.ts';
 import { DEMO_COMMAND, DEMO_SERVER, ensureDemoImage } from './demo-image.ts';
 import type { DevCluster } from './layout.ts';
@@ -48,10 +49,10 @@ async function demoSpec(cluster: DevCluster, port: number, shell: Shell): Promis
 }
 
 async function converged(control: Control, revision: number, shell: Shell): Promise<void> {
-  const { client, options } = await control.streaming();
+  const { client, target, options } = await control.streaming();
   const progress = client.watchProgress({ serviceRef: DEMO_SERVICE, revision }, { ...options, deadlineMs: CONVERGE_MS });
   let last = '';
-  for await (const message of progress) {
+  for await (const message of messages(progress, target)) {
     const waiting = message.waiting.find((slot) => slot.message !== '');
     const line = `${message.running}/${message.desired} running${waiting === undefined ? '' : ` (${waiting.slot}: ${waiting.message})`}`;
     if (line !== last) say(shell, line);
