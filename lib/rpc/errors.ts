@@ -31,6 +31,11 @@ export function fromServiceError(error: unknown, target: string): ShoalError {
   return new ShoalError(code, code === 'unavailable' ? `cannot reach ${target}: ${detail}` : detail, { cause: error });
 }
 
+/** True where the transport failed, so that nobody knows how far the call got; false where the peer itself answered with this error. */
+export function isTransportFailure(error: ShoalError): boolean {
+  return isServiceError(error.cause) && readWire(error.cause) === undefined;
+}
+
 function isServiceError(error: unknown): error is ServiceError {
   return error instanceof Error && 'metadata' in error && 'details' in error && 'code' in error;
 }

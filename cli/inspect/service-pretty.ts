@@ -1,0 +1,117 @@
+// `service inspect --pretty`.
+import { formatDurationMs, formatSizeBytes } from '../../lib/units.ts';
+import {
+  enumName,
+  FailureAction,
+  MountType,
+  PortMode,
+  type Resources,
+  RestartCondition,
+  ServiceMode,
+  type ServiceView,
+  type UpdateConfig,
+  UpdateState,
+} from '../../proto/index.ts';
+import { protocolName } from '../format/ports.ts';
+import { modeName } from '../format/service.ts';
+import { ago } from '../format/text.ts';
+import { type PrettyItem, prettyMap, renderPretty } from './pretty.ts';
+import { updateStateName } from './service.ts';
+import { orderName } from './service-spec.ts';
+
+export function renderServicePretty(service: ServiceView, nowUnixMs: number): string {
+  const { spec } = service;
+  const container = spec?.task?.container;
+  return renderPretty([
+    { name: 'ID', value: service.id },
+    { name: 'Name', value: spec?.name },
+    ...prettyMap('Labels', spec?.labels ?? {}),
+    { name: 'Service Mode', value: capitalize(modeName(spec?.mode ?? ServiceMode.REPLICATED)) },
+    { indent: 1, name: 'Replicas', value: `${String(service.runningTasks)}/${String(service.desiredTasks)} running` },
+    ...updateStatusLines(service, nowUnixMs),
+    { heading: 'Placement' },
+    { indent: 1, name: 'Constraints', value: spec?.task?.placement?.constraints.join(', ') },
+    { indent: 1, name: 'Max Per Node', value: spec?.task?.placement?.maxReplicasPerNode || undefined },
+    ...updateConfigLines('UpdateConfig', spec?.update),
+    ...updateConfigLines('RollbackConfig', spec?.rollback),
+    { heading: 'ContainerSpec' },
+    { indent: 1, name: 'Image', value: container?.resolvedImage || container?.image },
+    { indent: 1, name: 'Command', value: container?.command.join(' ') },
+    { indent: 1, name: 'Args', value: container?.args.join(' ') },
+    { indent: 1, name: 'Env', value: container?.env.join(' ') },
+    { indent: 1, name: 'Dir', value: container?.dir },
+    { indent: 1, name: 'User', value: container?.user },
+    { indent: 1, name: 'Hostname', value: container?.hostname },
+    ...(container?.mounts ?? []).map((mount): PrettyItem => ({
+      indent: 1,
+      name: 'Mount',
+      value: `${mount.target} <- ${enumName(MountType, mount.type).toLowerCase()} ${mount.source}${mount.readOnly ? ' (read-only)' : ''}`,
+    })),
+    ...resourceLines('Reservations', spec?.task?.reservations),
+    ...resourceLines('Limits', spec?.task?.limits),
+    ...restartLines(service),
+    { heading: 'Ports' },
+    ...(spec?.ports ?? []).map((port): PrettyItem => ({
+      indent: 1,
+      name: port.name || String(port.publishedPort),
+      value: `-> ${String(port.targetPort)}/${protocolName(port.protocol)}, ${enumName(PortMode, port.mode).toLowerCase()}`,
+    })),
+    { heading: 'Ports that could not be opened' },
+    ...service.portProblems.map(({ hostname, problem }): PrettyItem => ({
+      indent: 1,
+      name: `${hostname}:${String(problem?.publishedPort ?? 0)}`,
+      value: problem?.message,
+    })),
+  ]);
+}
+
+function updateStatusLines(service: ServiceView, nowUnixMs: number): readonly PrettyItem[] {
+  const update = service.status?.update;
+  if (update === undefined || update.state === UpdateState.UPDATE_NONE) return [];
+  return [
+    { heading: 'UpdateStatus' },
+    { indent: 1, name: 'State', value: updateStateName(update.state) },
+    { indent: 1, name: 'Started', value: ago(update.startedUnixMs, nowUnixMs) },
+    { indent: 1, name: 'Completed', value: update.completedUnixMs === 0 ? undefined : ago(update.completedUnixMs, nowUnixMs) },
+    { indent: 1, name: 'Message', value: update.message },
+  ];
+}
+
+function updateConfigLines(heading: string, config: UpdateConfig | undefined): readonly PrettyItem[] {
+  if (config === undefined) return [];
+  return [
+    { heading },
+    { indent: 1, name: 'Parallelism', value: config.parallelism },
+    { indent: 1, name: 'Delay', value: formatDurationMs(config.delayMs) },
+    { indent: 1, name: 'On failure', value: enumName(FailureAction, config.failureAction).replace('FAILURE_', '').toLowerCase() },
+    { indent: 1, name: 'Monitor', value: formatDurationMs(config.monitorMs) },
+    { indent: 1, name: 'Max failures', value: config.maxFailureRatio },
+    { indent: 1, name: 'Order', value: orderName(config.order) },
+  ];
+}
+
+function resourceLines(heading: string, resources: Resources | undefined): readonly PrettyItem[] {
+  if (resources === undefined) return [];
+  return [
+    { heading },
+    { indent: 1, name: 'CPU', value: resources.nanoCpus === 0 ? undefined : resources.nanoCpus / 1e9 },
+    { indent: 1, name: 'Memory', value: resources.memoryBytes === 0 ? undefined : formatSizeBytes(resources.memoryBytes) },
+    { indent: 1, name: 'Pids', value: resources.pids || undefined },
+  ];
+}
+
+function restartLines(service: ServiceView): readonly PrettyItem[] {
+  const restart = service.spec?.task?.restart;
+  if (restart === undefined) return [];
+  return [
+    { heading: 'RestartPolicy' },
+    { indent: 1, name: 'Condition', value: enumName(RestartCondition, restart.condition).toLowerCase().replace('_', '-') },
+    { indent: 1, name: 'Delay', value: restart.delayMs === undefined ? undefined : formatDurationMs(restart.delayMs) },
+    { indent: 1, name: 'Max attempts', value: restart.maxAttempts || undefined },
+    { indent: 1, name: 'Window', value: restart.windowMs === 0 ? undefined : formatDurationMs(restart.windowMs) },
+  ];
+}
+
+function capitalize(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}

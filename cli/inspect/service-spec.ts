@@ -1,0 +1,177 @@
+// A service's spec under Docker's field names, durations in nanoseconds as Docker has them.
+import {
+  type ContainerSpec,
+  enumName,
+  FailureAction,
+  type HealthCheck,
+  type Mount,
+  MountType,
+  PortMode,
+  type PortSpec,
+  type Resources,
+  RestartCondition,
+  type RestartPolicy,
+  ServiceMode,
+  type ServiceSpec,
+  type TaskSpec,
+  type UpdateConfig,
+  UpdateOrder,
+} from '../../proto/index.ts';
+import { mapOf, type Struct, type Value } from '../format/go-template/index.ts';
+import { protocolName } from '../format/ports.ts';
+
+const NANOSECONDS_PER_MS = 1_000_000;
+
+export function serviceSpecStruct(spec: ServiceSpec): Struct {
+  return {
+    Name: spec.name,
+    Labels: mapOf(spec.labels),
+    TaskTemplate: spec.task === undefined ? undefined : taskSpecStruct(spec.task),
+    Mode: modeStruct(spec),
+    UpdateConfig: spec.update === undefined ? undefined : updateConfigStruct(spec.update),
+    RollbackConfig: spec.rollback === undefined ? undefined : updateConfigStruct(spec.rollback),
+    EndpointSpec: { Ports: spec.ports.map(portStruct) },
+    DrainPeriod: nanoseconds(spec.drainPeriodMs),
+  };
+}
+
+export function taskSpecStruct(task: TaskSpec): Struct {
+  const { restart, placement, logDriver, limits, reservations } = task;
+  return {
+    ContainerSpec: task.container === undefined ? undefined : containerStruct(task.container),
+    Resources: { Limits: resourcesStruct(limits), Reservations: resourcesStruct(reservations) },
+    RestartPolicy: restart === undefined ? undefined : restartStruct(restart),
+    Placement: {
+      Constraints: listOrNothing(placement?.constraints ?? []),
+      MaxReplicas: placement?.maxReplicasPerNode || undefined,
+      Platforms: listOrNothing((placement?.platforms ?? []).map(({ os, arch }) => ({ Architecture: arch, OS: os }))),
+    },
+    LogDriver: logDriver === undefined ? undefined : { Name: logDriver.name, Options: mapOf(logDriver.options) },
+    ForceUpdate: task.forceUpdate,
+    PortCheck: !task.noPortCheck,
+  };
+}
+
+function containerStruct(container: ContainerSpec): Struct {
+  const { healthCheck, dns, stopGracePeriodMs } = container;
+  return {
+    Image: container.resolvedImage || container.image,
+    Labels: mapOrNothing(container.labels),
+    Command: listOrNothing(container.command),
+    Args: listOrNothing(container.args),
+    Hostname: container.hostname || undefined,
+    Env: listOrNothing(container.env),
+    Dir: container.dir || undefined,
+    User: container.user || undefined,
+    Groups: listOrNothing(container.groups),
+    TTY: container.tty || undefined,
+    ReadOnly: container.readOnly || undefined,
+    Init: container.init,
+    Mounts: listOrNothing(container.mounts.map(mountStruct)),
+    StopSignal: container.stopSignal || undefined,
+    StopGracePeriod: stopGracePeriodMs === undefined ? undefined : nanoseconds(stopGracePeriodMs),
+    Healthcheck: healthCheck === undefined ? undefined : healthStruct(healthCheck),
+    Hosts: listOrNothing(container.hosts),
+    DNSConfig: {
+      Nameservers: listOrNothing(dns?.nameservers ?? []),
+      Search: listOrNothing(dns?.search ?? []),
+      Options: listOrNothing(dns?.options ?? []),
+    },
+    CapabilityAdd: listOrNothing(container.capAdd),
+    CapabilityDrop: listOrNothing(container.capDrop),
+    Ulimits: listOrNothing(container.ulimits.map(({ name, soft, hard }) => ({ Name: name, Hard: hard, Soft: soft }))),
+  };
+}
+
+function mountStruct(mount: Mount): Struct {
+  const hasVolumeOptions = mount.volumeNoCopy || mount.volumeDriver !== '' || Object.keys(mount.volumeLabels).length > 0;
+  return {
+    Type: enumName(MountType, mount.type).toLowerCase(),
+    Source: mount.source || undefined,
+    Target: mount.target,
+    ReadOnly: mount.readOnly || undefined,
+    BindOptions: mount.propagation === '' ? undefined : { Propagation: mount.propagation },
+    VolumeOptions:
+      mount.type !== MountType.VOLUME || !hasVolumeOptions
+        ? undefined
+        : {
+            NoCopy: mount.volumeNoCopy || undefined,
+            Labels: mapOrNothing(mount.volumeLabels),
+            DriverConfig: mount.volumeDriver === '' ? undefined : { Name: mount.volumeDriver, Options: mapOrNothing(mount.volumeOptions) },
+          },
+    TmpfsOptions:
+      mount.type !== MountType.TMPFS ? undefined : { SizeBytes: mount.tmpfsSizeBytes || undefined, Mode: mount.tmpfsMode || undefined },
+  };
+}
+
+function healthStruct(health: HealthCheck): Struct {
+  return {
+    Test: listOrNothing(health.test),
+    Interval: nanoseconds(health.intervalMs) || undefined,
+    Timeout: nanoseconds(health.timeoutMs) || undefined,
+    Retries: health.retries || undefined,
+    StartPeriod: nanoseconds(health.startPeriodMs) || undefined,
+  };
+}
+
+function resourcesStruct(resources: Resources | undefined): Struct | undefined {
+  if (resources === undefined) return undefined;
+  return {
+    NanoCPUs: resources.nanoCpus || undefined,
+    MemoryBytes: resources.memoryBytes || undefined,
+    Pids: resources.pids || undefined,
+  };
+}
+
+function restartStruct(restart: RestartPolicy): Struct {
+  return {
+    Condition: enumName(RestartCondition, restart.condition).toLowerCase().replace('_', '-'),
+    Delay: restart.delayMs === undefined ? undefined : nanoseconds(restart.delayMs),
+    MaxAttempts: restart.maxAttempts,
+    Window: nanoseconds(restart.windowMs) || undefined,
+  };
+}
+
+function modeStruct(spec: ServiceSpec): Struct {
+  return {
+    Replicated: spec.mode === ServiceMode.REPLICATED ? { Replicas: spec.replicas } : undefined,
+    Global: spec.mode === ServiceMode.GLOBAL ? {} : undefined,
+  };
+}
+
+function updateConfigStruct(config: UpdateConfig): Struct {
+  return {
+    Parallelism: config.parallelism,
+    Delay: nanoseconds(config.delayMs),
+    FailureAction: enumName(FailureAction, config.failureAction).replace('FAILURE_', '').toLowerCase(),
+    Monitor: nanoseconds(config.monitorMs),
+    MaxFailureRatio: config.maxFailureRatio,
+    Order: orderName(config.order),
+  };
+}
+
+export function orderName(order: UpdateOrder): string {
+  return enumName(UpdateOrder, order).toLowerCase().replace('_', '-');
+}
+
+export function portStruct(port: PortSpec): Struct {
+  return {
+    Name: port.name || undefined,
+    Protocol: protocolName(port.protocol),
+    TargetPort: port.targetPort,
+    PublishedPort: port.publishedPort,
+    PublishMode: enumName(PortMode, port.mode).toLowerCase(),
+  };
+}
+
+function nanoseconds(durationMs: number): number {
+  return durationMs * NANOSECONDS_PER_MS;
+}
+
+function listOrNothing(list: readonly Value[]): readonly Value[] | undefined {
+  return list.length === 0 ? undefined : list;
+}
+
+function mapOrNothing(record: Readonly<Record<string, string>>): ReadonlyMap<string, Value> | undefined {
+  return Object.keys(record).length === 0 ? undefined : mapOf(record);
+}

@@ -1,0 +1,47 @@
+// `service inspect`: the JSON under Docker's field names.
+import { enumName, type ServiceView, UpdateState, type UpdateStatus } from '../../proto/index.ts';
+import type { Struct } from '../format/go-template/index.ts';
+import { protocolName } from '../format/ports.ts';
+import { timestamp } from '../format/text.ts';
+import { portStruct, serviceSpecStruct } from './service-spec.ts';
+
+export function serviceStruct(service: ServiceView): Struct {
+  const { spec, previousSpec, status, portProblems } = service;
+  const update = status?.update;
+  const ports = (spec?.ports ?? []).map(portStruct);
+  return {
+    ID: service.id,
+    Version: { Index: service.version },
+    CreatedAt: timestamp(service.createdUnixMs),
+    UpdatedAt: timestamp(service.updatedUnixMs),
+    Spec: spec === undefined ? undefined : serviceSpecStruct(spec),
+    PreviousSpec: previousSpec === undefined ? undefined : serviceSpecStruct(previousSpec),
+    Endpoint: { Spec: { Ports: ports }, Ports: ports },
+    UpdateStatus: update === undefined || update.state === UpdateState.UPDATE_NONE ? undefined : updateStatusStruct(update),
+    ServiceStatus: { RunningTasks: service.runningTasks, DesiredTasks: service.desiredTasks },
+    PortProblems:
+      portProblems.length === 0
+        ? undefined
+        : portProblems.map(({ nodeId, hostname, problem }) => ({
+            NodeID: nodeId,
+            Hostname: hostname,
+            PublishedPort: problem?.publishedPort,
+            Protocol: problem === undefined ? undefined : protocolName(problem.protocol),
+            Message: problem?.message,
+          })),
+  };
+}
+
+function updateStatusStruct(update: UpdateStatus): Struct {
+  return {
+    State: updateStateName(update.state),
+    StartedAt: timestamp(update.startedUnixMs),
+    CompletedAt: update.completedUnixMs === 0 ? undefined : timestamp(update.completedUnixMs),
+    Message: update.message || undefined,
+  };
+}
+
+/** Docker's words: "updating", "paused", "completed", "rollback_started", ... */
+export function updateStateName(state: UpdateState): string {
+  return enumName(UpdateState, state).replace('UPDATE_', '').toLowerCase();
+}

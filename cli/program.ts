@@ -1,0 +1,130 @@
+// The tree of commands. Nouns are known by name alone; what is below one is loaded when it is used.
+import { Command } from 'commander';
+import { VERSION } from '../lib/version.ts';
+import { makeNoun, unknownCommand } from './command-line/noun.ts';
+import { type Launch, listFlag } from './command-line/verb.ts';
+import type { Shell } from './shell.ts';
+
+/** A command whose flags and verbs are declared by `configure`, loaded when needed. */
+export interface LazyCommand {
+  readonly name: string;
+  readonly summary: string;
+  /** Undefined for commands that people do not type. */
+  readonly group: string | undefined;
+  load(): Promise<(command: Command, launch: Launch) => void>;
+}
+
+const CLIENT_GROUP = 'Commands:';
+
+const CLIENT_COMMANDS: readonly LazyCommand[] = [
+  {
+    name: 'service',
+    summary: 'Manage services',
+    group: CLIENT_GROUP,
+    load: async () => (await import('./service/command.ts')).configureService,
+  },
+  { name: 'node', summary: 'Manage nodes', group: CLIENT_GROUP, load: async () => (await import('./node/command.ts')).configureNode },
+  {
+    name: 'exec',
+    summary: 'Run a command in a running task',
+    group: CLIENT_GROUP,
+    load: async () => (await import('./task/command.ts')).configureExec,
+  },
+  {
+    name: 'events',
+    summary: 'Show what happens in the cluster',
+    group: CLIENT_GROUP,
+    load: async () => (await import('./cluster/command.ts')).configureEvents,
+  },
+  {
+    name: 'version',
+    summary: 'Show versions of client and cluster',
+    group: CLIENT_GROUP,
+    load: async () => (await import('./cluster/command.ts')).configureVersion,
+  },
+  {
+    name: 'completion',
+    summary: 'Print a completion script for a shell',
+    group: CLIENT_GROUP,
+    load: async () => (await import('./completion/command.ts')).configureCompletion,
+  },
+  {
+    name: '__complete',
+    summary: 'Names for completion',
+    group: undefined,
+    load: async () => (await import('./completion/command.ts')).configureComplete,
+  },
+];
+
+export interface Program {
+  readonly command: Command;
+  /** Loads every command, for completion. */
+  loadAll(): Promise<void>;
+}
+
+/** `roles`: the commands that only the executable's entry may load. */
+export function createProgram(shell: Shell, roles: readonly LazyCommand[], launch: Launch): Program {
+  const command = new Command('shoal')
+    .description('Shoal runs services on a cluster of hosts and answers their published ports on every one of them.')
+    .usage('[--host HOST:PORT] COMMAND')
+    .enablePositionalOptions()
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => shell.out.write(text),
+      // Errors are printed once, by whoever runs the program.
+      writeErr: () => undefined,
+      getOutHelpWidth: () => shell.out.columns,
+      getOutHasColors: () => false,
+    })
+    .version(VERSION, '-v, --version', 'print the version of this client')
+    .helpOption('-h, --help', 'show help')
+    .helpCommand(false);
+  listFlag(command, '-H, --host <HOST:PORT>', 'manager to talk to, several for when one is away (env SHOAL_HOST)');
+
+  const pending = new Map<Command, LazyCommand>();
+  for (const lazy of [...CLIENT_COMMANDS, ...roles]) {
+    const noun = command
+      .command(lazy.name, { hidden: lazy.group === undefined })
+      .summary(lazy.summary)
+      .description(`${lazy.summary}.`);
+    if (lazy.group !== undefined) noun.helpGroup(lazy.group);
+    pending.set(noun, lazy);
+  }
+  const load = async (noun: Command): Promise<void> => {
+    const lazy = pending.get(noun);
+    if (lazy === undefined) return;
+    pending.delete(noun);
+    (await lazy.load())(noun, launch);
+  };
+  command.hook('preSubcommand', (_parent, noun) => load(noun));
+  addHelp(command, load);
+  makeNoun(command);
+  return {
+    command,
+    loadAll: async () => {
+      for (const noun of [...pending.keys()]) await load(noun);
+    },
+  };
+}
+
+/** `shoal help service create` */
+function addHelp(program: Command, load: (noun: Command) => Promise<void>): void {
+  program
+    .command('help [COMMAND...]')
+    .summary('Show help for a command')
+    .helpGroup(CLIENT_GROUP)
+    .action(async (names: readonly string[]) => {
+      let shown = program;
+      for (const name of names) {
+        const next = findCommand(shown, name);
+        if (next === undefined) throw unknownCommand(shown, name);
+        await load(next);
+        shown = next;
+      }
+      shown.outputHelp();
+    });
+}
+
+function findCommand(parent: Command, name: string): Command | undefined {
+  return parent.commands.find((command) => command.name() === name || command.aliases().includes(name));
+}

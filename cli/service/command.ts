@@ -1,0 +1,65 @@
+// `shoal service ...`: its verbs and their flags.
+import { type Command } from 'commander';
+import { makeNoun } from '../command-line/noun.ts';
+import { toggle } from '../command-line/toggles.ts';
+import { addRunningVerb, addVerb, type Launch } from '../command-line/verb.ts';
+import { filterFlag, formatFlag } from '../command-line/shared-flags.ts';
+import { declareCreateFlags, declareUpdateFlags } from './flags.ts';
+
+export function configureService(service: Command, launch: Launch): void {
+  makeNoun(service);
+
+  const create = addRunningVerb(service, 'create <IMAGE> [COMMAND...]', 'Create a new service');
+  declareCreateFlags(create);
+  waitFlags(create);
+  create.action(launch(() => import('./create.ts')));
+
+  const update = addVerb(service, 'update <SERVICE>', 'Change a service and roll the change out');
+  declareUpdateFlags(update);
+  waitFlags(update);
+  update.action(launch(() => import('./update.ts')));
+
+  const ls = addVerb(service, 'ls', 'List services').alias('list');
+  filterFlag(ls);
+  formatFlag(ls);
+  toggle(ls, '-q, --quiet', 'only show ids');
+  toggle(ls, '--no-trunc', 'do not shorten ids');
+  ls.action(launch(() => import('./ls.ts')));
+
+  const ps = addVerb(service, 'ps <SERVICE...>', 'List the tasks of services');
+  filterFlag(ps);
+  formatFlag(ps);
+  toggle(ps, '--no-trunc', 'do not shorten ids and errors');
+  toggle(ps, '-q, --quiet', 'only show ids');
+  ps.action(launch(() => import('./ps.ts')));
+
+  const inspect = addVerb(service, 'inspect <SERVICE...>', 'Show everything about services');
+  formatFlag(inspect);
+  toggle(inspect, '--pretty', 'for people instead of JSON');
+  inspect.action(launch(() => import('./inspect.ts')));
+
+  const scale = addVerb(service, 'scale <SERVICE=REPLICAS...>', 'Change the number of replicas of services');
+  waitFlags(scale);
+  scale.action(launch(() => import('./scale.ts')));
+
+  addVerb(service, 'rm <SERVICE...>', 'Remove services')
+    .alias('remove')
+    .action(launch(() => import('./rm.ts')));
+
+  const logs = addVerb(service, 'logs <SERVICE|TASK...>', 'Show what the tasks of services print');
+  toggle(logs, '-f, --follow', 'go on with what comes, also from new tasks');
+  logs.option('-n, --tail <N>', 'lines from the end of each task (default: all)');
+  logs.option('--since <TIME>', 'from this time on ("2026-01-02T13:23:37Z") or this long ago ("42m")');
+  toggle(logs, '-t, --timestamps', 'show when each line was printed');
+  toggle(logs, '--no-trunc', 'do not shorten ids');
+  toggle(logs, '--no-task-ids', 'leave the ids of tasks out');
+  toggle(logs, '--no-resolve', 'show ids of nodes instead of names');
+  toggle(logs, '--raw', 'only what the tasks print');
+  logs.action(launch(() => import('./logs.ts')));
+}
+
+function waitFlags(command: Command): void {
+  toggle(command, '-d, --detach', 'return at once instead of waiting for convergence');
+  toggle(command, '-q, --quiet', 'show no progress');
+  command.option('--timeout <DURATION>', 'wait no longer than this, and exit with 6 (default: as long as it takes)');
+}

@@ -1,0 +1,27 @@
+// `service create`
+import { parseTimeout } from '../command-line/values.ts';
+import type { VerbContext } from '../command-line/verb.ts';
+import { registryAuthFor } from '../registry/registry-auth.ts';
+import { finishChange, tellWarnings } from './finish.ts';
+import { madeUpName } from './made-up-name.ts';
+import type { WaitFlags } from './progress/wait.ts';
+import type { FlagValues } from './spec/flag-reader.ts';
+import { createSpec, withRegistryAuth } from './spec/service-spec.ts';
+
+/** Prints the new service's id; progress goes to stderr. */
+export async function run(
+  context: VerbContext,
+  [image = '', ...args]: readonly string[],
+  flags: FlagValues & WaitFlags,
+): Promise<undefined> {
+  const { shell } = context;
+  const spec = createSpec(image, args, flags, shell, () => madeUpName(shell.rng));
+  parseTimeout(flags.timeout);
+  const registryAuth = flags['withRegistryAuth'] === true ? await registryAuthFor(image, shell, shell.interrupt()) : '';
+  const control = await context.control();
+  const request = { spec: withRegistryAuth(spec, registryAuth), registryAuth, noResolveImage: flags['resolveImage'] === false };
+  const change = await control.write((client, options) => client.createService(request, options));
+  tellWarnings(context, change);
+  shell.out.write(`${change.service?.id ?? ''}\n`);
+  await finishChange(context, change, undefined, flags);
+}

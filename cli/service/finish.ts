@@ -1,0 +1,32 @@
+// What create, update and scale do after the manager took the change: tell its warnings, then wait.
+import type { ServiceChange, ServiceView } from '../../proto/index.ts';
+import { parseTimeout } from '../command-line/values.ts';
+import type { VerbContext } from '../command-line/verb.ts';
+import { styled } from '../style.ts';
+import type { Change, WaitFlags } from './progress/wait.ts';
+import { waitForConvergence } from './progress/wait.ts';
+
+export function tellWarnings({ shell }: VerbContext, { warnings }: ServiceChange): void {
+  for (const warning of warnings) shell.err.write(`${styled(shell, shell.err, 'yellow', 'warning:')} ${warning}\n`);
+}
+
+/** `before`: the service as it was, if it was there. */
+export async function finishChange(
+  context: VerbContext,
+  change: ServiceChange,
+  before: ServiceView | undefined,
+  flags: WaitFlags,
+): Promise<void> {
+  if (flags.detach === true) return;
+  await waitForConvergence(context, changeOf(change, before), flags.quiet === true, parseTimeout(flags.timeout));
+}
+
+function changeOf({ service, revision }: ServiceChange, before: ServiceView | undefined): Change {
+  const id = service?.id ?? before?.id ?? '';
+  return {
+    serviceId: id,
+    serviceName: service?.spec?.name ?? before?.spec?.name ?? id,
+    revision,
+    earlierUpdateUnixMs: before?.status?.update?.startedUnixMs ?? 0,
+  };
+}

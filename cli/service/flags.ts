@@ -1,0 +1,120 @@
+// The flags of `service create` and `service update`. Both set the same things; update has --x-add and --x-rm where create has --x.
+import { type Command, Option } from 'commander';
+import { toggle } from '../command-line/toggles.ts';
+import { listFlag } from '../command-line/verb.ts';
+import { LATER_FLAGS } from './later-flags.ts';
+
+/** Lists that update edits: name, short form (create only), placeholder, what it is. */
+const LISTS: readonly (readonly [name: string, short: string, value: string, what: string])[] = [
+  ['publish', '-p', 'PORT', 'published port: 8080:80, 8080:80/udp, 8080-8082:80-82 or published=8080,target=80,mode=host'],
+  ['env', '-e', 'KEY=VALUE', 'environment variable'],
+  ['label', '-l', 'KEY=VALUE', 'label of the service'],
+  ['container-label', '', 'KEY=VALUE', 'label of the containers'],
+  ['mount', '', 'MOUNT', 'mount: type=volume,source=data,target=/data[,readonly]'],
+  ['constraint', '', 'CONSTRAINT', 'placement constraint: node.labels.ssd==true'],
+  ['host', '', 'HOST:IP', 'line of /etc/hosts'],
+  ['dns', '', 'IP', 'DNS server'],
+  ['dns-search', '', 'DOMAIN', 'DNS search domain'],
+  ['dns-option', '', 'OPTION', 'DNS option'],
+  ['ulimit', '', 'NAME=SOFT[:HARD]', 'resource limit of the processes'],
+  ['group', '', 'GROUP', 'supplementary group of the user'],
+];
+
+/** What --x-rm takes, where that is not simply the key. */
+const REMOVAL_VALUES: Readonly<Record<string, string>> = {
+  publish: 'TARGET[/PROTOCOL]',
+  mount: 'TARGET',
+  constraint: 'CONSTRAINT',
+  host: 'HOST',
+  dns: 'IP',
+  'dns-search': 'DOMAIN',
+  'dns-option': 'OPTION',
+  ulimit: 'NAME',
+  group: 'GROUP',
+};
+
+export function declareCreateFlags(command: Command): void {
+  command.option('--name <NAME>', 'name of the service (default: a made-up one)');
+  command.option('--mode <MODE>', 'replicated or global (default: replicated)');
+  for (const [name, short, value, what] of LISTS) listFlag(command, `${short === '' ? '' : `${short}, `}--${name} <${value}>`, what);
+  listFlag(command, '--env-file <FILE>', 'file of KEY=VALUE lines');
+  listFlag(command, '--tmpfs <PATH[:OPTIONS]>', 'tmpfs mount: /run:size=64m,mode=1777');
+  declareShared(command);
+}
+
+export function declareUpdateFlags(command: Command): void {
+  command.option('--image <IMAGE>', 'image');
+  command.option('--args <ARGS>', 'arguments of the command, split as a shell would');
+  toggle(command, '--force', 'replace all tasks even though nothing changed');
+  for (const [name, , value, what] of LISTS) {
+    listFlag(command, `--${name}-add <${value}>`, `add or replace: ${what}`);
+    listFlag(command, `--${name}-rm <${REMOVAL_VALUES[name] ?? 'KEY'}>`, `remove: ${what.replace(/:.*/, '')}`);
+  }
+  declareShared(command);
+}
+
+function declareShared(command: Command): void {
+  declareContainerFlags(command);
+  declareTaskFlags(command);
+  declareRolloutFlags(command);
+  for (const { flag, takesValue } of LATER_FLAGS) {
+    if (takesValue) listFlag(command, `--${flag} <VALUE>`, '');
+    else command.option(`--${flag}`, '');
+  }
+  const later = new Set(LATER_FLAGS.map(({ flag }) => `--${flag}`));
+  for (const option of command.options) if (option.long !== undefined && later.has(option.long)) option.hideHelp();
+}
+
+function declareContainerFlags(command: Command): void {
+  command
+    .option('--entrypoint <COMMAND>', "replaces the image's entrypoint, split as a shell would")
+    .option('-u, --user <USER[:GROUP]>', 'user or uid')
+    .option('-w, --workdir <DIR>', 'working directory')
+    .option('--hostname <NAME>', 'hostname of the containers; templates such as web-{{.Task.Slot}} are filled in')
+    .option('--stop-signal <SIGNAL>', 'signal that stops a container')
+    .option('--stop-grace-period <DURATION>', 'time between that signal and a kill')
+    .option('--health-cmd <COMMAND>', 'command that checks health')
+    .option('--health-interval <DURATION>', 'time between checks')
+    .option('--health-timeout <DURATION>', 'longest time of one check')
+    .option('--health-retries <N>', 'failures in a row that make a task unhealthy')
+    .option('--health-start-period <DURATION>', 'time in which failures do not count');
+  toggle(command, '--no-healthcheck', "do not use the image's health check");
+  listFlag(command, '--cap-add <CAPABILITY>', 'add a Linux capability');
+  listFlag(command, '--cap-drop <CAPABILITY>', 'drop a Linux capability');
+  toggle(command, '--read-only', 'mount the root filesystem read-only');
+  toggle(command, '--init', 'run an init in each container that forwards signals and reaps');
+  toggle(command, '-t, --tty', 'give each container a pseudo-terminal');
+  toggle(command, '--with-registry-auth', 'let the nodes pull with your registry login');
+  toggle(command, '--no-resolve-image', 'do not ask the registry for the digest of the image');
+}
+
+function declareTaskFlags(command: Command): void {
+  command
+    .option('--replicas <N>', 'number of tasks')
+    .option('--replicas-max-per-node <N>', 'most tasks on one node (0: no limit)')
+    .option('--reserve-cpu <CPUS>', 'CPUs that a node must have free')
+    .option('--reserve-memory <SIZE>', 'memory that a node must have free')
+    .option('--limit-cpu <CPUS>', 'most CPUs that a task may use')
+    .option('--limit-memory <SIZE>', 'most memory that a task may use')
+    .option('--limit-pids <N>', 'most processes of a task (0: no limit)')
+    .addOption(new Option('--restart-condition <CONDITION>', 'when a task that ended is replaced: any, on-failure or none (default: any)'))
+    .option('--restart-delay <DURATION>', 'time before a replacement starts (default: 5s, growing with failures)')
+    .option('--restart-max-attempts <N>', 'replacements before giving up (0: no limit)')
+    .option('--restart-window <DURATION>', 'time in which those are counted')
+    .option('--log-driver <DRIVER>', 'logging driver of the engine');
+  listFlag(command, '--log-opt <KEY=VALUE>', 'option of the logging driver');
+}
+
+function declareRolloutFlags(command: Command): void {
+  for (const kind of ['update', 'rollback'] as const) {
+    command
+      .option(`--${kind}-parallelism <N>`, `tasks replaced at once (0: all)`)
+      .option(`--${kind}-delay <DURATION>`, 'time between them')
+      .option(`--${kind}-monitor <DURATION>`, 'time in which a failure of a new task counts (default: 5s)')
+      .option(`--${kind}-failure-action <ACTION>`, 'what to do when too many fail: pause')
+      .option(`--${kind}-max-failure-ratio <RATIO>`, 'share of tasks that may fail, 0 to 1')
+      .option(`--${kind}-order <ORDER>`, 'auto, stop-first or start-first (default: auto)');
+  }
+  command.option('--drain-period <DURATION>', 'longest wait for the open connections of a task that is to stop (default: 10s)');
+  toggle(command, '--no-port-check', 'send traffic to a task before its port was seen to answer');
+}

@@ -1,0 +1,60 @@
+// Shows progress on stderr, so that stdout holds only the result: redrawn in place on a terminal, a line per change elsewhere.
+import { displayWidth } from '../../format/table.ts';
+import { ellipsis } from '../../format/text.ts';
+import type { Output, Shell } from '../../shell.ts';
+import { styled } from '../../style.ts';
+import type { ProgressLine } from './describe.ts';
+
+export interface ProgressView {
+  show(lines: readonly ProgressLine[]): void;
+  /** A last line, below what was shown. */
+  finish(text: string): void;
+}
+
+export function progressView(shell: Shell, quiet: boolean): ProgressView {
+  if (quiet) return { show: () => undefined, finish: () => undefined };
+  return shell.err.isTerminal ? terminalView(shell) : plainView(shell.err);
+}
+
+/** Each line once, and again when it changed. */
+function plainView(output: Output): ProgressView {
+  const shown = new Map<string, string>();
+  return {
+    show(lines) {
+      for (const { key, text } of lines) {
+        if (shown.get(key) === text) continue;
+        shown.set(key, text);
+        output.write(`${text}\n`);
+      }
+      // A reason that is gone and comes back is news.
+      for (const key of [...shown.keys()]) if (!lines.some((line) => line.key === key)) shown.delete(key);
+    },
+    finish: (text) => output.write(`${text}\n`),
+  };
+}
+
+const CLEAR_LINE = '\x1b[2K';
+const CLEAR_BELOW = '\x1b[J';
+
+function terminalView(shell: Shell): ProgressView {
+  const output = shell.err;
+  let height = 0;
+  return {
+    show(lines) {
+      const up = height > 0 ? `\x1b[${String(height)}A\r` : '';
+      // A line that wraps, or more lines than the terminal has, would put the cursor in the wrong place at the next redraw.
+      const fitting = lines
+        .slice(0, Math.max(1, output.rows - 2))
+        .map(({ text }) => (displayWidth(text) < output.columns ? text : ellipsis(text, output.columns - 1)));
+      output.write(`${up}${fitting.map((text) => `${CLEAR_LINE}${coloured(shell, text)}\n`).join('')}${CLEAR_BELOW}`);
+      height = fitting.length;
+    },
+    finish: (text) => output.write(`${text}\n`),
+  };
+}
+
+function coloured(shell: Shell, text: string): string {
+  if (/: (?:failed|rejected|orphaned)\b/.test(text)) return styled(shell, shell.err, 'red', text);
+  if (/(?:: |tasks? )pending\b/.test(text)) return styled(shell, shell.err, 'yellow', text);
+  return /: running\b/.test(text) ? styled(shell, shell.err, 'green', text) : text;
+}

@@ -1,0 +1,58 @@
+// `service scale`
+import { type FieldProblem, ShoalError } from '../../lib/errors.ts';
+import { ServiceMode } from '../../proto/index.ts';
+import { forEach } from '../command-line/each.ts';
+import { parseTimeout } from '../command-line/values.ts';
+import type { VerbContext } from '../command-line/verb.ts';
+import { type ChangedService, changeService } from './change.ts';
+import { finishChange, tellWarnings } from './finish.ts';
+import type { WaitFlags } from './progress/wait.ts';
+
+interface Scaling {
+  readonly ref: string;
+  readonly replicas: number;
+}
+
+const MAX_REPLICAS = 1_000_000;
+
+/** All services are changed before the first is waited for. */
+export async function run(context: VerbContext, args: readonly string[], flags: WaitFlags): Promise<number> {
+  const { shell } = context;
+  const scalings = parseScalings(args);
+  parseTimeout(flags.timeout);
+  const control = await context.control();
+  const changed: ChangedService[] = [];
+  const changing = await forEach(shell, scalings, async ({ ref, replicas }) => {
+    const service = await changeService(control, ref, (spec) => {
+      if (spec.mode !== ServiceMode.REPLICATED)
+        throw new ShoalError('failed_precondition', `${ref} is not replicated: it runs one task on each node and cannot be scaled`);
+      return Promise.resolve({ spec: { ...spec, replicas }, registryAuth: '', noResolveImage: true });
+    });
+    tellWarnings(context, service.change);
+    shell.out.write(`${ref} scaled to ${String(replicas)}\n`);
+    changed.push(service);
+    return 0;
+  });
+  const waiting = await forEach(shell, changed, async ({ before, change }) => {
+    await finishChange(context, change, before, flags);
+    return 0;
+  });
+  return Math.max(changing, waiting);
+}
+
+function parseScalings(args: readonly string[]): readonly Scaling[] {
+  const problems: FieldProblem[] = [];
+  const seen = new Set<string>();
+  const scalings = args.map((arg): Scaling => {
+    const [, ref = '', count = ''] = /^([^=]*)=(.*)$/.exec(arg) ?? [];
+    const replicas = Number(count);
+    if (ref === '') problems.push({ path: arg, message: 'is not SERVICE=REPLICAS, such as web=3' });
+    else if (!/^\d+$/.test(count) || replicas > MAX_REPLICAS)
+      problems.push({ path: arg, message: `"${count}" is not a number of replicas from 0 to ${String(MAX_REPLICAS)}` });
+    else if (seen.has(ref)) problems.push({ path: arg, message: `${ref} is named twice` });
+    seen.add(ref);
+    return { ref, replicas };
+  });
+  if (problems.length > 0) throw ShoalError.invalid('cannot scale', problems);
+  return scalings;
+}

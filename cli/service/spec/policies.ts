@@ -1,0 +1,41 @@
+// --restart-*, --update-*, --rollback-*: what happens when tasks end or change.
+import { FailureAction, RestartCondition, RestartPolicy, UpdateConfig, UpdateOrder } from '../../../proto/index.ts';
+import type { FlagReader } from './flag-reader.ts';
+
+const CONDITIONS = { any: RestartCondition.ANY, 'on-failure': RestartCondition.ON_FAILURE, none: RestartCondition.NONE };
+
+/** Without a delay given, delayMs stays unset: the delay then grows with failures. */
+export function applyRestart(before: RestartPolicy | undefined, flags: FlagReader): RestartPolicy {
+  const base = before ?? RestartPolicy.create();
+  return {
+    condition: flags.choice('restart-condition', CONDITIONS) ?? base.condition,
+    delayMs: flags.durationMs('restart-delay') ?? base.delayMs,
+    maxAttempts: flags.count('restart-max-attempts') ?? base.maxAttempts,
+    windowMs: flags.durationMs('restart-window') ?? base.windowMs,
+  };
+}
+
+const ORDERS = { auto: UpdateOrder.AUTO, 'stop-first': UpdateOrder.STOP_FIRST, 'start-first': UpdateOrder.START_FIRST };
+const LATER_ACTION = 'comes with a later version; an update that fails is paused';
+const LATER_ACTIONS = { continue: `"continue" ${LATER_ACTION}`, rollback: `"rollback" ${LATER_ACTION}` };
+
+export const DEFAULT_UPDATE_CONFIG: UpdateConfig = UpdateConfig.create({
+  parallelism: 1,
+  delayMs: 0,
+  monitorMs: 5000,
+  failureAction: FailureAction.FAILURE_PAUSE,
+  maxFailureRatio: 0,
+  order: UpdateOrder.AUTO,
+});
+
+export function applyUpdateConfig(before: UpdateConfig | undefined, kind: 'update' | 'rollback', flags: FlagReader): UpdateConfig {
+  const base = before ?? DEFAULT_UPDATE_CONFIG;
+  return {
+    parallelism: flags.count(`${kind}-parallelism`) ?? base.parallelism,
+    delayMs: flags.durationMs(`${kind}-delay`) ?? base.delayMs,
+    monitorMs: flags.durationMs(`${kind}-monitor`) ?? base.monitorMs,
+    failureAction: flags.choice(`${kind}-failure-action`, { pause: FailureAction.FAILURE_PAUSE }, LATER_ACTIONS) ?? base.failureAction,
+    maxFailureRatio: flags.ratio(`${kind}-max-failure-ratio`) ?? base.maxFailureRatio,
+    order: flags.choice(`${kind}-order`, ORDERS) ?? base.order,
+  };
+}

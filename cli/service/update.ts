@@ -1,0 +1,25 @@
+// `service update`
+import { parseTimeout } from '../command-line/values.ts';
+import type { VerbContext } from '../command-line/verb.ts';
+import { registryAuthFor } from '../registry/registry-auth.ts';
+import { changeService } from './change.ts';
+import { finishChange, tellWarnings } from './finish.ts';
+import type { WaitFlags } from './progress/wait.ts';
+import type { FlagValues } from './spec/flag-reader.ts';
+import { updateSpec, withRegistryAuth } from './spec/service-spec.ts';
+
+/** Prints the service as it was named; progress goes to stderr. */
+export async function run(context: VerbContext, [ref = '']: readonly string[], flags: FlagValues & WaitFlags): Promise<undefined> {
+  const { shell } = context;
+  parseTimeout(flags.timeout);
+  const control = await context.control();
+  const { before, change } = await changeService(control, ref, async (old) => {
+    const spec = updateSpec(old, flags, shell);
+    const image = spec.task?.container?.image ?? '';
+    const registryAuth = flags['withRegistryAuth'] === true ? await registryAuthFor(image, shell, shell.interrupt()) : '';
+    return { spec: withRegistryAuth(spec, registryAuth), registryAuth, noResolveImage: flags['resolveImage'] === false };
+  });
+  tellWarnings(context, change);
+  shell.out.write(`${ref}\n`);
+  await finishChange(context, change, before, flags);
+}

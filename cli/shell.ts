@@ -1,0 +1,120 @@
+// The world that a verb sees: terminal, environment, clock and Ctrl-C. Passed in, so that tests run verbs without a process of their own.
+import { once } from 'node:events';
+import { homedir } from 'node:os';
+import type { Readable, Writable } from 'node:stream';
+import { type Clock, systemClock } from '../lib/clock.ts';
+import { ShoalError } from '../lib/errors.ts';
+import { type Rng, systemRng } from '../lib/rng.ts';
+
+export interface Output {
+  /** False: the reader is slow, wait for `drained` before writing much more. */
+  write(data: string | Uint8Array): boolean;
+  drained(): Promise<void>;
+  readonly isTerminal: boolean;
+  /** Of the terminal now; 80 and 24 where there is none. */
+  readonly columns: number;
+  readonly rows: number;
+}
+
+export interface Input {
+  readonly stream: Readable;
+  readonly isTerminal: boolean;
+  setRaw(raw: boolean): void;
+}
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+export interface Shell {
+  readonly out: Output;
+  readonly err: Output;
+  readonly input: Input;
+  readonly env: Environment;
+  /** Absolute. */
+  readonly cwd: string;
+  readonly home: string;
+  readonly clock: Clock;
+  readonly rng: Rng;
+  /** Aborted by the first Ctrl-C or SIGTERM; a second one ends the process. Nothing is caught before the first call. */
+  interrupt(): AbortSignal;
+  /** Calls at each change of the terminal's size; returns what ends that. */
+  onResize(listener: () => void): () => void;
+}
+
+export function processShell(): Shell {
+  let controller: AbortController | undefined;
+  return {
+    out: outputOf(process.stdout),
+    err: outputOf(process.stderr),
+    input: {
+      stream: process.stdin,
+      isTerminal: process.stdin.isTTY,
+      setRaw: (raw) => {
+        if (process.stdin.isTTY) process.stdin.setRawMode(raw);
+      },
+    },
+    env: process.env,
+    cwd: process.cwd(),
+    home: homedir(),
+    clock: systemClock,
+    rng: systemRng,
+    interrupt() {
+      controller ??= abortOnSignals();
+      return controller.signal;
+    },
+    onResize(listener) {
+      process.stdout.on('resize', listener);
+      return () => {
+        process.stdout.off('resize', listener);
+      };
+    },
+  };
+}
+
+export const INTERRUPTED_EXIT = 130;
+
+function abortOnSignals(): AbortController {
+  const controller = new AbortController();
+  const onSignal = (): void => {
+    if (controller.signal.aborted) process.exit(INTERRUPTED_EXIT);
+    controller.abort(new ShoalError('cancelled', 'interrupted'));
+  };
+  process.on('SIGINT', onSignal);
+  process.on('SIGTERM', onSignal);
+  return controller;
+}
+
+function outputOf(stream: NodeJS.WriteStream): Output {
+  // The reader went away (`shoal service ls | head -1`): nothing is left to say to anybody.
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    process.exit(error.code === 'EPIPE' ? 0 : 1);
+  });
+  return writableOutput(stream, {
+    get isTerminal() {
+      return stream.isTTY;
+    },
+    get columns() {
+      return stream.isTTY ? stream.columns : 80;
+    },
+    get rows() {
+      return stream.isTTY ? stream.rows : 24;
+    },
+  });
+}
+
+function writableOutput(stream: Writable, size: Pick<Output, 'isTerminal' | 'columns' | 'rows'>): Output {
+  return {
+    write: (data) => stream.write(data),
+    drained: async () => {
+      if (stream.writableNeedDrain) await once(stream, 'drain');
+    },
+    get isTerminal() {
+      return size.isTerminal;
+    },
+    get columns() {
+      return size.columns;
+    },
+    get rows() {
+      return size.rows;
+    },
+  };
+}
