@@ -1,0 +1,308 @@
+// The agent put together: what comes down the session goes to the worker, the mesh and the streams; what they report goes up.
+import { join } from 'node:path';
+import type { ChannelCredentials } from '@grpc/grpc-js';
+import type { Register, Registered } from '../proto/index.ts';
+import type { Clock } from '../lib/clock.ts';
+import { ShoalError } from '../lib/errors.ts';
+import type { Logger } from '../lib/log.ts';
+import { bootId } from '../lib/process-id.ts';
+import type { Rng } from '../lib/rng.ts';
+import { type DescriptionOptions, describeNode } from './description.ts';
+import { probeTargets } from './endpoints/endpoints.ts';
+import { engineWatch } from './engine-watch.ts';
+import type { MeshReportKind } from './mesh/mesh-link.ts';
+import type { LaunchMesh } from './mesh/mesh-process.ts';
+import { type MeshSupervisor, meshSupervisor } from './mesh/mesh-supervisor.ts';
+import { type RelayResult, routeRelay } from './mesh/route-relay.ts';
+import { type CanBind, openPortLeases } from './ports/port-leases.ts';
+import type { Runtime } from './runtime/runtime.ts';
+import { openAssignments } from './session/assignment-keeper.ts';
+import { type ManagerLink, managerLink } from './session/manager-link.ts';
+import { openManagerList } from './session/manager-list.ts';
+import type { DownMessage } from './session/manager-message.ts';
+import type { IdentityFile } from './session/node-identity.ts';
+import { resyncAsker } from './session/resync.ts';
+import type { Session } from './session/session.ts';
+import { statusOutbox } from './session/status-outbox.ts';
+import { uplink } from './session/uplink.ts';
+import { taskStreams } from './streams/task-streams.ts';
+import { createWorker, type Worker } from './worker/worker.ts';
+
+export interface AgentOptions {
+  readonly dataDir: string;
+  /** host:port; may be empty where managers are known from before. */
+  readonly managers: readonly string[];
+  readonly description: DescriptionOptions;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly identity: IdentityFile;
+  readonly runtime: Runtime;
+  /** How the mesh of this node is started; undefined: no mesh. */
+  readonly launchMesh: ((nodeId: string) => LaunchMesh) | undefined;
+  readonly nonce: string;
+  readonly clock: Clock;
+  readonly rng: Rng;
+  readonly log: Logger;
+  readonly credentials?: ChannelCredentials;
+  readonly canBind?: CanBind;
+}
+
+export interface Agent {
+  start(): Promise<void>;
+  /** Why the agent is not ready, or undefined. */
+  trouble(): string | undefined;
+  taskCount(): number;
+  registered(): boolean;
+  streamCount(): number;
+  /** Lets go: tasks and mesh go on. */
+  stop(): Promise<void>;
+  /** Stops and removes this node's tasks and its mesh, for a node that is not meant to last; then as stop. */
+  drainAndStop(): Promise<void>;
+}
+
+/** After this long without an answer of the engine a new session hears what is recorded of the tasks. */
+const ADOPTION_PATIENCE_MS = 5000;
+const MESH_DRAIN_MS = 500;
+
+export function createAgent(options: AgentOptions): Agent {
+  const { dataDir, clock, rng, log, identity, runtime } = options;
+  const managers = openManagerList(dataDir, options.managers, rng, log);
+  if (managers.all().length === 0)
+    throw new ShoalError('invalid_argument', 'no manager is known: give --manager HOST:PORT of one manager of the cluster');
+  const outbox = statusOutbox();
+  const relay = routeRelay();
+  const boot = bootId();
+  let parts: { readonly worker: Worker; readonly mesh: MeshSupervisor | undefined } | undefined;
+  let sayRecorded = false;
+
+  const engine = engineWatch(runtime, clock, rng, log, () => {
+    up.descriptionChanged();
+  });
+  const description = (): ReturnType<typeof describeNode> => describeNode(options.description, engine.facts());
+  const assignments = openAssignments({
+    dataDir,
+    clock,
+    rng,
+    log,
+    onApplied: (book, complete) => parts?.worker.apply(book.tasks, complete),
+  });
+
+  const register = (): Register => ({
+    nodeId: identity.current()?.nodeId ?? '',
+    clusterId: identity.current()?.clusterId ?? '',
+    bootId: boot,
+    nonce: options.nonce,
+    description: description(),
+    assignments: assignments.appliedEpoch(),
+    routes: relay.ack(),
+    labels: { ...options.labels },
+  });
+  const link: ManagerLink = managerLink({
+    managers,
+    clock,
+    rng,
+    log,
+    register,
+    ...(options.credentials === undefined ? {} : { credentials: options.credentials }),
+    handlers: {
+      registered(registered: Registered) {
+        identity.confirm(registered);
+        outbox.restart();
+        up.restart();
+        asker.reset();
+        begin();
+      },
+      message: (session, message) => {
+        receive(session, message);
+      },
+      writable() {
+        up.pump();
+      },
+    },
+  });
+  const up = uplink(
+    link,
+    {
+      statuses: () => {
+        const worker = parts?.worker;
+        if (worker === undefined || (outbox.owesComplete() && !worker.adopted() && !sayRecorded)) return undefined;
+        return outbox.take(() => worker.statuses());
+      },
+      routes: () => relay.report(),
+      description,
+    },
+    clock,
+  );
+  const asker = resyncAsker(clock, (what) => {
+    up.resync(what);
+  });
+
+  const receive = (session: Session, down: DownMessage): void => {
+    const clusterId = identity.current()?.clusterId ?? '';
+    switch (down.kind) {
+      case 'table':
+        asker.answered('routes');
+        relayed(relay.table(down.epoch, down.bytes, clusterId));
+        return;
+      case 'delta':
+        relayed(relay.delta(down.base, down.result, down.bytes, clusterId));
+        return;
+      case 'unknown':
+        log.warn('a manager sent something that this version does not know; is it newer?', { manager: session.target });
+        return;
+      case 'message':
+        break;
+    }
+    const { message } = down;
+    switch (message.case) {
+      case 'assignments':
+        asker.answered('assignments');
+        assignments.takeSet(message.value, clusterId);
+        return;
+      case 'assignmentDelta':
+        if (!assignments.takeDelta(message.value, clusterId)) asker.ask('assignments');
+        return;
+      case 'openStream':
+        streams.open(message.value, session.client, identity.current()?.nodeId ?? '');
+        return;
+      case 'restartMesh':
+        parts?.mesh?.restart(message.value.reason);
+        return;
+      case 'registered':
+        throw new ShoalError('invalid_argument', `${session.target} sent Registered twice`);
+      // Handled where they come in.
+      case 'heartbeat':
+      case 'routes':
+      case 'routeDelta':
+        return;
+    }
+  };
+  const relayed = (result: RelayResult): void => {
+    switch (result.kind) {
+      case 'refused':
+        log.error('refused a route table', { reason: result.reason });
+        return;
+      case 'gap':
+        log.warn('missed a route table; asking for the whole one', { reason: result.reason });
+        asker.ask('routes');
+        return;
+      case 'passed':
+      case 'held':
+        return;
+    }
+  };
+  const meshReported = (report: MeshReportKind): void => {
+    switch (report.case) {
+      case 'ack':
+        relay.acknowledged(report.value);
+        break;
+      case 'idle':
+        relay.idle(report.value);
+        break;
+      case 'portProblems':
+        relay.portProblems(report.value.ports);
+        break;
+      case 'needFull':
+        asker.ask('routes');
+        return;
+      case 'failure':
+        log.warn('the mesh could not do what it was told', { code: report.value.code, reason: report.value.message });
+        return;
+      case 'ready':
+        return;
+    }
+    up.routesChanged();
+  };
+  const streams = taskStreams({ runtime, has: (taskId) => parts?.worker.has(taskId) ?? false, clock, log });
+
+  /** Once this node knows who it is: at the start, or after its very first registration. */
+  const begin = (): void => {
+    const who = identity.current();
+    if (who === undefined || parts !== undefined) return;
+    const node = { nodeId: who.nodeId, clusterId: who.clusterId, dataAddress: options.description.dataAddress };
+    const worker = createWorker({
+      runtime,
+      ports: openPortLeases({ ...options, dataAddress: node.dataAddress }),
+      probe: probeTargets(clock, rng),
+      dataDir,
+      clock,
+      rng,
+      log,
+      node,
+      onStatus(status) {
+        outbox.put(status);
+        up.statusesChanged();
+      },
+      onForgotten(taskId) {
+        outbox.forget(taskId);
+      },
+      onAdopted() {
+        up.statusesChanged();
+      },
+    });
+    const mesh =
+      options.launchMesh === undefined
+        ? undefined
+        : meshSupervisor({
+            ...who,
+            dataDir: join(dataDir, 'mesh'),
+            launch: options.launchMesh(who.nodeId),
+            clock,
+            rng,
+            log,
+            handlers: {
+              up(meshLink) {
+                relayed(relay.up(meshLink, meshLink.ready.epoch));
+                up.routesChanged();
+              },
+              down() {
+                relay.down();
+                up.routesChanged();
+              },
+              report: meshReported,
+            },
+          });
+    parts = { worker, mesh };
+    worker.apply(assignments.applied().tasks, false);
+    worker.start();
+    mesh?.start();
+    clock.after(
+      ADOPTION_PATIENCE_MS,
+      () => {
+        sayRecorded = true;
+        up.statusesChanged();
+      },
+      true,
+    );
+  };
+  const stop = async (): Promise<void> => {
+    link.stop();
+    up.stop();
+    asker.reset();
+    engine.stop();
+    streams.stop();
+    parts?.mesh?.stop();
+    await parts?.worker.stop();
+  };
+
+  return {
+    async start() {
+      begin();
+      // The first description a manager gets should be the true one, where the engine answers quickly.
+      await Promise.race([engine.start(), new Promise<void>((resolve) => clock.after(ENGINE_PATIENCE_MS, resolve, true))]);
+      link.start();
+    },
+    trouble: () => link.trouble() ?? engine.trouble(),
+    taskCount: () => parts?.worker.taskCount() ?? 0,
+    registered: () => link.session() !== undefined,
+    streamCount: () => streams.count(),
+    stop,
+    async drainAndStop() {
+      const [empty] = await Promise.all([parts?.worker.drain(), parts?.mesh?.end(MESH_DRAIN_MS)]);
+      if (empty === false) log.error('some tasks of this node could not be removed in time');
+      up.pump();
+      await stop();
+    },
+  };
+}
+
+const ENGINE_PATIENCE_MS = 1000;

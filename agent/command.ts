@@ -1,0 +1,38 @@
+// `shoal agent`: flags and nothing else; the agent itself is loaded when it runs.
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { type Command } from 'commander';
+import type { AgentFlags } from './options.ts';
+
+export function configureAgent(command: Command): void {
+  const dataDir = process.getuid?.() === 0 ? '/var/lib/shoal/agent' : join(homedir(), '.local/share/shoal/agent');
+  command
+    .description('run the agent of a node: tasks, and the mesh that answers published ports')
+    .option('--manager <host:port>', 'a manager of the cluster, repeatable; the others are learnt from it', collect)
+    .option('--data-dir <dir>', "this node's identity and state; one agent per folder", dataDir)
+    .option('--data-addr <ip>', 'address of this host that the other nodes reach (default: 127.0.0.1 with a manager there)')
+    .option('--mesh-listen <ip>', 'address to answer published ports on, repeatable (default: all)', collect)
+    .option('--mesh-port-offset <n>', 'added to every published port, for several nodes on one address', '0')
+    .option('--runtime <name>', 'docker (also Podman), or process: plain processes of this host, without isolation', 'docker')
+    .option('--docker-host <socket>', 'unix:///path of the engine (default: DOCKER_HOST, or the usual places)')
+    .option('--label <key=value>', 'label of the node at its first registration, repeatable (later: shoal node update)', collect)
+    .option('--hostname <name>', "name of the node (default: the host's)")
+    .option('--health-addr <host:port>', '/livez, /readyz and /metrics, or "none"', '127.0.0.1:7422')
+    .option('--mesh-health-addr <host:port>', 'the same of the mesh (default: none)')
+    .option('--cpus <n>', "CPUs to offer (default: the engine's)")
+    .option('--memory <size>', "memory to offer, such as 8GiB (default: the engine's)")
+    .option('--ephemeral', "on SIGTERM stop this node's tasks and mesh too; otherwise they go on", false)
+    .option('--purge', "stop and remove this node's tasks and mesh, and exit", false)
+    .option('--log-level <level>', 'error, warn, info or debug', 'info')
+    .option('--log-format <format>', 'auto, json or short', 'auto')
+    .action(async (flags: AgentFlags) => {
+      const { checkAgentFlags } = await import('./options.ts');
+      const settings = checkAgentFlags(flags);
+      const { agentProcess } = await import('./process.ts');
+      await agentProcess(settings);
+    });
+}
+
+function collect(value: string, earlier: readonly string[] = []): readonly string[] {
+  return [...earlier, value];
+}

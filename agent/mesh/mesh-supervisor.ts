@@ -1,0 +1,164 @@
+// Keeps this node's mesh running: takes over one that runs already, starts one where none does, again at once when it dies, slower when it keeps
+// dying. The agent's own end does not touch it.
+import { join } from 'node:path';
+import { backoff } from '../../lib/backoff.ts';
+import { type Clock, sleep } from '../../lib/clock.ts';
+import { messageOf, ShoalError } from '../../lib/errors.ts';
+import type { Logger } from '../../lib/log.ts';
+import { isAlive, processId, type ProcessId } from '../../lib/process-id.ts';
+import type { Rng } from '../../lib/rng.ts';
+import { socketPath } from '../../lib/socket-path.ts';
+import { type MeshLink, type MeshReportKind, openMeshLink } from './mesh-link.ts';
+import { endProcess, launchedBefore, type LaunchMesh } from './mesh-process.ts';
+
+export interface MeshHandlers {
+  up(link: MeshLink): void;
+  down(reason: string): void;
+  report(report: MeshReportKind): void;
+}
+
+export interface MeshSupervisorOptions {
+  readonly dataDir: string;
+  readonly nodeId: string;
+  readonly clusterId: string;
+  readonly launch: LaunchMesh;
+  readonly clock: Clock;
+  readonly rng: Rng;
+  readonly log: Logger;
+  readonly handlers: MeshHandlers;
+}
+
+export interface MeshSupervisor {
+  start(): void;
+  /** Ends the mesh, which is then started anew: for one that does not acknowledge. */
+  restart(reason: string): void;
+  /** Lets go of the mesh, which goes on serving. */
+  stop(): void;
+  /** Ends the mesh, leaving open connections `drainMs`. */
+  end(drainMs: number): Promise<void>;
+}
+
+const READY_MS = 3000;
+/** A new process needs to load and to open its ports. */
+const STARTUP_MS = 10_000;
+const CONNECT_RETRY = { baseMs: 15, capMs: 100 };
+/** A mesh that lived shorter than this is crash-looping. */
+const STABLE_MS = 10_000;
+const RELAUNCH = { baseMs: 100, capMs: 10_000 };
+/** A mesh that was told to end and does not. */
+const END_GRACE_MS = 1000;
+
+export function meshSupervisor(options: MeshSupervisorOptions): MeshSupervisor {
+  const { dataDir, clock, rng, log, handlers } = options;
+  const stopping = new AbortController();
+  const stopped = (): boolean => stopping.signal.aborted;
+  const relaunch = backoff(RELAUNCH, rng);
+  const path = socketPath(join(dataDir, 'mesh.sock'));
+  let link: MeshLink | undefined;
+  let mesh: ProcessId | undefined = launchedBefore(dataDir);
+  let killing = false;
+
+  const connect = (): Promise<MeshLink> =>
+    openMeshLink({
+      ...options,
+      path,
+      readyDeadlineMs: READY_MS,
+      onReport: (report) => {
+        handlers.report(report);
+      },
+    });
+  /** Tries until the process answers, is dead, or takes too long. */
+  const connectTo = async (id: ProcessId, deadlineMs: number): Promise<MeshLink> => {
+    const until = clock.nowMs() + deadlineMs;
+    const retry = backoff(CONNECT_RETRY, rng);
+    for (;;) {
+      try {
+        return await connect();
+      } catch (error) {
+        if (stopped()) throw error;
+        if (!isAlive(id)) throw new ShoalError('unavailable', `it ended at once; see ${join(dataDir, 'mesh.log')}`, { cause: error });
+        if (clock.nowMs() >= until) throw error;
+      }
+      await sleep(clock, retry.nextMs(), stopping.signal);
+    }
+  };
+  const obtain = async (): Promise<MeshLink> => {
+    try {
+      // One that an agent before this one has just started may still be loading.
+      const found = await (mesh !== undefined && isAlive(mesh) ? connectTo(mesh, READY_MS) : connect());
+      log.info('took over the running mesh', { pid: found.ready.pid });
+      return found;
+    } catch (error) {
+      stopping.signal.throwIfAborted();
+      if (mesh !== undefined && isAlive(mesh)) {
+        log.warn('the mesh runs but does not answer; starting it anew', { pid: mesh.pid, reason: messageOf(error) });
+        await endProcess(mesh, 0, clock);
+      }
+    }
+    mesh = options.launch();
+    return connectTo(mesh, STARTUP_MS);
+  };
+  const superviseOnce = async (): Promise<void> => {
+    const begunMs = clock.nowMs();
+    let reason: string;
+    try {
+      const got = await obtain();
+      if (stopped()) {
+        got.close();
+        return;
+      }
+      link = got;
+      mesh = processId(got.ready.pid);
+      handlers.up(got);
+      reason = await got.closed;
+    } catch (error) {
+      if (stopped()) return;
+      reason = messageOf(error);
+    }
+    link = undefined;
+    if (stopped()) return;
+    handlers.down(reason);
+    if (killing) {
+      killing = false;
+      return;
+    }
+    log.warn('the mesh is down; starting it again', { reason });
+    if (clock.nowMs() - begunMs >= STABLE_MS) relaunch.reset();
+    else await sleep(clock, relaunch.nextMs(), stopping.signal);
+  };
+  const supervise = async (): Promise<void> => {
+    while (!stopped()) await superviseOnce();
+  };
+  const stop = (): void => {
+    stopping.abort(new ShoalError('cancelled', 'the agent stops'));
+    link?.close();
+  };
+
+  return {
+    start() {
+      supervise().catch((error: unknown) => {
+        if (!stopped()) log.error('the mesh is no longer supervised', { error });
+      });
+    },
+    restart(reason) {
+      if (link === undefined || mesh === undefined) return;
+      log.warn('restarting the mesh, as a manager asks', { reason, pid: mesh.pid });
+      killing = true;
+      const closing = link;
+      endProcess(mesh, END_GRACE_MS, clock)
+        .catch((error: unknown) => {
+          log.error('the mesh cannot be ended', { error });
+        })
+        .finally(() => {
+          closing.close();
+        });
+    },
+    stop,
+    async end(drainMs) {
+      stopping.abort(new ShoalError('cancelled', 'the agent stops'));
+      link?.sendStop(drainMs);
+      if (mesh !== undefined) await endProcess(mesh, drainMs + END_GRACE_MS, clock);
+      link?.close();
+    },
+  };
+}

@@ -1,0 +1,162 @@
+// What `shoal agent` may be told, checked as a whole: every wrong flag is named at once.
+import { isIP } from 'node:net';
+import { resolve } from 'node:path';
+import { type FieldProblem, ShoalError } from '../lib/errors.ts';
+import type { LogLevel } from '../lib/log.ts';
+import { parseSizeBytes } from '../lib/units.ts';
+
+/** As commander gives them. */
+export interface AgentFlags {
+  readonly manager?: readonly string[];
+  readonly dataDir: string;
+  readonly dataAddr?: string;
+  readonly meshListen?: readonly string[];
+  readonly meshPortOffset: string;
+  readonly runtime: string;
+  readonly dockerHost?: string;
+  readonly label?: readonly string[];
+  readonly hostname?: string;
+  readonly healthAddr: string;
+  readonly meshHealthAddr?: string;
+  readonly cpus?: string;
+  readonly memory?: string;
+  readonly ephemeral: boolean;
+  readonly purge: boolean;
+  readonly logLevel: string;
+  readonly logFormat: string;
+}
+
+export interface AgentSettings {
+  readonly managers: readonly string[];
+  readonly dataDir: string;
+  readonly dataAddress: string;
+  readonly meshListen: readonly string[];
+  readonly meshPortOffset: number;
+  readonly runtime: 'docker' | 'process';
+  readonly dockerHost: string | undefined;
+  readonly labels: Readonly<Record<string, string>>;
+  /** Empty: the host's own. */
+  readonly hostname: string;
+  /** Undefined: no health server. */
+  readonly health: { readonly host: string; readonly port: number } | undefined;
+  /** host:port; undefined: none. */
+  readonly meshHealth: string | undefined;
+  readonly nanoCpus: number | undefined;
+  readonly memoryBytes: number | undefined;
+  readonly ephemeral: boolean;
+  readonly purge: boolean;
+  readonly logLevel: LogLevel;
+  readonly logFormat: 'auto' | 'json' | 'short';
+}
+
+const LOG_LEVELS: readonly string[] = ['error', 'warn', 'info', 'debug'];
+const LOG_FORMATS: readonly string[] = ['auto', 'json', 'short'];
+const RUNTIMES: readonly string[] = ['docker', 'process'];
+const LABEL_KEY = /^[a-zA-Z0-9](?:[a-zA-Z0-9_./-]{0,126}[a-zA-Z0-9])?$/;
+const HOSTNAME = /^[a-zA-Z0-9](?:[a-zA-Z0-9.-]{0,61}[a-zA-Z0-9])?$/;
+const MIN_MEMORY_BYTES = 4 * 2 ** 20;
+const MAX_OFFSET = 60_000;
+
+/** Throws `invalid_argument` with every wrong flag. */
+export function checkAgentFlags(flags: AgentFlags): AgentSettings {
+  const problems: FieldProblem[] = [];
+  const wrong = (path: string, message: string): void => {
+    problems.push({ path, message });
+  };
+  const managers = flags.manager ?? [];
+  for (const manager of managers) {
+    if (hostAndPort(manager) === undefined) wrong('--manager', `"${manager}" is not HOST:PORT`);
+  }
+  const health = flags.healthAddr === 'none' ? undefined : hostAndPort(flags.healthAddr);
+  if (flags.healthAddr !== 'none' && health === undefined) wrong('--health-addr', `"${flags.healthAddr}" is neither HOST:PORT nor "none"`);
+  const meshHealth = flags.meshHealthAddr === 'none' ? undefined : flags.meshHealthAddr;
+  if (meshHealth !== undefined && hostAndPort(meshHealth) === undefined)
+    wrong('--mesh-health-addr', `"${meshHealth}" is neither HOST:PORT nor "none"`);
+  for (const address of flags.meshListen ?? []) {
+    if (isIP(address) === 0) wrong('--mesh-listen', `"${address}" is not an IP address`);
+  }
+  if (!RUNTIMES.includes(flags.runtime)) wrong('--runtime', `"${flags.runtime}" is not known; one of ${RUNTIMES.join(', ')}`);
+  if (flags.dockerHost !== undefined && flags.runtime === 'process') wrong('--docker-host', 'has no meaning with --runtime process');
+  if (flags.hostname !== undefined && !HOSTNAME.test(flags.hostname)) wrong('--hostname', `"${flags.hostname}" is not a host name`);
+  if (!LOG_LEVELS.includes(flags.logLevel)) wrong('--log-level', `one of ${LOG_LEVELS.join(', ')}`);
+  if (!LOG_FORMATS.includes(flags.logFormat)) wrong('--log-format', `one of ${LOG_FORMATS.join(', ')}`);
+  const meshPortOffset = Number(flags.meshPortOffset);
+  if (!Number.isInteger(meshPortOffset) || meshPortOffset < 0 || meshPortOffset > MAX_OFFSET)
+    wrong('--mesh-port-offset', `"${flags.meshPortOffset}" is not a number from 0 to ${MAX_OFFSET}`);
+  const settings: AgentSettings = {
+    managers,
+    dataDir: resolve(flags.dataDir),
+    dataAddress: dataAddressOf(flags, wrong),
+    meshListen: [...new Set(flags.meshListen ?? [])],
+    meshPortOffset,
+    runtime: flags.runtime as AgentSettings['runtime'],
+    dockerHost: flags.dockerHost,
+    labels: labelsOf(flags.label ?? [], wrong),
+    hostname: flags.hostname ?? '',
+    health,
+    meshHealth,
+    nanoCpus: cpusOf(flags.cpus, wrong),
+    memoryBytes: memoryOf(flags.memory, wrong),
+    ephemeral: flags.ephemeral,
+    purge: flags.purge,
+    logLevel: flags.logLevel as LogLevel,
+    logFormat: flags.logFormat as AgentSettings['logFormat'],
+  };
+  if (problems.length > 0) throw ShoalError.invalid('shoal agent', problems);
+  return settings;
+}
+
+type Wrong = (path: string, message: string) => void;
+
+/** Where a manager is on this very host, tasks of other nodes are too; elsewhere nobody but the user knows which address the others reach. */
+function dataAddressOf(flags: AgentFlags, wrong: Wrong): string {
+  if (flags.dataAddr !== undefined) {
+    if (isIP(flags.dataAddr) === 0) wrong('--data-addr', `"${flags.dataAddr}" is not an IP address`);
+    else if (flags.dataAddr === '0.0.0.0' || flags.dataAddr === '::')
+      wrong('--data-addr', 'must be one address of this host, which the other nodes reach');
+    return flags.dataAddr;
+  }
+  if ((flags.manager ?? []).some((manager) => isLoopback(hostAndPort(manager)?.host ?? '')) || flags.purge) return '127.0.0.1';
+  wrong(
+    '--data-addr',
+    'is needed: the address of this host that the other nodes reach (only with a manager on 127.0.0.1 it may be left out)',
+  );
+  return '';
+}
+
+function labelsOf(labels: readonly string[], wrong: Wrong): Readonly<Record<string, string>> {
+  const parsed: Record<string, string> = {};
+  for (const label of labels) {
+    const at = label.indexOf('=');
+    const key = at === -1 ? label : label.slice(0, at);
+    if (!LABEL_KEY.test(key)) wrong('--label', `"${label}" is not KEY=VALUE with a key of letters, digits and "-", "_", ".", "/"`);
+    else parsed[key] = at === -1 ? '' : label.slice(at + 1);
+  }
+  return parsed;
+}
+
+function cpusOf(text: string | undefined, wrong: Wrong): number | undefined {
+  if (text === undefined) return undefined;
+  const cpus = /^\d+(\.\d+)?$/.test(text) ? Number(text) : Number.NaN;
+  if (!(cpus >= 0.001 && cpus <= 10_000)) wrong('--cpus', `"${text}" is not a number of CPUs such as 2 or 0.5`);
+  return Math.round(cpus * 1e9);
+}
+
+function memoryOf(text: string | undefined, wrong: Wrong): number | undefined {
+  if (text === undefined) return undefined;
+  const bytes = parseSizeBytes(text);
+  if (bytes === undefined || bytes < MIN_MEMORY_BYTES)
+    wrong('--memory', `"${text}" is not a size of at least 4MiB, such as 512MiB or 8GiB`);
+  return bytes;
+}
+
+function hostAndPort(text: string): { readonly host: string; readonly port: number } | undefined {
+  const match = /^(\[[0-9a-fA-F:]+\]|[^\s:[\]]+):(\d{1,5})$/.exec(text);
+  const port = Number(match?.[2]);
+  if (match === null || port > 65_535) return undefined;
+  return { host: (match[1] ?? '').replace(/^\[|\]$/g, ''), port };
+}
+
+function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host);
+}

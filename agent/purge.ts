@@ -1,0 +1,60 @@
+// Clears a node of what an agent that is gone left running: its tasks and its mesh. No manager is needed.
+import { join } from 'node:path';
+import { TaskState } from '../proto/index.ts';
+import { type Clock, withDeadline } from '../lib/clock.ts';
+import { ShoalError } from '../lib/errors.ts';
+import type { Logger } from '../lib/log.ts';
+import type { Rng } from '../lib/rng.ts';
+import { endProcess, launchedBefore } from './mesh/mesh-process.ts';
+import { openPortLeases } from './ports/port-leases.ts';
+import type { Runtime } from './runtime/runtime.ts';
+import { openAssignments } from './session/assignment-keeper.ts';
+import type { NodeIdentity } from './session/node-identity.ts';
+import { createWorker, type Worker } from './worker/worker.ts';
+
+export interface PurgeOptions {
+  readonly dataDir: string;
+  readonly dataAddress: string;
+  readonly identity: NodeIdentity;
+  readonly runtime: Runtime;
+  readonly clock: Clock;
+  readonly rng: Rng;
+  readonly log: Logger;
+}
+
+const MESH_GRACE_MS = 1000;
+const FIND_MS = 10_000;
+
+/** Throws `unavailable` where the engine does not say what runs, or something could not be removed. */
+export async function purgeNode(options: PurgeOptions, signal: AbortSignal): Promise<void> {
+  const { clock, dataDir } = options;
+  const mesh = launchedBefore(join(dataDir, 'mesh'));
+  const meshEnded = mesh === undefined ? Promise.resolve() : endProcess(mesh, MESH_GRACE_MS, clock);
+  let found: () => void = () => undefined;
+  const adopted = new Promise<void>((resolve) => {
+    found = resolve;
+  });
+  const worker: Worker = createWorker({
+    ...options,
+    ports: openPortLeases(options),
+    // Nothing of it is to be served any more.
+    probe: () => undefined,
+    node: { ...options.identity, dataAddress: options.dataAddress },
+    onStatus: () => undefined,
+    onForgotten: () => undefined,
+    onAdopted: () => {
+      found();
+    },
+  });
+  const assigned = openAssignments({ ...options, onApplied: () => undefined }).applied().tasks;
+  worker.apply(new Map([...assigned].map(([taskId, assignment]) => [taskId, { ...assignment, desired: TaskState.REMOVE }])), false);
+  worker.start();
+  try {
+    await withDeadline(clock, FIND_MS, 'finding the tasks of this node', () => adopted, signal);
+    const empty = await worker.drain();
+    if (!empty) throw new ShoalError('unavailable', 'some tasks of this node could not be removed; see the log above, and try again');
+  } finally {
+    await meshEnded;
+    await worker.stop();
+  }
+}

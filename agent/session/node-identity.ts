@@ -1,0 +1,64 @@
+// Who this node is: made by a manager at the first registration, then kept on disk for good.
+import { join } from 'node:path';
+import { readIfThere, writeDurablySync } from '../../lib/durable-file.ts';
+import { ShoalError } from '../../lib/errors.ts';
+
+export interface NodeIdentity {
+  readonly nodeId: string;
+  readonly clusterId: string;
+}
+
+export interface IdentityFile {
+  /** Undefined until the first registration. */
+  current(): NodeIdentity | undefined;
+  /**
+   * Takes what a manager said at registration, on disk before it returns. Throws `failed_precondition` where that is another node or cluster
+   * than this one's.
+   */
+  confirm(said: NodeIdentity): void;
+}
+
+const FILE = 'node.json';
+
+/** Throws `failed_precondition` on a file that cannot be understood: guessing could join the host to a cluster as a second node. */
+export function openIdentity(dataDir: string): IdentityFile {
+  const path = join(dataDir, FILE);
+  let current = load(path);
+  return {
+    current: () => current,
+    confirm(said) {
+      if (said.nodeId === '' || said.clusterId === '')
+        throw new ShoalError(
+          'failed_precondition',
+          'the manager registered this node without a node or cluster id; is it of another version?',
+        );
+      if (current === undefined) {
+        writeDurablySync(path, JSON.stringify({ nodeId: said.nodeId, clusterId: said.clusterId }));
+        current = { nodeId: said.nodeId, clusterId: said.clusterId };
+        return;
+      }
+      if (said.clusterId !== current.clusterId)
+        throw new ShoalError(
+          'failed_precondition',
+          `this node belongs to cluster ${current.clusterId}, the manager is of ${said.clusterId}; give a --manager of its own cluster, or an empty --data-dir to join the other`,
+        );
+      if (said.nodeId !== current.nodeId)
+        throw new ShoalError('failed_precondition', `this is node ${current.nodeId}, the manager registered it as ${said.nodeId}`);
+    },
+  };
+}
+
+function load(path: string): NodeIdentity | undefined {
+  const text = readIfThere(path)?.toString();
+  if (text === undefined) return undefined;
+  try {
+    const { nodeId, clusterId } = JSON.parse(text) as Partial<NodeIdentity>;
+    if (typeof nodeId === 'string' && typeof clusterId === 'string' && nodeId !== '' && clusterId !== '') return { nodeId, clusterId };
+  } catch {
+    // Named below.
+  }
+  throw new ShoalError(
+    'failed_precondition',
+    `${path} does not hold a node's identity; restore it, or move the data folder away to register this host as a new node`,
+  );
+}

@@ -1,0 +1,348 @@
+// The life of one task on its node, as a pure machine: events in, next state and effects out. The runner (task-runner.ts) performs the effects.
+//
+// What it upholds: the observed state only ever moves forward and a final one never changes; a container is started at most once; whatever
+// goes wrong with the engine is tried again, whatever goes wrong with the task ends it.
+import { TaskState } from '../../proto/index.ts';
+import type { Exit, Health, Instance } from '../runtime/runtime.ts';
+
+/** What the managers want, in the only order it may take. "absent": the task is gone from the store. */
+export type Desired = 'ready' | 'running' | 'shutdown' | 'remove' | 'absent';
+const DESIRED_RANK: Readonly<Record<Desired, number>> = { ready: 0, running: 1, shutdown: 2, remove: 3, absent: 4 };
+
+export type Phase =
+  /** Prepare is asked for, waits its turn or is under way. */
+  | 'preparing'
+  /** Created, held until desired RUNNING. */
+  | 'ready'
+  | 'starting'
+  /** Started; its health is not known yet. */
+  | 'checking'
+  | 'running'
+  | 'stopping'
+  /** Never started; what was prepared is being removed. */
+  | 'discarding'
+  /** Final, with its container kept for logs. */
+  | 'finished'
+  /** Final, its container is being removed. */
+  | 'removing'
+  /** Final, without a container. */
+  | 'removed'
+  | 'gone';
+
+export interface TaskMachine {
+  readonly phase: Phase;
+  readonly desired: Desired;
+  /** What is reported. */
+  readonly observed: TaskState;
+  readonly message: string;
+  readonly error: string;
+  readonly exitCode: number | undefined;
+  readonly instance: { readonly containerId: string; readonly pid: number; readonly address: string | undefined } | undefined;
+  /** What a stop under way ends in. */
+  readonly outcome: { readonly state: TaskState; readonly error: string };
+}
+
+/** `retryable`: the engine failed, not the task. `missing`: there is no such container. */
+export interface Failure {
+  readonly retryable: boolean;
+  readonly missing: boolean;
+  readonly reason: string;
+}
+
+export type TaskEvent =
+  | { readonly kind: 'desired'; readonly desired: Desired }
+  | { readonly kind: 'prepare-began' }
+  | { readonly kind: 'prepared' | 'started'; readonly instance: Instance }
+  | { readonly kind: 'prepare-failed' | 'start-failed' | 'stop-failed' | 'remove-failed'; readonly failure: Failure }
+  | { readonly kind: 'health'; readonly health: Health; readonly detail: string }
+  | { readonly kind: 'exited' | 'stopped'; readonly exit: Exit }
+  | { readonly kind: 'vanished' }
+  | { readonly kind: 'removed' }
+  /** The node keeps no more finished containers than this. */
+  | { readonly kind: 'reclaim' };
+
+export type Operation = 'prepare' | 'start' | 'stop' | 'remove';
+
+export type Effect =
+  /** `again`: after a back-off, since it failed before. */
+  | { readonly do: Operation; readonly again: boolean }
+  /** Aborts the operation under way and the one that waits; neither gives an event any more. */
+  | { readonly do: 'cancel' }
+  /** Watches for the end and for health, until the task is no longer alive. */
+  | { readonly do: 'attach' }
+  | { readonly do: 'forget' };
+
+export interface Step {
+  readonly next: TaskMachine;
+  readonly effects: readonly Effect[];
+}
+
+const SHUTDOWN_OUTCOME = { state: TaskState.SHUTDOWN, error: '' };
+const MAX_TEXT = 1000;
+
+/** A task without a container: the first effect is its prepare, or nothing where it is not wanted any more. `observed` before STARTING. */
+export function accept(desired: Desired, observed: TaskState = TaskState.ACCEPTED): Step {
+  const machine: TaskMachine = {
+    phase: 'preparing',
+    desired,
+    observed,
+    message: 'accepted',
+    error: '',
+    exitCode: undefined,
+    instance: undefined,
+    outcome: SHUTDOWN_OUTCOME,
+  };
+  if (stops(desired)) return finish(machine, TaskState.SHUTDOWN, { message: 'stopped before it was prepared' }, 'removed');
+  return { next: machine, effects: [perform('prepare')] };
+}
+
+/** What was last recorded of a task before the agent restarted. */
+export interface Recorded {
+  readonly observed: TaskState;
+  readonly message: string;
+  readonly error: string;
+  readonly exitCode: number | undefined;
+}
+
+/** A task known from before a restart of the agent, with what stands on the host for it. Never starts anything a second time. */
+export function adopt(desired: Desired, instance: Instance | undefined, recorded: Recorded | undefined): Step {
+  const observed = recorded?.observed ?? TaskState.ACCEPTED;
+  const base: TaskMachine = {
+    phase: 'preparing',
+    desired,
+    observed,
+    message: recorded?.message ?? 'accepted',
+    error: recorded?.error ?? '',
+    exitCode: recorded?.exitCode,
+    instance: instanceOf(instance),
+    outcome: SHUTDOWN_OUTCOME,
+  };
+  if (isFinal(observed)) {
+    if (instance === undefined) return settle({ ...base, phase: 'removed' });
+    // Somebody started it again behind our back: it ends as recorded.
+    if (instance.state === 'running')
+      return { next: { ...base, phase: 'stopping', outcome: { state: observed, error: base.error } }, effects: [perform('stop')] };
+    return settle({ ...base, phase: 'finished' });
+  }
+  if (instance === undefined) {
+    if (observed >= TaskState.STARTING) return vanished(base);
+    return accept(desired, observed);
+  }
+  switch (instance.state) {
+    case 'created':
+      // Recorded as starting, yet created: the start never happened.
+      return stops(desired) ? discard(base) : onPrepared(base, instance);
+    case 'running':
+      return onAlive({ ...base, phase: observed === TaskState.RUNNING ? 'running' : 'checking' }, instance);
+    case 'exited':
+      return onExit({ ...base, phase: 'running', observed: forward(base, TaskState.STARTING) }, instance.exit ?? UNKNOWN_EXIT);
+  }
+}
+
+const UNKNOWN_EXIT: Exit = { exitCode: -1, reason: 'it ended; the runtime does not know how' };
+
+export function step(machine: TaskMachine, event: TaskEvent): Step {
+  switch (event.kind) {
+    case 'desired':
+      return onDesired(machine, event.desired);
+    case 'prepare-began':
+      return machine.phase === 'preparing' && machine.observed < TaskState.PREPARING
+        ? stay(report(machine, TaskState.PREPARING, 'preparing'))
+        : stay(machine);
+    case 'prepared':
+      return machine.phase === 'preparing' ? onPrepared(machine, event.instance) : stay(machine);
+    case 'started':
+      return machine.phase === 'starting' ? onAlive({ ...machine, phase: 'checking' }, event.instance) : stay(machine);
+    case 'prepare-failed':
+      return machine.phase === 'preparing' ? onPrepareFailed(machine, event.failure) : stay(machine);
+    case 'start-failed':
+      return machine.phase === 'starting' ? onStartFailed(machine, event.failure) : stay(machine);
+    case 'stop-failed':
+      return machine.phase === 'stopping' ? onStopFailed(machine, event.failure) : stay(machine);
+    case 'remove-failed':
+      return machine.phase === 'discarding' || machine.phase === 'removing' ? again(machine, 'remove', event.failure) : stay(machine);
+    case 'health':
+      return onHealth(machine, event.health, event.detail);
+    case 'exited':
+      return isAlive(machine) ? onExit(machine, event.exit) : stay(machine);
+    case 'stopped':
+      return machine.phase === 'stopping' ? onExit(machine, event.exit) : stay(machine);
+    case 'vanished':
+      return isAlive(machine) ? vanished(machine) : stay(machine);
+    case 'removed':
+      return onRemoved(machine);
+    case 'reclaim':
+      return machine.phase === 'finished' ? { next: { ...machine, phase: 'removing' }, effects: [perform('remove')] } : stay(machine);
+  }
+}
+
+/** From here on no state follows. */
+export function isFinal(state: TaskState): boolean {
+  return state >= TaskState.COMPLETE;
+}
+
+/** Has a process: it may exit. */
+function isAlive(machine: TaskMachine): boolean {
+  return machine.phase === 'starting' || machine.phase === 'checking' || machine.phase === 'running' || machine.phase === 'stopping';
+}
+
+function stops(desired: Desired): boolean {
+  return DESIRED_RANK[desired] >= DESIRED_RANK.shutdown;
+}
+
+function onDesired(machine: TaskMachine, desired: Desired): Step {
+  if (DESIRED_RANK[desired] <= DESIRED_RANK[machine.desired]) return stay(machine);
+  const next = { ...machine, desired };
+  switch (machine.phase) {
+    case 'preparing':
+      return stops(desired) ? cancelThen(discard(next)) : stay(next);
+    case 'ready':
+      return stops(desired) ? discard(next) : begin(next);
+    case 'checking':
+    case 'running':
+      return stops(desired) ? stopWith(next, SHUTDOWN_OUTCOME) : stay(next);
+    case 'finished':
+    case 'removed':
+      return settle(next);
+    // A start under way is waited for: only its result says what there is to stop.
+    case 'starting':
+    case 'stopping':
+    case 'discarding':
+    case 'removing':
+    case 'gone':
+      return stay(next);
+  }
+}
+
+function onPrepared(machine: TaskMachine, instance: Instance): Step {
+  const known = { ...machine, instance: instanceOf(instance) };
+  switch (instance.state) {
+    case 'created': {
+      const ready = { ...report(known, TaskState.READY, 'prepared'), phase: 'ready' as const };
+      return ready.desired === 'running' ? begin(ready) : stay(ready);
+    }
+    case 'running':
+      return onAlive({ ...known, phase: 'checking' }, instance);
+    case 'exited':
+      return onExit({ ...known, phase: 'running', observed: forward(known, TaskState.STARTING) }, instance.exit ?? UNKNOWN_EXIT);
+  }
+}
+
+function begin(machine: TaskMachine): Step {
+  return { next: { ...report(machine, TaskState.STARTING, 'starting'), phase: 'starting' }, effects: [perform('start')] };
+}
+
+function onAlive(machine: TaskMachine, instance: Instance): Step {
+  const alive = { ...machine, observed: forward(machine, TaskState.STARTING), instance: instanceOf(instance) };
+  if (stops(alive.desired)) return stopWith(alive, SHUTDOWN_OUTCOME);
+  return { next: alive, effects: [{ do: 'attach' }] };
+}
+
+function onPrepareFailed(machine: TaskMachine, failure: Failure): Step {
+  if (failure.retryable) return again(machine, 'prepare', failure);
+  return finish(machine, TaskState.REJECTED, { error: failure.reason }, 'finished');
+}
+
+function onStartFailed(machine: TaskMachine, failure: Failure): Step {
+  if (failure.retryable && stops(machine.desired)) return stopWith(machine, SHUTDOWN_OUTCOME);
+  if (failure.retryable) return again(machine, 'start', failure);
+  if (failure.missing) return vanished(machine);
+  return finish(machine, TaskState.FAILED, { error: failure.reason }, 'finished');
+}
+
+function onStopFailed(machine: TaskMachine, failure: Failure): Step {
+  return failure.missing ? vanished(machine) : again(machine, 'stop', failure);
+}
+
+function onHealth(machine: TaskMachine, health: Health, detail: string): Step {
+  if (machine.phase !== 'checking' && machine.phase !== 'running') return stay(machine);
+  switch (health) {
+    case 'unhealthy':
+      return stopWith(machine, { state: TaskState.FAILED, error: `unhealthy: ${detail === '' ? 'its health check failed' : detail}` });
+    case 'none':
+    case 'healthy':
+      return stay(machine.phase === 'checking' ? { ...report(machine, TaskState.RUNNING, 'started'), phase: 'running' } : machine);
+    case 'starting':
+      return stay(machine.phase === 'checking' ? { ...machine, message: 'waiting for its health check' } : machine);
+  }
+}
+
+function stopWith(machine: TaskMachine, outcome: TaskMachine['outcome']): Step {
+  return { next: { ...machine, phase: 'stopping', outcome, message: 'stopping' }, effects: [perform('stop')] };
+}
+
+function discard(machine: TaskMachine): Step {
+  return { next: { ...machine, phase: 'discarding', message: 'stopped before it started' }, effects: [perform('remove')] };
+}
+
+function onExit(machine: TaskMachine, exit: Exit): Step {
+  const exitCode = exit.exitCode < 0 ? undefined : exit.exitCode;
+  if (machine.phase === 'stopping') {
+    const { state, error } = machine.outcome;
+    return finish({ ...machine, exitCode }, state, { message: state === TaskState.SHUTDOWN ? 'stopped' : 'failed', error }, 'finished');
+  }
+  if (exit.exitCode === 0) return finish({ ...machine, exitCode }, TaskState.COMPLETE, { message: 'finished' }, 'finished');
+  const error = exit.reason === '' ? `exit code ${String(exit.exitCode)}` : exit.reason;
+  return finish({ ...machine, exitCode }, TaskState.FAILED, { error }, 'finished');
+}
+
+function vanished(machine: TaskMachine): Step {
+  if (machine.phase === 'stopping')
+    return finish(machine, machine.outcome.state, { message: 'stopped', error: machine.outcome.error }, 'removed');
+  return finish(machine, TaskState.FAILED, { error: 'its container is gone: something other than Shoal removed it' }, 'removed');
+}
+
+function onRemoved(machine: TaskMachine): Step {
+  if (machine.phase === 'discarding') return finish(machine, TaskState.SHUTDOWN, { message: machine.message }, 'removed');
+  return machine.phase === 'removing' ? settle({ ...machine, phase: 'removed' }) : stay(machine);
+}
+
+/** Ends in `state`, unless an end was recorded before; then goes on as far as desired asks. */
+function finish(
+  machine: TaskMachine,
+  state: TaskState,
+  texts: { readonly message?: string; readonly error?: string },
+  phase: 'finished' | 'removed',
+): Step {
+  if (isFinal(machine.observed)) return settle({ ...machine, phase });
+  const message = texts.message ?? (state === TaskState.REJECTED ? 'rejected' : 'failed');
+  return settle({ ...machine, phase, observed: state, message, error: (texts.error ?? '').slice(0, MAX_TEXT) });
+}
+
+/** A finished task goes as far as desired asks: container removed, forgotten. */
+function settle(machine: TaskMachine): Step {
+  const remove = DESIRED_RANK[machine.desired] >= DESIRED_RANK.remove;
+  if (machine.phase === 'finished' && remove) return { next: { ...machine, phase: 'removing' }, effects: [perform('remove')] };
+  if (machine.phase === 'removed' && machine.desired === 'absent')
+    return { next: { ...machine, phase: 'gone' }, effects: [{ do: 'forget' }] };
+  return stay(machine);
+}
+
+function again(machine: TaskMachine, operation: Operation, failure: Failure): Step {
+  const message = `cannot ${operation} now: ${failure.reason}; trying again`.slice(0, MAX_TEXT);
+  return { next: { ...machine, message }, effects: [{ do: operation, again: true }] };
+}
+
+function cancelThen(rest: Step): Step {
+  return { next: rest.next, effects: [{ do: 'cancel' }, ...rest.effects] };
+}
+
+function perform(operation: Operation): Effect {
+  return { do: operation, again: false };
+}
+
+function stay(machine: TaskMachine): Step {
+  return { next: machine, effects: [] };
+}
+
+function report(machine: TaskMachine, state: TaskState, message: string): TaskMachine {
+  return { ...machine, observed: forward(machine, state), message };
+}
+
+function forward(machine: TaskMachine, state: TaskState): TaskState {
+  return isFinal(machine.observed) || machine.observed > state ? machine.observed : state;
+}
+
+function instanceOf(instance: Instance | undefined): TaskMachine['instance'] {
+  return instance === undefined ? undefined : { containerId: instance.containerId, pid: instance.pid, address: instance.address };
+}
