@@ -1,0 +1,51 @@
+// Whether a Register message is one that an agent would send: every wrong field is named.
+import { type FieldProblem, ShoalError } from '../../lib/errors.ts';
+import { isId } from '../../lib/ids.ts';
+import type { NodeDescription, Register } from '../../proto/index.ts';
+
+const MAX_TEXT = 255;
+const MAX_LABELS = 100;
+const MAX_LABEL_TEXT = 1024;
+const MAX_LIST = 200;
+
+/** Throws `invalid_argument`. */
+export function checkRegister(register: Register): void {
+  const problems: FieldProblem[] = [];
+  const refuse = (path: string, message: string): void => {
+    problems.push({ path, message });
+  };
+  if (register.nodeId !== '' && !isId(register.nodeId)) refuse('node_id', 'not an id; leave it empty to join as a new node');
+  if (register.clusterId.length > MAX_TEXT) refuse('cluster_id', 'too long');
+  if (register.nodeId !== '' && register.clusterId === '') refuse('cluster_id', 'missing: a node that has an id knows its cluster');
+  if (register.nonce === '' || register.nonce.length > MAX_TEXT) refuse('nonce', `must have 1 to ${MAX_TEXT} characters`);
+  if (register.bootId.length > MAX_TEXT) refuse('boot_id', 'too long');
+  const labels = Object.entries(register.labels);
+  if (labels.length > MAX_LABELS) refuse('labels', `at most ${MAX_LABELS} are taken`);
+  if (labels.some(([key, value]) => key === '' || key.length > MAX_TEXT || value.length > MAX_LABEL_TEXT))
+    refuse('labels', `keys have 1 to ${MAX_TEXT} characters, values at most ${MAX_LABEL_TEXT}`);
+  if (register.description === undefined) refuse('description', 'missing');
+  else checkDescription(register.description, refuse);
+  if (problems.length > 0) throw ShoalError.invalid('registration refused', problems);
+}
+
+export function descriptionProblem(description: NodeDescription): ShoalError | undefined {
+  const problems: FieldProblem[] = [];
+  checkDescription(description, (path, message) => problems.push({ path, message }));
+  return problems.length === 0 ? undefined : ShoalError.invalid('description refused', problems);
+}
+
+function checkDescription(description: NodeDescription, refuse: (path: string, message: string) => void): void {
+  if (description.hostname.length > MAX_TEXT) refuse('description.hostname', `at most ${MAX_TEXT} characters`);
+  if (description.dataAddress.length > MAX_TEXT) refuse('description.data_address', `at most ${MAX_TEXT} characters`);
+  if (description.meshAddresses.length > MAX_LIST) refuse('description.mesh_addresses', `at most ${MAX_LIST}`);
+  if (description.shoalVersion.length > MAX_TEXT) refuse('description.shoal_version', `at most ${MAX_TEXT} characters`);
+  const engine = description.engine;
+  if (engine === undefined) return;
+  if (engine.plugins.length > MAX_LIST) refuse('description.engine.plugins', `at most ${MAX_LIST}`);
+  const tooLong = Object.entries(engine.labels).some(([key, value]) => key.length > MAX_TEXT || value.length > MAX_LABEL_TEXT);
+  if (tooLong || Object.keys(engine.labels).length > MAX_LABELS)
+    refuse(
+      'description.engine.labels',
+      `at most ${MAX_LABELS}, keys of at most ${MAX_TEXT}, values of at most ${MAX_LABEL_TEXT} characters`,
+    );
+}

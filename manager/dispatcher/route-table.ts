@@ -1,0 +1,141 @@
+// The route table as a pure function of the state: what is published where, which tasks answer for it, and the revision that names it.
+//
+// Inputs: all services (a spec lands in one transaction with its service), nodes and node statuses; tasks of services that publish, tasks that
+// are drained, and their statuses; and `route-floor`, which every transaction rewrites that deletes one of these. So the newest mod revision
+// among them never falls, and every manager that has a state at least that new finds the same one.
+import {
+  type Cluster,
+  type Endpoint,
+  NodeState,
+  PortMode,
+  PortProtocol,
+  type PortRoute,
+  type PortSpec,
+  type RouteTable,
+  type RouteTarget,
+  type ServiceSpec,
+  TargetState,
+  type Task,
+  TaskState,
+} from '../../proto/index.ts';
+import { type Row, specOf, type StateView } from '../state/index.ts';
+import type { Revision } from '../store/store.ts';
+import { epochAt } from './epochs.ts';
+
+/** Canary weights come later; until then all targets are equal. */
+const WEIGHT = 1;
+
+export function routeTableOf(state: StateView, cluster: Cluster): RouteTable {
+  const byService = new Map<string, readonly PortRoute[]>();
+  for (const { id } of state.all('services')) byService.set(id, portRoutesOf(state, id));
+  return { epoch: epochAt(cluster, routeRevision(state)), ports: mergePorts(byService) };
+}
+
+/** Revision of the last change to the table's inputs. */
+export function routeRevision(state: StateView): Revision {
+  let newest: Revision = 0;
+  const see = (row: Row<unknown> | undefined): void => {
+    if (row !== undefined && row.modRevision > newest) newest = row.modRevision;
+  };
+  see(state.get('routeFloor', ''));
+  for (const row of state.all('services')) see(row);
+  for (const row of state.all('nodes')) see(row);
+  for (const row of state.all('nodeStatus')) see(row);
+  for (const row of state.all('tasks')) {
+    if (!isRouteInput(state, row.value)) continue;
+    see(row);
+    see(state.get('taskStatus', row.id));
+  }
+  return newest;
+}
+
+/** Drained ones are inputs whatever their service publishes: their drain is acknowledged by an epoch that contains it. */
+export function isRouteInput(state: StateView, task: Task): boolean {
+  return task.drain || publishes(newestSpec(state, task.serviceId)) || publishes(specOf(state, task.serviceId, task.specNumber));
+}
+
+/** The routes of one service; its newest spec says which ports are published. Targets are sorted by task id. */
+export function portRoutesOf(state: StateView, serviceId: string): readonly PortRoute[] {
+  const spec = newestSpec(state, serviceId);
+  if (spec === undefined) return [];
+  const ports = spec.ports.filter(isIngress);
+  if (ports.length === 0) return [];
+  const tasks = [...state.tasksOfService(serviceId)].map((row) => row.value).filter((task) => carriesTraffic(state, task));
+  tasks.sort((a, b) => compareText(a.id, b.id));
+  return ports.map((port) => ({
+    protocol: port.protocol,
+    publishedPort: port.publishedPort,
+    serviceId,
+    serviceName: spec.name,
+    targets: tasks.flatMap((task) => targetOf(state, task, port) ?? []),
+    connectTimeoutMs: undefined,
+    idleTimeoutMs: undefined,
+  }));
+}
+
+/** All ports in order; a port that two services claim (which the API refuses) goes to the one with the lower id. */
+export function mergePorts(byService: ReadonlyMap<string, readonly PortRoute[]>): readonly PortRoute[] {
+  const merged = new Map<string, PortRoute>();
+  for (const routes of byService.values()) {
+    for (const route of routes) {
+      const key = portKey(route);
+      const held = merged.get(key);
+      if (held === undefined || route.serviceId < held.serviceId) merged.set(key, route);
+    }
+  }
+  return [...merged.values()].sort((a, b) => a.publishedPort - b.publishedPort || a.protocol - b.protocol);
+}
+
+export function portKey(port: Pick<PortRoute, 'protocol' | 'publishedPort'>): string {
+  return `${port.protocol}/${port.publishedPort}`;
+}
+
+function newestSpec(state: StateView, serviceId: string): ServiceSpec | undefined {
+  const service = state.get('services', serviceId)?.value;
+  return service && specOf(state, serviceId, service.specNumber);
+}
+
+function publishes(spec: ServiceSpec | undefined): boolean {
+  return spec?.ports.some(isIngress) ?? false;
+}
+
+function isIngress(port: PortSpec): boolean {
+  return port.mode === PortMode.INGRESS;
+}
+
+function carriesTraffic(state: StateView, task: Task): boolean {
+  if (task.lost || task.verdict !== undefined) return false;
+  if (task.desired !== TaskState.RUNNING && !task.drain) return false;
+  if (state.get('taskStatus', task.id)?.value.state !== TaskState.RUNNING) return false;
+  return state.get('nodes', task.nodeId) !== undefined && state.get('nodeStatus', task.nodeId)?.value.state === NodeState.NODE_READY;
+}
+
+/** Undefined where the task's own spec does not have the port's target, or nothing answers there yet. */
+function targetOf(state: StateView, task: Task, port: PortSpec): RouteTarget | undefined {
+  const own = specOf(state, task.serviceId, task.specNumber);
+  if (!own?.ports.some((other) => isIngress(other) && sameTarget(other, port))) return undefined;
+  const endpoint = state.get('taskStatus', task.id)?.value.endpoints.find((other) => other.ready && sameTarget(other, port));
+  return endpoint && toTarget(task, endpoint);
+}
+
+function toTarget(task: Task, endpoint: Endpoint): RouteTarget {
+  return {
+    taskId: task.id,
+    nodeId: task.nodeId,
+    nodeAddress: endpoint.nodeAddress,
+    nodePort: endpoint.nodePort,
+    containerAddress: endpoint.containerAddress,
+    containerPort: endpoint.containerPort,
+    weight: WEIGHT,
+    state: task.drain ? TargetState.TARGET_DRAINING : TargetState.TARGET_ACTIVE,
+  };
+}
+
+/** HTTP is spoken over TCP. */
+function sameTarget(a: Pick<PortSpec, 'protocol' | 'targetPort'>, b: Pick<PortSpec, 'protocol' | 'targetPort'>): boolean {
+  return a.targetPort === b.targetPort && (a.protocol === PortProtocol.UDP) === (b.protocol === PortProtocol.UDP);
+}
+
+function compareText(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
