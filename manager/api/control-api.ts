@@ -1,0 +1,58 @@
+// The control API: which handler answers which call, and what all of them have in common.
+import { isAbortError } from '../../lib/errors.ts';
+import type { CallContext, HandlersOf } from '../../lib/rpc/index.ts';
+import type { ControlService } from '../../proto/index.ts';
+import { getCluster } from './cluster.ts';
+import type { ApiContext } from './context.ts';
+import { watchEvents } from './events.ts';
+import { exec } from './exec.ts';
+import { streamLogs } from './logs.ts';
+import { listNodes, removeNode, updateNode } from './nodes.ts';
+import { watchProgress } from './progress.ts';
+import { reachClientRevision } from './revision.ts';
+import { createService } from './services/create.ts';
+import { getService, listServices } from './services/list.ts';
+import { removeService } from './services/remove.ts';
+import { updateService } from './services/update.ts';
+import { listTasks } from './tasks.ts';
+
+/** Handlers to be added to an RpcServer under ControlService. They hold nothing that must be stopped. */
+export function createControlApi(context: ApiContext): HandlersOf<typeof ControlService> {
+  const { state } = context;
+
+  /** Every call is answered from a state that has what its client has seen. */
+  const atRevision =
+    <Req, Res>(answer: (request: Req, call: CallContext) => Res | Promise<Res>) =>
+    async (request: Req, call: CallContext): Promise<Res> => {
+      await reachClientRevision(state, call.metadata);
+      return answer(request, call);
+    };
+  /** A client that went away is no error. */
+  const streaming =
+    <Req, Stream>(stream: (context: ApiContext, request: Req, call: Stream, callContext: CallContext) => Promise<void>) =>
+    async (request: Req, call: Stream, callContext: CallContext): Promise<void> => {
+      try {
+        await reachClientRevision(state, callContext.metadata);
+        await stream(context, request, call, callContext);
+      } catch (error) {
+        if (!callContext.signal.aborted && !isAbortError(error)) throw error;
+      }
+    };
+
+  return {
+    createService: atRevision((request, { signal }) => createService(context, request, signal)),
+    updateService: atRevision((request, { signal }) => updateService(context, request, signal)),
+    removeService: atRevision((request) => removeService(context, request)),
+    getService: atRevision((request) => getService(state, request.ref)),
+    listServices: atRevision((request) => listServices(state, request)),
+    listTasks: atRevision((request) => listTasks(state, request)),
+    listNodes: atRevision((request) => listNodes(state, request)),
+    updateNode: atRevision((request) => updateNode(context, request)),
+    removeNode: atRevision((request) => removeNode(context, request)),
+    getCluster: atRevision(() => getCluster(context)),
+    watchProgress: streaming(watchProgress),
+    watchEvents: streaming(watchEvents),
+    logs: streaming(streamLogs),
+    exec: (call) => exec(context, call),
+  };
+}

@@ -1,0 +1,188 @@
+// How far a service is from its spec: slot by slot, with the reason where one is not there yet. Pure.
+//
+// As in Docker, a service has converged when every slot's task runs (and carries traffic, where it publishes ports) by the active spec, no
+// other task of it shall run, and no update is under way. Tasks that were told to stop may still be stopping.
+import { isDeepStrictEqual } from 'node:util';
+import {
+  NodeState,
+  ServiceMode,
+  ServiceProgress,
+  type ServiceSpec,
+  SlotProgress,
+  type Task,
+  type TaskSpec,
+  TaskState,
+  UpdateState,
+} from '../../proto/index.ts';
+import { activeSpecOf, type Row, specOf, type StateView } from '../state/index.ts';
+import { eligibleNodes } from './eligible-nodes.ts';
+import { ingressTargets } from './services/service-view.ts';
+import { hostnameOf, slotOf } from './task-names.ts';
+import { type SeenTask, seenTask, shallRun } from './task-state.ts';
+
+/** A view with more lines helps nobody. */
+const MAX_WAITING = 100;
+const MAX_SLOTS = 20;
+
+interface SlotView {
+  readonly progress: SlotProgress;
+  readonly isThere: boolean;
+  /** It says what is wrong, not just how far it is. */
+  readonly isTelling: boolean;
+}
+
+export function progressOf(state: StateView, serviceId: string): ServiceProgress {
+  const service = state.get('services', serviceId)?.value;
+  const active = activeSpecOf(state, serviceId);
+  if (service === undefined || active === undefined) return ServiceProgress.create({ serviceId, removed: service === undefined });
+  const status = state.get('serviceStatus', serviceId)?.value;
+  const update = status?.update;
+  const isRolledBack = update?.state === UpdateState.ROLLBACK_COMPLETED;
+  const hasReacted = status !== undefined && (status.activeSpecNumber === service.specNumber || isRolledBack);
+
+  const views = slotViews(state, serviceId, active.spec, active.number);
+  const wanted = views.filter((view) => !view.isSurplus);
+  const running = wanted.filter((view) => view.isThere).length;
+  const waiting = views.filter((view) => !view.isThere).sort((one, other) => Number(other.isTelling) - Number(one.isTelling));
+  const converged = hasReacted && waiting.length === 0 && !isMoving(update?.state);
+  return ServiceProgress.create({
+    serviceId,
+    desired: wanted.length,
+    running,
+    waiting: waiting.slice(0, MAX_WAITING).map((view) => view.progress),
+    update,
+    converged,
+    slots: views.length <= MAX_SLOTS ? views.map((view) => view.progress) : [],
+  });
+}
+
+function isMoving(update: UpdateState | undefined): boolean {
+  switch (update) {
+    case UpdateState.UPDATING:
+    case UpdateState.UPDATE_PAUSED:
+    case UpdateState.ROLLBACK_STARTED:
+    case UpdateState.ROLLBACK_PAUSED:
+      return true;
+    default:
+      return false;
+  }
+}
+
+type AnySlotView = SlotView & { readonly isSurplus: boolean };
+
+/** Slots 1 to N, or the nodes of a global service; then slots that shall not be there but whose tasks still shall run. */
+function slotViews(state: StateView, serviceId: string, spec: ServiceSpec, specNumber: number): AnySlotView[] {
+  const tasks = new Map<string, Row<Task>[]>();
+  for (const row of state.tasksOfService(serviceId)) {
+    if (!shallRun(row.value) || row.value.lost) continue;
+    const slot = slotOf(row.value);
+    const list = tasks.get(slot);
+    if (list === undefined) tasks.set(slot, [row]);
+    else list.push(row);
+  }
+  const isClean = cleanCheck(state, serviceId, spec, specNumber);
+  const wanted = spec.mode === ServiceMode.GLOBAL ? globalSlots(state, spec, tasks) : replicatedSlots(spec.replicas);
+  const names = new Set(wanted);
+  return [
+    ...wanted.map((slot) => ({ ...slotView(state, spec, slot, tasks.get(slot) ?? [], isClean), isSurplus: false })),
+    ...[...tasks]
+      .filter(([slot]) => !names.has(slot))
+      .map(([slot, rows]) => ({ ...surplusView(state, spec, slot, rows), isSurplus: true })),
+  ];
+}
+
+function replicatedSlots(replicas: number): string[] {
+  return Array.from({ length: replicas }, (_, index) => String(index + 1));
+}
+
+/** Which nodes run a global service is the leader's business: those where it wants a task, and those that will surely get one. */
+function globalSlots(state: StateView, spec: ServiceSpec, tasks: ReadonlyMap<string, readonly Row<Task>[]>): string[] {
+  const isReady = (nodeId: string): boolean => state.get('nodeStatus', nodeId)?.value.state === NodeState.NODE_READY;
+  const placed = [...tasks.keys()].filter(isReady);
+  const nodes = new Set([...placed, ...eligibleNodes(state, spec)]);
+  return [...nodes].sort((one, other) => (hostnameOf(state, one) < hostnameOf(state, other) ? -1 : 1));
+}
+
+type CleanCheck = (task: Task) => boolean;
+
+/** Whether a task runs what the active spec says, under whatever number it was made. */
+function cleanCheck(state: StateView, serviceId: string, active: ServiceSpec, activeNumber: number): CleanCheck {
+  const known = new Map<number, boolean>([[activeNumber, true]]);
+  return ({ specNumber }) => {
+    let clean = known.get(specNumber);
+    if (clean === undefined) {
+      const made = specOf(state, serviceId, specNumber);
+      clean = made !== undefined && isDeepStrictEqual(runtimePart(made.task), runtimePart(active.task));
+      known.set(specNumber, clean);
+    }
+    return clean;
+  };
+}
+
+/** What a change of restarts tasks: all but placement and the login for the registry. */
+function runtimePart(task: TaskSpec | undefined): TaskSpec | undefined {
+  if (task?.container === undefined) return task;
+  return { ...task, placement: undefined, container: { ...task.container, registryAuth: '' } };
+}
+
+function slotView(state: StateView, spec: ServiceSpec, slot: string, rows: readonly Row<Task>[], isClean: CleanCheck): SlotView {
+  const name = slotName(state, spec, slot);
+  const current = rows.find((row) => isClean(row.value) && !row.value.drain) ?? rows[0];
+  if (current === undefined) {
+    const message = state.get('leader', '') === undefined ? 'no manager leads at present' : 'waiting for its task to be made';
+    return { progress: SlotProgress.create({ slot: name, state: TaskState.NEW, message }), isThere: false, isTelling: false };
+  }
+  const task = current.value;
+  const seen = seenTask(state, task);
+  const reason = reasonOf(state, spec, task, seen, isClean) ?? (rows.length > 1 ? 'the task that it replaces is still running' : undefined);
+  const nodeHostname = hostnameOf(state, task.nodeId);
+  return {
+    progress: SlotProgress.create({ slot: name, state: seen.state, message: reason ?? '', nodeHostname }),
+    isThere: reason === undefined,
+    isTelling: seen.error !== '' || earlierError(state, task) !== '',
+  };
+}
+
+/** Why the task does not count yet; undefined: it does. */
+function reasonOf(state: StateView, spec: ServiceSpec, task: Task, seen: SeenTask, isClean: CleanCheck): string | undefined {
+  if (!isClean(task)) return 'runs the earlier version until it is updated';
+  if (task.drain) return 'is draining its connections';
+  if (seen.state !== TaskState.RUNNING) return whyNotRunning(state, task, seen);
+  if (task.desired !== TaskState.RUNNING) return 'is not meant to run yet';
+  if (state.get('nodeStatus', task.nodeId)?.value.state !== NodeState.NODE_READY) return 'its node does not answer';
+  const ready = new Set(seen.status?.endpoints.filter((endpoint) => endpoint.ready).map((endpoint) => endpoint.targetPort));
+  const missing = ingressTargets(spec).filter((port) => !ready.has(port));
+  if (missing.length > 0) return `runs; waiting until it accepts connections on port ${missing.join(', ')}`;
+  return undefined;
+}
+
+function whyNotRunning(state: StateView, task: Task, seen: SeenTask): string {
+  const own = seen.error || seen.message;
+  const earlier = earlierError(state, task);
+  if (earlier === '') return own;
+  const after = `its last task failed: ${earlier}`;
+  if (task.desired === TaskState.READY) return `waits out its restart delay; ${after}`;
+  return own === '' ? after : `${own}; ${after}`;
+}
+
+/** What went wrong with the task that this one replaces. */
+function earlierError(state: StateView, task: Task): string {
+  const earlier = task.replaces === '' ? undefined : state.get('tasks', task.replaces)?.value;
+  if (earlier === undefined) return '';
+  const seen = seenTask(state, earlier);
+  return seen.state === TaskState.FAILED || seen.state === TaskState.REJECTED ? seen.error || seen.message : '';
+}
+
+function surplusView(state: StateView, spec: ServiceSpec, slot: string, rows: readonly Row<Task>[]): SlotView {
+  const [row] = rows;
+  const taskState = row === undefined ? TaskState.NEW : seenTask(state, row.value).state;
+  const message =
+    row?.value.drain === true ? 'is draining its connections before it is stopped' : 'is no longer wanted and is about to be stopped';
+  const nodeHostname = row === undefined ? '' : hostnameOf(state, row.value.nodeId);
+  const progress = SlotProgress.create({ slot: slotName(state, spec, slot), state: taskState, message, nodeHostname });
+  return { progress, isThere: false, isTelling: false };
+}
+
+function slotName(state: StateView, spec: ServiceSpec, slot: string): string {
+  return spec.mode === ServiceMode.GLOBAL ? hostnameOf(state, slot) || slot : slot;
+}

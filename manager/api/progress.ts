@@ -1,0 +1,52 @@
+// WatchProgress: the present state at once, then each change, a few at a time, until the service has converged or is gone.
+import type { ServerWritableStream } from '@grpc/grpc-js';
+import { sleep } from '../../lib/clock.ts';
+import type { CallContext } from '../../lib/rpc/index.ts';
+import { ServiceProgress, type WatchProgressRequest } from '../../proto/index.ts';
+import type { Change } from '../state/index.ts';
+import type { ApiContext } from './context.ts';
+import { progressOf } from './progress-view.ts';
+import { serviceByRef } from './refs.ts';
+import { reachRevision } from './revision.ts';
+import { concernsService, stateLatch } from './state-latch.ts';
+import { streamWriter } from './stream-writer.ts';
+
+/** People see no difference below this; a roll-out of hundreds of tasks then costs a few messages a second. */
+const COALESCE_MS = 50;
+/** A view that takes long to make (many thousand tasks) is made less often: at most a tenth of the time goes into it. */
+const COST_FACTOR = 10;
+
+/** Errors: `not_found`, `unavailable` while this manager does not have the revision yet. */
+export async function watchProgress(
+  context: ApiContext,
+  request: WatchProgressRequest,
+  call: ServerWritableStream<WatchProgressRequest, ServiceProgress | Uint8Array>,
+  { signal }: CallContext,
+): Promise<void> {
+  const { state, clock } = context;
+  await reachRevision(state, request.revision);
+  const { id } = serviceByRef(state, request.serviceRef);
+  const concerns = concernsService(state, id);
+  const latch = stateLatch(state, (change) => concerns(change) || isAboutNodes(change));
+  const write = streamWriter<Uint8Array>(call, signal);
+  let last: Uint8Array | undefined;
+  try {
+    for (;;) {
+      const startMs = clock.nowMs();
+      const progress = progressOf(state, id);
+      const bytes = ServiceProgress.encode(progress);
+      const costMs = clock.nowMs() - startMs;
+      if (last === undefined || Buffer.compare(bytes, last) !== 0) await write(bytes);
+      last = bytes;
+      if (progress.converged || progress.removed) return;
+      await latch.changed(signal);
+      await sleep(clock, Math.max(COALESCE_MS, costMs * COST_FACTOR), signal);
+    }
+  } finally {
+    latch.end();
+  }
+}
+
+function isAboutNodes({ table }: Change): boolean {
+  return table === 'nodes' || table === 'nodeStatus' || table === 'leader';
+}

@@ -1,0 +1,48 @@
+// CreateService: the service, its first spec, its name and its ports in one transaction.
+import { ShoalError } from '../../../lib/errors.ts';
+import { type CreateServiceRequest, Service, ServiceChange, StoredSpec } from '../../../proto/index.ts';
+import { nameId, specId, type StateView, TransactionBuilder } from '../../state/index.ts';
+import { type Attempt, commitChange } from '../change.ts';
+import { addEvent } from '../change-events.ts';
+import type { ApiContext } from '../context.ts';
+import { serviceSpecProblems } from '../validate/service-spec.ts';
+import { resolveImage } from './image.ts';
+import { claimPorts, fillPublishedPorts } from './ports.ts';
+import { serviceView } from './service-view.ts';
+
+/** Errors: `invalid_argument` with every wrong field, `already_exists`, `conflict` (ports), and those of commitChange. */
+export async function createService(context: ApiContext, request: CreateServiceRequest, signal: AbortSignal): Promise<ServiceChange> {
+  const { state, clock, rng, ids } = context;
+  if (request.spec === undefined) throw ShoalError.invalid('the request is not valid', [{ path: 'spec', message: 'is missing' }]);
+  const problems = serviceSpecProblems(request.spec);
+  if (problems.length > 0) throw ShoalError.invalid('the service is not valid', problems);
+  const { name } = request.spec;
+  refuseTakenName(state, name);
+  const { spec, warnings } = await resolveImage(context, request.spec, undefined, request, signal);
+  const id = ids.next();
+
+  const attempt = (): Attempt<Service> => {
+    refuseTakenName(state, name);
+    const builder = new TransactionBuilder();
+    const ports = fillPublishedPorts(state, spec.ports, [], rng);
+    const nowUnixMs = clock.wallMs();
+    const service = Service.create({ id, name, labels: spec.labels, specNumber: 1, createdUnixMs: nowUnixMs, updatedUnixMs: nowUnixMs });
+    const stored = StoredSpec.create({ serviceId: id, number: 1, spec: { ...spec, ports }, createdUnixMs: nowUnixMs });
+    builder.put('services', id, service, undefined);
+    builder.put('specs', specId(id, 1), stored, undefined);
+    builder.put('byName', nameId('service', name), { objectId: id }, undefined);
+    claimPorts(builder, state, id, ports, []);
+    addEvent(builder, context, { type: 'service', action: 'create', objectId: id, objectName: name, message: '', attributes: {} });
+    return { builder, result: service };
+  };
+  const what = { object: `service ${name}`, verb: 'created', look: `shoal service inspect ${name}` };
+  const { result, revision } = await commitChange(context, what, attempt);
+  const row = state.get('services', id) ?? { id, value: result, createRevision: revision, modRevision: revision };
+  return ServiceChange.create({ service: serviceView(state, row), revision, warnings });
+}
+
+function refuseTakenName(state: StateView, name: string): void {
+  const holder = state.get('byName', nameId('service', name))?.value.objectId;
+  if (holder === undefined) return;
+  throw new ShoalError('already_exists', `the name ${name} is taken by service ${holder}: choose another, or update that one`);
+}

@@ -1,0 +1,119 @@
+// Who holds which published port. An ingress port belongs to one service in the whole cluster; host ports of one number are shared by any
+// number of services (the scheduler keeps them apart node by node), but not with an ingress port. One claim row for each number says both.
+import { type FieldProblem, ShoalError } from '../../../lib/errors.ts';
+import { randomInt, type Rng } from '../../../lib/rng.ts';
+import { PortClaim, PortMode, type PortProtocol, type PortSpec } from '../../../proto/index.ts';
+import { portId, type Row, type StateView, type TransactionBuilder } from '../../state/index.ts';
+import { describePort } from '../validate/ports.ts';
+
+/** Where published ports come from that nobody chose (Docker's range). */
+export const DYNAMIC_PORTS = { first: 30_000, last: 32_767 } as const;
+const DYNAMIC_COUNT = DYNAMIC_PORTS.last - DYNAMIC_PORTS.first + 1;
+
+interface Use {
+  readonly protocol: PortProtocol;
+  readonly port: number;
+  readonly mode: PortMode;
+  readonly index: number;
+}
+
+/**
+ * The ports with every ingress port's number filled in: the one that `before` had for the same target where there is one, else a free one.
+ * Throws `resource_exhausted` when none is left.
+ */
+export function fillPublishedPorts(state: StateView, wanted: readonly PortSpec[], before: readonly PortSpec[], rng: Rng): PortSpec[] {
+  const taken = new Set(usesOf(wanted).map((use) => portId(use.protocol, use.port)));
+  const isFree = (protocol: PortProtocol, port: number): boolean => !taken.has(portId(protocol, port));
+  const kept = wanted.map((port) => {
+    if (port.mode !== PortMode.INGRESS || port.publishedPort !== 0) return port;
+    const earlier = before.find(
+      (old) =>
+        old.mode === port.mode &&
+        old.protocol === port.protocol &&
+        old.targetPort === port.targetPort &&
+        isFree(old.protocol, old.publishedPort),
+    );
+    if (earlier === undefined) return port;
+    taken.add(portId(earlier.protocol, earlier.publishedPort));
+    return { ...port, publishedPort: earlier.publishedPort };
+  });
+  return kept.map((port) => {
+    if (port.mode !== PortMode.INGRESS || port.publishedPort !== 0) return port;
+    const start = randomInt(rng, DYNAMIC_COUNT);
+    for (let step = 0; step < DYNAMIC_COUNT; step++) {
+      const publishedPort = DYNAMIC_PORTS.first + ((start + step) % DYNAMIC_COUNT);
+      const id = portId(port.protocol, publishedPort);
+      if (taken.has(id) || state.get('byPort', id) !== undefined) continue;
+      taken.add(id);
+      return { ...port, publishedPort };
+    }
+    throw new ShoalError(
+      'resource_exhausted',
+      `every port from ${DYNAMIC_PORTS.first} to ${DYNAMIC_PORTS.last} is published already: choose one outside of them with published=`,
+      { retryable: false },
+    );
+  });
+}
+
+/**
+ * Adds to `builder` what it takes that the service holds the ports of `after` and no longer those of `before`.
+ * Throws one `conflict` that names every port that is held by others, and by whom.
+ */
+export function claimPorts(
+  builder: TransactionBuilder,
+  state: StateView,
+  serviceId: string,
+  after: readonly PortSpec[],
+  before: readonly PortSpec[],
+): void {
+  const uses = usesOf(after);
+  refuseHeldPorts(state, serviceId, uses);
+  const wanted = new Map(uses.map((use) => [portId(use.protocol, use.port), use.mode]));
+  const keys = new Set([...wanted.keys(), ...usesOf(before).map((use) => portId(use.protocol, use.port))]);
+  for (const key of keys) {
+    const row = state.get('byPort', key);
+    const claim = claimAfter(row, serviceId, wanted.get(key));
+    if (claim === undefined) {
+      if (row !== undefined) builder.delete('byPort', row);
+    } else if (row === undefined || !isSame(row.value, claim)) builder.put('byPort', key, claim, row);
+  }
+}
+
+function usesOf(ports: readonly PortSpec[]): Use[] {
+  return ports.map(({ protocol, publishedPort: port, mode }, index) => ({ protocol, port, mode, index })).filter((use) => use.port !== 0);
+}
+
+function refuseHeldPorts(state: StateView, serviceId: string, uses: readonly Use[]): void {
+  const problems: FieldProblem[] = [];
+  for (const { protocol, port, mode, index } of uses) {
+    const claim = state.get('byPort', portId(protocol, port))?.value;
+    if (claim === undefined) continue;
+    const path = `ports[${index}].publishedPort`;
+    const name = describePort(protocol, port);
+    const hosts = claim.hostServiceIds.filter((id) => id !== serviceId);
+    if (claim.objectId !== '' && claim.objectId !== serviceId) {
+      problems.push({ path, message: `port ${name} is already published by service ${nameOf(state, claim.objectId)}` });
+    } else if (mode === PortMode.INGRESS && hosts.length > 0) {
+      const names = hosts.slice(0, 5).map((id) => nameOf(state, id));
+      problems.push({ path, message: `port ${name} is already used in host mode by service ${names.join(', ')}` });
+    }
+  }
+  if (problems.length > 0) throw new ShoalError('conflict', problems.map((problem) => problem.message).join('; '), { fields: problems });
+}
+
+/** The claim row's value once the service uses the port in that mode, or not at all; undefined: nobody is left. */
+function claimAfter(row: Row<PortClaim> | undefined, serviceId: string, mode: PortMode | undefined): PortClaim | undefined {
+  const others = (row?.value.hostServiceIds ?? []).filter((id) => id !== serviceId);
+  const holder = row?.value.objectId ?? '';
+  const objectId = mode === PortMode.INGRESS ? serviceId : holder === serviceId ? '' : holder;
+  const hostServiceIds = mode === PortMode.HOST ? [...others, serviceId].sort() : others;
+  return objectId === '' && hostServiceIds.length === 0 ? undefined : PortClaim.create({ objectId, hostServiceIds });
+}
+
+function isSame(one: PortClaim, other: PortClaim): boolean {
+  return one.objectId === other.objectId && one.hostServiceIds.join() === other.hostServiceIds.join();
+}
+
+function nameOf(state: StateView, serviceId: string): string {
+  return state.get('services', serviceId)?.value.name ?? serviceId;
+}

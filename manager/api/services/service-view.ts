@@ -1,0 +1,59 @@
+// One service as users see it: newest and previous spec, progress of its update, counts, and nodes that could not open its ports.
+import { NodeState, PortMode, type Service, ServiceMode, type ServiceSpec, ServiceView, TaskState } from '../../../proto/index.ts';
+import type { NodePortProblem } from '../../../proto/index.ts';
+import { portId, type Row, specOf, type StateView } from '../../state/index.ts';
+import { withoutLogin } from '../spec-secrets.ts';
+import { hostnameOf } from '../task-names.ts';
+import { seenTask, shallRun } from '../task-state.ts';
+
+export function serviceView(state: StateView, row: Row<Service>, problems = portProblemsByService(state)): ServiceView {
+  const service = row.value;
+  const spec = specOf(state, row.id, service.specNumber);
+  const previous = specOf(state, row.id, service.specNumber - 1);
+  return ServiceView.create({
+    id: row.id,
+    version: row.modRevision,
+    createdUnixMs: service.createdUnixMs,
+    updatedUnixMs: service.updatedUnixMs,
+    spec: spec && withoutLogin(spec),
+    specNumber: service.specNumber,
+    previousSpec: previous && withoutLogin(previous),
+    status: state.get('serviceStatus', row.id)?.value,
+    ...countTasks(state, row.id, spec),
+    portProblems: problems.get(row.id) ?? [],
+  });
+}
+
+/** Tasks on nodes that are gone do not count as running, whatever they were last heard to be. */
+function countTasks(state: StateView, serviceId: string, spec: ServiceSpec | undefined): { runningTasks: number; desiredTasks: number } {
+  let runningTasks = 0;
+  const globalNodes = new Set<string>();
+  for (const { id, value: task } of state.tasksOfService(serviceId)) {
+    if (!shallRun(task) || task.lost) continue;
+    globalNodes.add(task.nodeId === '' ? id : task.nodeId);
+    const up = state.get('nodeStatus', task.nodeId)?.value.state === NodeState.NODE_READY;
+    if (up && seenTask(state, task).state === TaskState.RUNNING) runningTasks++;
+  }
+  const isGlobal = spec?.mode === ServiceMode.GLOBAL;
+  return { runningTasks, desiredTasks: isGlobal ? globalNodes.size : (spec?.replicas ?? 0) };
+}
+
+/** What nodes report of ports that they could not open, by the service that holds the port. */
+export function portProblemsByService(state: StateView): ReadonlyMap<string, readonly NodePortProblem[]> {
+  const problems = new Map<string, NodePortProblem[]>();
+  for (const { id: nodeId, value: status } of state.all('nodeStatus')) {
+    for (const problem of status.portProblems) {
+      const serviceId = state.get('byPort', portId(problem.protocol, problem.publishedPort))?.value.objectId ?? '';
+      if (serviceId === '') continue;
+      const list = problems.get(serviceId) ?? [];
+      list.push({ nodeId, hostname: hostnameOf(state, nodeId), problem });
+      problems.set(serviceId, list);
+    }
+  }
+  return problems;
+}
+
+/** Target ports that the mesh must be able to reach before a task carries traffic. */
+export function ingressTargets(spec: ServiceSpec): readonly number[] {
+  return [...new Set(spec.ports.filter((port) => port.mode === PortMode.INGRESS).map((port) => port.targetPort))];
+}

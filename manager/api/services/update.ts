@@ -1,0 +1,88 @@
+// UpdateService: a new spec under the next number, if the version that it was made from is still the newest.
+import { isDeepStrictEqual } from 'node:util';
+import { ShoalError } from '../../../lib/errors.ts';
+import { type Service, ServiceChange, ServiceSpec, StoredSpec, type UpdateServiceRequest } from '../../../proto/index.ts';
+import { type Row, specId, specOf, type StateView, TransactionBuilder } from '../../state/index.ts';
+import { type Attempt, commitChange } from '../change.ts';
+import { addEvent } from '../change-events.ts';
+import type { ApiContext } from '../context.ts';
+import { serviceByRef } from '../refs.ts';
+import { withLoginOf } from '../spec-secrets.ts';
+import { changeProblems, serviceSpecProblems } from '../validate/service-spec.ts';
+import { resolveImage } from './image.ts';
+import { claimPorts, fillPublishedPorts } from './ports.ts';
+import { serviceView } from './service-view.ts';
+
+/**
+ * A spec that equals the stored one changes nothing and is answered with what is there.
+ * Errors: `not_found`, `invalid_argument` with every wrong field, `conflict` (version, ports), and those of commitChange.
+ */
+export async function updateService(context: ApiContext, request: UpdateServiceRequest, signal: AbortSignal): Promise<ServiceChange> {
+  const { state, clock, rng } = context;
+  const { id, value: service } = serviceByRef(state, request.ref);
+  if (request.spec === undefined) throw ShoalError.invalid('the request is not valid', [{ path: 'spec', message: 'is missing' }]);
+  const known = storedSpec(state, id);
+  const problems = [...serviceSpecProblems(request.spec), ...changeProblems(known, request.spec)];
+  if (problems.length > 0) throw ShoalError.invalid(`the new spec of service ${service.name} is not valid`, problems);
+  atVersion(state, id, service.name, request.version);
+  const { spec, warnings } = await resolveImage(context, withLoginOf(known, request.spec), known, request, signal);
+
+  const attempt = (): Attempt<Row<Service>> => {
+    const row = atVersion(state, id, service.name, request.version);
+    const before = storedSpec(state, id);
+    const builder = new TransactionBuilder();
+    const after = normalized({ ...spec, ports: fillPublishedPorts(state, spec.ports, before.ports, rng) });
+    if (isDeepStrictEqual(after, normalized(before))) return { builder, result: row };
+    const number = row.value.specNumber + 1;
+    const nowUnixMs = clock.wallMs();
+    builder.put('services', id, { ...row.value, labels: after.labels, specNumber: number, updatedUnixMs: nowUnixMs }, row);
+    const stored = StoredSpec.create({ serviceId: id, number, spec: after, createdUnixMs: nowUnixMs });
+    builder.put('specs', specId(id, number), stored, undefined);
+    claimPorts(builder, state, id, after.ports, before.ports);
+    const attributes = changedAttributes(before, after);
+    addEvent(builder, context, { type: 'service', action: 'update', objectId: id, objectName: service.name, message: '', attributes });
+    return { builder, result: row };
+  };
+  const what = { object: `service ${service.name}`, verb: 'updated', look: `shoal service inspect ${service.name}` };
+  const { result, revision } = await commitChange(context, what, attempt);
+  return ServiceChange.create({ service: serviceView(state, state.get('services', id) ?? result), revision, warnings });
+}
+
+function atVersion(state: StateView, id: string, name: string, version: number): Row<Service> {
+  const row = state.get('services', id);
+  if (row === undefined) throw new ShoalError('not_found', `service ${name} was removed meanwhile`);
+  if (row.modRevision === version) return row;
+  throw new ShoalError(
+    'conflict',
+    `service ${name} is at version ${row.modRevision}, the change was made from version ${version}: read it again and repeat the change`,
+  );
+}
+
+function storedSpec(state: StateView, id: string): ServiceSpec {
+  const spec = specOf(state, id, state.get('services', id)?.value.specNumber ?? 0);
+  if (spec === undefined) throw new ShoalError('internal', `the newest spec of service ${id} is not in the store`);
+  return spec;
+}
+
+/** As it will be read back, so that two specs can be compared. */
+function normalized(spec: ServiceSpec): ServiceSpec {
+  return ServiceSpec.decode(ServiceSpec.encode(spec));
+}
+
+/** What people look for in the event, under Docker's names. */
+function changedAttributes(before: ServiceSpec, after: ServiceSpec): Record<string, string> {
+  const attributes: Record<string, string> = {};
+  const note = (key: string, old: string, now: string): void => {
+    if (old === now) return;
+    attributes[`${key}.old`] = old;
+    attributes[`${key}.new`] = now;
+  };
+  note('replicas', String(before.replicas), String(after.replicas));
+  note('image', imageOf(before), imageOf(after));
+  return attributes;
+}
+
+function imageOf(spec: ServiceSpec): string {
+  const container = spec.task?.container;
+  return container === undefined ? '' : container.resolvedImage || container.image;
+}

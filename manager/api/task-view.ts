@@ -1,0 +1,34 @@
+// One task as users see it: row, status and spec together.
+import { type Task, TaskView } from '../../proto/index.ts';
+import { type Row, specOf, type StateView } from '../state/index.ts';
+import { taskWithoutLogin } from './spec-secrets.ts';
+import { hostnameOf, serviceName, taskName } from './task-names.ts';
+import { seenTask } from './task-state.ts';
+
+export function taskView(state: StateView, row: Row<Task>): TaskView {
+  const task = row.value;
+  const seen = seenTask(state, task);
+  const spec = specOf(state, task.serviceId, task.specNumber);
+  return TaskView.create({
+    id: row.id,
+    name: taskName(state, task),
+    serviceId: task.serviceId,
+    serviceName: serviceName(state, task),
+    slot: task.slot,
+    nodeId: task.nodeId,
+    nodeHostname: hostnameOf(state, task.nodeId),
+    desired: task.desired,
+    state: seen.state,
+    message: seen.message,
+    error: seen.error,
+    sinceUnixMs: seen.sinceUnixMs,
+    createdUnixMs: task.createdUnixMs,
+    spec: spec?.task && taskWithoutLogin(spec.task),
+    specNumber: task.specNumber,
+    status: seen.status,
+    drain: task.drain,
+    lost: task.lost,
+    ports: spec?.ports ?? [],
+    version: row.modRevision,
+  });
+}

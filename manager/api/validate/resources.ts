@@ -1,0 +1,41 @@
+// CPU and memory that a task reserves and may use.
+import type { Resources } from '../../../proto/index.ts';
+import type { Report } from './report.ts';
+
+const NANOS_PER_CPU = 1e9;
+/** Docker's own lower bounds. */
+const MIN_NANO_CPUS = 1e6;
+const MIN_MEMORY_BYTES = 4 * 1024 ** 2;
+/** Beyond any machine: such a number is a mistake in the unit. */
+const MAX_CPUS = 4096;
+const MAX_MEMORY_BYTES = 64 * 1024 ** 4;
+/** The kernel's PID_MAX_LIMIT. */
+const MAX_PIDS = 4 * 1024 ** 2;
+
+export function checkResources(reservations: Resources | undefined, limits: Resources | undefined, report: Report): void {
+  if (reservations !== undefined) checkOne('task.reservations', reservations, report);
+  if (limits !== undefined) checkOne('task.limits', limits, report);
+  if (reservations === undefined) return;
+  if (reservations.pids !== 0) report('task.reservations.pids', 'processes can be limited, not reserved');
+  if (limits === undefined) return;
+  if (limits.nanoCpus !== 0 && reservations.nanoCpus > limits.nanoCpus) {
+    report('task.reservations.nanoCpus', `reserves ${cpus(reservations.nanoCpus)} CPUs, more than the limit of ${cpus(limits.nanoCpus)}`);
+  }
+  if (limits.memoryBytes !== 0 && reservations.memoryBytes > limits.memoryBytes) {
+    report('task.reservations.memoryBytes', `reserves ${reservations.memoryBytes} bytes, more than the limit of ${limits.memoryBytes}`);
+  }
+}
+
+/** 0 stands for not given. */
+function checkOne(path: string, { nanoCpus, memoryBytes, pids }: Resources, report: Report): void {
+  if (nanoCpus !== 0 && !(nanoCpus >= MIN_NANO_CPUS)) report(`${path}.nanoCpus`, `${cpus(nanoCpus)} CPUs are too few; at least 0.001`);
+  else if (nanoCpus > MAX_CPUS * NANOS_PER_CPU) report(`${path}.nanoCpus`, `${cpus(nanoCpus)} CPUs are too many; at most ${MAX_CPUS}`);
+  if (memoryBytes !== 0 && !(memoryBytes >= MIN_MEMORY_BYTES))
+    report(`${path}.memoryBytes`, `${memoryBytes} bytes are too few; at least 4 MiB`);
+  else if (memoryBytes > MAX_MEMORY_BYTES) report(`${path}.memoryBytes`, `${memoryBytes} bytes are too many; at most 64 TiB`);
+  if (pids > MAX_PIDS) report(`${path}.pids`, `${pids} is too many; at most ${MAX_PIDS}`);
+}
+
+function cpus(nanoCpus: number): string {
+  return String(nanoCpus / NANOS_PER_CPU);
+}
