@@ -68,7 +68,7 @@ export class Connection {
     client.on('end', () => {
       this.#clientEnded = true;
       this.#touched = true;
-      this.#upstream?.end();
+      this.#endUpstream();
     });
     client.on('drain', () => {
       this.#upstream?.resume();
@@ -147,7 +147,7 @@ export class Connection {
       this.#timer?.cancel();
       this.#timer = undefined;
       if (this.#upstream !== upstream) return;
-      if (this.#clientEnded) upstream.end();
+      if (this.#clientEnded) this.#endUpstream();
       else this.#client.resume();
     });
     upstream.on('drain', () => {
@@ -161,7 +161,9 @@ export class Connection {
         return;
       }
       this.#replicaEnded = true;
-      this.#client.end();
+      // Both have ended and nothing waits to be sent: one close in place of the end and its close.
+      if (this.#clientEnded && this.#client.writableLength === 0) this.#client.destroy();
+      else this.#client.end();
     });
     upstream.on('error', (error) => {
       if (this.#upstream !== upstream) return;
@@ -171,6 +173,14 @@ export class Connection {
     upstream.on('close', () => {
       if (this.#upstream === upstream) this.#upstreamClosed();
     });
+  }
+
+  /** Passes the client's end on. */
+  #endUpstream(): void {
+    const upstream = this.#upstream;
+    if (upstream === undefined) return;
+    if (this.#replicaEnded && upstream.writableLength === 0) upstream.destroy();
+    else upstream.end();
   }
 
   #fromReplica(piece: Buffer): boolean {
