@@ -4,7 +4,7 @@ import type { ServerDuplexStream } from '@grpc/grpc-js';
 import type { Clock, Timer } from '../../lib/clock.ts';
 import { ShoalError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
-import { failCall } from '../../lib/rpc/server.ts';
+import { failCall } from '../../lib/rpc/index.ts';
 import type { AgentMessage, ManagerMessage } from '../../proto/index.ts';
 import type { DispatcherSettings } from './settings.ts';
 

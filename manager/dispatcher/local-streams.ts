@@ -4,7 +4,7 @@ import type { Clock, Timer } from '../../lib/clock.ts';
 import { ShoalError } from '../../lib/errors.ts';
 import type { Ids } from '../../lib/ids.ts';
 import type { Logger } from '../../lib/log.ts';
-import { failCall } from '../../lib/rpc/server.ts';
+import { failCall } from '../../lib/rpc/index.ts';
 import type { OpenStream, TaskStreamDown, TaskStreamUp } from '../../proto/index.ts';
 import { frameStream } from './frame-stream.ts';
 import type { TaskStream } from './task-streams.ts';

@@ -1,0 +1,132 @@
+// Nodes whose manager is gone: their heartbeats went with it, so the leader judges them. Each gets the full time anew from the moment the leader
+// saw the manager go, or took over; its agent finds another manager long before, unless the host is gone too.
+import type { Clock } from '../../lib/clock.ts';
+import type { Ids } from '../../lib/ids.ts';
+import type { Logger } from '../../lib/log.ts';
+import { startSteadyTime } from '../../lib/steady-time.ts';
+import { NodeState, type NodeSession, NodeStatus } from '../../proto/index.ts';
+import type { WriteGroup } from '../orchestrator/plan.ts';
+import type { ChangeOf, ClusterState, Change, Row, StateView, TableName } from '../state/index.ts';
+import type { Store } from '../store/store.ts';
+import { Committer } from './committer.ts';
+import type { Leadership } from './leadership.ts';
+
+export interface OrphanedNode {
+  readonly nodeId: string;
+  readonly session: Row<NodeSession>;
+  readonly status: ChangeOf<'nodeStatus'>['after'];
+}
+
+/** Nodes that are not down yet, and whose session names a manager without a liveness row. Pure. */
+export function orphanedNodes(state: StateView): readonly OrphanedNode[] {
+  const orphans: OrphanedNode[] = [];
+  for (const session of state.all('sessions')) {
+    const nodeId = session.id;
+    const status = state.get('nodeStatus', nodeId);
+    if (state.get('managers', session.value.managerId) !== undefined || state.get('nodes', nodeId) === undefined) continue;
+    if (status?.value.state !== NodeState.NODE_DOWN) orphans.push({ nodeId, session, status });
+  }
+  return orphans;
+}
+
+/** How long each has been an orphan. Pure; times are those of SteadyTime. */
+export class OrphanTimes {
+  /** By node and session: a new session is a new life. */
+  #since = new Map<string, number>();
+
+  /** Takes the orphans of now, forgets all others; answers those that have been orphans for `downAfterMs`. */
+  overdue(orphans: readonly OrphanedNode[], nowMs: number, downAfterMs: number): readonly OrphanedNode[] {
+    const since = new Map<string, number>();
+    const overdue = orphans.filter((orphan) => {
+      const key = `${orphan.nodeId}/${orphan.session.modRevision}`;
+      const sinceMs = this.#since.get(key) ?? nowMs;
+      since.set(key, sinceMs);
+      return nowMs - sinceMs >= downAfterMs;
+    });
+    this.#since = since;
+    return overdue;
+  }
+}
+
+/** Compares the session, so that an agent that registers meanwhile, anywhere, wins. */
+export function downGroup({ nodeId, session, status }: OrphanedNode, wallMs: number): WriteGroup {
+  const message = `its manager ${session.value.managerId} is gone, and its agent registered with no other`;
+  const before = status?.value ?? NodeStatus.create({ nodeId });
+  const hostname = before.description?.hostname ?? '';
+  return {
+    serviceId: '',
+    writes: [
+      {
+        kind: 'put',
+        table: 'nodeStatus',
+        id: nodeId,
+        value: { ...before, state: NodeState.NODE_DOWN, message, sinceUnixMs: wallMs },
+        before: status,
+      },
+    ],
+    requires: [{ table: 'sessions', id: nodeId, row: session }],
+    events: [
+      {
+        timeUnixMs: wallMs,
+        type: 'node',
+        action: 'state',
+        objectId: nodeId,
+        objectName: hostname,
+        message: `down: ${message}`,
+        attributes: { state: 'down' },
+      },
+    ],
+  };
+}
+
+export interface OrphanWatchOptions {
+  readonly store: Store;
+  readonly state: ClusterState;
+  readonly clock: Clock;
+  readonly ids: Ids;
+  readonly log: Logger;
+  readonly leadership: Leadership;
+}
+
+const TICK_MS = 250;
+const STALL_MS = 100;
+const DOWN_AFTER_MS = 5000;
+const WATCHED: ReadonlySet<TableName> = new Set<TableName>(['sessions', 'managers', 'nodes', 'nodeStatus', 'cluster']);
+
+/** Beside the leader's loop, for as long as it leads; resolves once `leadership.ended` and nothing is under way. */
+export async function watchOrphanedNodes(options: OrphanWatchOptions): Promise<void> {
+  const { state, clock, log, leadership } = options;
+  const committer = new Committer(options);
+  const times = new OrphanTimes();
+  let orphans = orphanedNodes(state);
+  let committing: Promise<void> | undefined;
+  const unsubscribe = state.subscribe((changes: readonly Change[]) => {
+    if (changes.some((change) => WATCHED.has(change.table))) orphans = orphanedNodes(state);
+  });
+  const markDown = (orphan: OrphanedNode): Promise<void> =>
+    committer.commit([downGroup(orphan, clock.wallMs())], ({ committed }) => {
+      const { nodeId, session } = orphan;
+      if (committed) log.warn('a node is down: its manager is gone', { node: nodeId, manager: session.value.managerId });
+    });
+  const judge = (stalled: boolean): void => {
+    const downAfterMs = state.get('cluster', '')?.value.settings?.nodeDownAfterMs ?? DOWN_AFTER_MS;
+    const overdue = times.overdue(orphans, time.nowMs(), downAfterMs);
+    if (stalled || overdue.length === 0 || committing !== undefined || leadership.ended.aborted) return;
+    log.warn('nodes of a manager that is gone did not register elsewhere; marking them down', {
+      nodes: overdue.map((node) => node.nodeId),
+    });
+    // One transaction each: an agent that registers at this moment keeps only its own node from being marked.
+    committing = Promise.all(overdue.map(markDown)).then(() => {
+      committing = undefined;
+    });
+  };
+  const time = startSteadyTime({ clock, tickMs: TICK_MS, stallMs: STALL_MS, onTick: judge });
+  times.overdue(orphans, time.nowMs(), Number.POSITIVE_INFINITY);
+  await new Promise<void>((resolve) => {
+    if (leadership.ended.aborted) resolve();
+    leadership.ended.addEventListener('abort', () => resolve(), { once: true });
+  });
+  time.stop();
+  unsubscribe();
+  await committing;
+}
