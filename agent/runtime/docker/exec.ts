@@ -29,6 +29,10 @@ export async function startExec(
         Tty: options.tty,
         Cmd: [...options.command],
         ...(options.env.length > 0 ? { Env: [...options.env] } : {}),
+        // Newer engines begin with this size; older ones are told right after the start.
+        ...(options.tty && options.rows > 0 && options.columns > 0
+          ? { ConsoleSize: [options.rows, options.columns] as [number, number] }
+          : {}),
         ...(options.user === '' ? {} : { User: options.user }),
         ...(options.workdir === '' ? {} : { WorkingDir: options.workdir }),
         abortSignal,

@@ -1,4 +1,4 @@
-// Waiting until something may have changed in a folder: the system's notification, and a slow look for when that is lost or not to be had.
+// Waiting until something may have changed in a folder or several: the system's notification, and a slow look for when that is lost or not to be had.
 import { type FSWatcher, watch } from 'node:fs';
 import { type Clock } from '../../../lib/clock.ts';
 
@@ -8,21 +8,23 @@ export interface Changes {
   close(): void;
 }
 
-export function watchFolder(path: string, clock: Clock, signal: AbortSignal): Changes {
+export function watchFolder(paths: readonly string[], clock: Clock, signal: AbortSignal): Changes {
   let changed = false;
   let wake: (() => void) | undefined;
   const notify = (): void => {
     changed = true;
     wake?.();
   };
-  let watcher: FSWatcher | undefined;
-  try {
-    watcher = watch(path, { persistent: false }, notify);
-    // Too many watches, or the folder is gone: the slow look has to do.
-    watcher.on('error', () => watcher?.close());
-  } catch {
-    watcher = undefined;
-  }
+  const watchers = paths.flatMap((path): FSWatcher[] => {
+    try {
+      const watcher = watch(path, { persistent: false }, notify);
+      // Too many watches, or the folder is gone: the slow look has to do.
+      watcher.on('error', () => watcher.close());
+      return [watcher];
+    } catch {
+      return [];
+    }
+  });
   return {
     async next(withinMs) {
       if (!changed && !signal.aborted) {
@@ -39,6 +41,8 @@ export function watchFolder(path: string, clock: Clock, signal: AbortSignal): Ch
       wake = undefined;
       changed = false;
     },
-    close: () => watcher?.close(),
+    close: () => {
+      for (const watcher of watchers) watcher.close();
+    },
   };
 }

@@ -12,7 +12,7 @@ export interface HealthWatch {
   readonly clock: Clock;
 }
 
-/** Resolves when the task has ended; rejects with `cancelled` when the signal aborts. */
+/** Resolves when the task has ended or was removed; rejects with `cancelled` when the signal aborts. */
 export async function followHealth(
   watch: HealthWatch,
   onChange: (health: Health, detail: string) => void,
@@ -24,17 +24,21 @@ export async function followHealth(
   let state: HealthState = { health: known === 'healthy' || known === 'unhealthy' ? known : 'starting', failures: 0 };
   if (signal.aborted) return;
   onChange(state.health, '');
-  while ((await folder.state()).state !== 'exited') {
+  while (await isThere(folder)) {
     await sleep(clock, rules.intervalMs, signal);
     const { passed, detail } = await runCheck(rules, record.env, record.workdir, clock, signal);
     const next = nextHealth(state, passed, clock.nowMs() - startMs, rules);
-    if (isAborted(signal) || (await folder.state()).state === 'exited') return;
+    if (isAborted(signal) || !(await isThere(folder))) return;
     if (next.health !== state.health) {
       await folder.noteHealth(next.health);
       onChange(next.health, detail);
     }
     state = next;
   }
+}
+
+async function isThere(folder: TaskFolder): Promise<boolean> {
+  return (await folder.record()) !== undefined && (await folder.state()).state !== 'exited';
 }
 
 /** A function, so that the compiler does not take an earlier look at the signal for the present one. */

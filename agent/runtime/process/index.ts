@@ -68,7 +68,7 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
     meanwhile?: () => Promise<void>,
   ): Promise<T | undefined> => {
     const endMs = clock.nowMs() + deadlineMs;
-    const changes = watchFolder(folder.path, clock, signal);
+    const changes = watchFolder([folder.path], clock, signal);
     try {
       for (;;) {
         const result = await done();
@@ -237,7 +237,8 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
     async *logs(request, signal) {
       await need(request.taskId);
       const folder = folderOf(request.taskId);
-      const changes = watchFolder(folder.output, clock, signal);
+      // Output in one folder, the exit in the other.
+      const changes = watchFolder([folder.output, folder.path], clock, signal);
       const following = async (): Promise<boolean> => !signal.aborted && (await folder.state()).state !== 'exited';
       try {
         yield* outputLines(folder.output, request, following, () => changes.next(LOOK_PERIOD_MS));

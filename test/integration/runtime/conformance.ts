@@ -1,7 +1,10 @@
 // What every runtime must do, whatever stands behind it. Called by one test file per runtime.
 import assert from 'node:assert/strict';
+import { setMaxListeners } from 'node:events';
+import { readFile } from 'node:fs/promises';
 import { type Runtime, type TaskContext } from '../../../agent/runtime/runtime.ts';
 import { ShoalError } from '../../../lib/errors.ts';
+import { systemIds } from '../../../lib/ids.ts';
 import { type ContainerSpec, HealthCheck, LogsRequest, OutputSource } from '../../../proto/index.ts';
 import { taskContext } from '../../support/task-context.ts';
 import { until } from '../../support/until.ts';
@@ -17,6 +20,8 @@ export interface Subject {
 
 const SLEEPER = 'trap "exit 3" TERM; echo up; while :; do sleep 0.05; done';
 const never = new AbortController().signal;
+// Every call of this suite listens to it.
+setMaxListeners(0, never);
 
 export function conformance(subject: () => Subject): void {
   let runtime: Runtime;
@@ -213,7 +218,7 @@ export function conformance(subject: () => Subject): void {
     const taskId = await run(shell('trap "echo bye; exit 0" TERM; echo first; while :; do sleep 0.05; done'));
     const seen: string[] = [];
     const following = (async () => {
-      for await (const line of runtime.logs(LogsRequest.create({ taskId, tail: -1, follow: true }), never)) {
+      for await (const line of runtime.logs(LogsRequest.create({ taskId, tail: -1, follow: true, stdout: true }), never)) {
         seen.push(Buffer.from(line.data).toString());
       }
     })();
@@ -256,22 +261,25 @@ export function conformance(subject: () => Subject): void {
 
   it('executes on a terminal of the size asked for, and resizes it', async () => {
     const taskId = await run(shell(SLEEPER));
-    const command = ['/bin/sh', '-c', 'stty size; trap "stty size; exit 0" WINCH; while :; do sleep 0.05; done'];
+    const command = ['/bin/sh', '-c', 'while read line; do stty size 2>/dev/null; done; exit 6'];
     const session = await runtime.exec(taskId, { ...exec, command, tty: true, stdin: true, rows: 30, columns: 100 }, never);
     let output = '';
     session.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
+    const asked = async (size: string): Promise<boolean> => {
+      session.stdin.write('\n');
+      return Promise.resolve(output.includes(`${size}\r\n`));
+    };
     await until(
-      () => /\d+ \d+\r\n/.test(output),
+      () => asked('30 100'),
       () => `the first size, got ${JSON.stringify(output)}`,
     );
+    await session.resize(41, 77);
     await until(
-      async () => {
-        await session.resize(41, 77);
-        return output.includes('41 77');
-      },
+      () => asked('41 77'),
       () => `the second size, got ${JSON.stringify(output)}`,
     );
-    assert.equal(await session.ended, 0);
+    session.stdin.write('\x04');
+    assert.equal(await session.ended, 6);
   });
 
   it('says when a program to execute does not exist', async () => {
@@ -283,7 +291,8 @@ export function conformance(subject: () => Subject): void {
   });
 
   it('tells health as it changes', async () => {
-    const check = HealthCheck.create({ test: ['CMD-SHELL', 'test -e /tmp/shoal-healthy'], intervalMs: 100, timeoutMs: 5000, retries: 2 });
+    const file = `/tmp/shoal-healthy-${systemIds.next()}`;
+    const check = HealthCheck.create({ test: ['CMD-SHELL', `test -e ${file}`], intervalMs: 100, timeoutMs: 5000, retries: 2 });
     const mark = async (command: string[]): Promise<void> => {
       const session = await runtime.exec(taskId, { ...exec, command }, never);
       session.stdout.resume();
@@ -295,7 +304,7 @@ export function conformance(subject: () => Subject): void {
     const controller = new AbortController();
     runtime.watchHealth(taskId, (health) => told.push(health), controller.signal);
     await until(() => told.includes('starting'), 'starting');
-    await mark(['touch', '/tmp/shoal-healthy']);
+    await mark(['touch', file]);
     await until(() => told.includes('healthy'), 'healthy');
     const later: string[] = [];
     subject()
@@ -303,7 +312,7 @@ export function conformance(subject: () => Subject): void {
       .watchHealth(taskId, (health) => later.push(health), controller.signal);
     await until(() => later.length > 0, 'health for a new agent');
     assert.equal(later[0], 'healthy');
-    await mark(['rm', '-f', '/tmp/shoal-healthy']);
+    await mark(['rm', '-f', file]);
     await until(() => told.includes('unhealthy') && later.includes('unhealthy'), 'unhealthy');
     controller.abort();
     assert.deepEqual(told, ['starting', 'healthy', 'unhealthy']);
@@ -318,12 +327,14 @@ export function conformance(subject: () => Subject): void {
   });
 
   it('serves the leased port', async () => {
-    const ports = [{ protocol: 'tcp', targetPort: 80, nodePort: 23_456, host: false } as const];
-    const script = 'mkdir -p www; echo hello >www/index.html; exec busybox httpd -f -h www -p "${HOST:+$HOST:}${PORT:-80}"';
+    // Other runs of this suite may be on the same host.
+    const port = 20_000 + (process.pid % 10_000);
+    const ports = [{ protocol: 'tcp', targetPort: 80, nodePort: port, host: false } as const];
+    const script = 'mkdir -p www; echo hello >www/index.html; exec busybox httpd -vv -f -h www -p "${HOST:+$HOST:}${PORT:-80}"';
     const taskId = await run(shell(script, { dir: subject().image === 'process' ? '' : '/tmp' }, ports));
-    await until(async () => (await subject().httpGet(23_456, '/index.html')) === 'hello\n', 'an answer on the leased port');
+    await until(async () => (await subject().httpGet(port, '/index.html')) === 'hello\n', 'an answer on the leased port');
     await runtime.stop(taskId, never);
-    assert.equal(await subject().httpGet(23_456, '/index.html'), '');
+    assert.equal(await subject().httpGet(port, '/index.html'), '');
   });
 
   it('describes its host', async () => {
@@ -359,13 +370,11 @@ async function text(stream: AsyncIterable<Buffer>): Promise<string> {
 }
 
 async function childrenOf(pid: number): Promise<number[]> {
-  const { readFile } = await import('node:fs/promises');
   const list = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8');
   return list.trim().split(' ').filter(Boolean).map(Number);
 }
 
 async function isGone(pid: number): Promise<boolean> {
-  const { readFile } = await import('node:fs/promises');
   try {
     return (await readFile(`/proc/${pid}/stat`, 'utf8')).includes(') Z ');
   } catch {
