@@ -150,26 +150,36 @@ describe('a connection through the tcp path', () => {
     assert.equal(client.bytes, total);
   });
 
-  it('holds a fast client back when its replica does not read', async () => {
+  it('holds fast clients back when their replicas do not read, and mixes nothing up meanwhile', async () => {
     const { port, sockets } = await replica((socket) => socket.pause());
     await mesh.route([targetOf('a', port)]);
-    const client = open();
-    const total = 64 * 2 ** 20;
-    client.socket.end(Buffer.alloc(total));
+    const total = 32 * 2 ** 20;
+    for (const name of [1, 2, 3]) open().socket.end(Buffer.alloc(total, name));
     let before = -1;
     await until(() => {
       const now = mesh.counters().bytesFromClients;
-      const still = now > 0 && before === now;
+      const still = sockets.length === 3 && now > 0 && before === now;
       before = now;
       return still;
     }, 'the mesh takes no more');
-    assert.ok(mesh.counters().bytesFromClients < total / 2);
-    let got = 0;
-    sockets[0]?.on('data', (chunk: Buffer) => (got += chunk.length));
-    sockets[0]?.resume();
+    assert.ok(mesh.counters().bytesFromClients < 3 * total);
+    const got = sockets.map((socket) => {
+      const state = { bytes: 0, name: 0, mixed: false };
+      socket.on('data', (chunk: Buffer) => {
+        if (state.bytes === 0) state.name = chunk[0] ?? 0;
+        state.bytes += chunk.length;
+        if (!chunk.equals(Buffer.alloc(chunk.length, state.name))) state.mixed = true;
+      });
+      socket.resume();
+      return state;
+    });
     await until(
-      () => got === total,
-      () => `${got} of ${total}`,
+      () => got.every((state) => state.bytes === total),
+      () => JSON.stringify(got),
+    );
+    assert.deepEqual(
+      got.map((state) => [state.name, state.mixed]).sort(),
+      [1, 2, 3].map((name) => [name, false]),
     );
   });
 
