@@ -1,7 +1,7 @@
 // Keeps the scheduler's inventory as the state has it.
 import type { Clock } from '../../lib/clock.ts';
-import { type Task, type TaskSpec, TaskState } from '../../proto/index.ts';
-import { Inventory } from '../scheduler/index.ts';
+import { type Task, TaskState } from '../../proto/index.ts';
+import { demandOf, Inventory } from '../scheduler/index.ts';
 import { type Change, specOf, type StateView } from '../state/index.ts';
 
 export class InventoryFeed {
@@ -41,16 +41,7 @@ export class InventoryFeed {
       return;
     }
     const spec = specOf(this.#state, task.serviceId, task.specNumber);
-    const demand = demandOf(spec?.task);
-    const hostPorts = (spec?.ports ?? []).filter((port) => port.mode === HOST_MODE && port.publishedPort > 0);
-    this.inventory.putTask({
-      taskId,
-      serviceId: task.serviceId,
-      specNumber: task.specNumber,
-      nodeId: task.nodeId,
-      ...demand,
-      hostPorts: hostPorts.map((port) => ({ protocol: port.protocol, port: port.publishedPort })),
-    });
+    this.inventory.putTask(demandOf(task, spec?.task, spec?.ports ?? []));
   }
 
   #feedNode(nodeId: string): void {
@@ -66,4 +57,10 @@ export class InventoryFeed {
     const task = this.#state.get('tasks', change.id)?.value;
     if (task !== undefined) this.inventory.recordFailure(nodeId, task.serviceId, task.specNumber, this.#clock.nowMs());
   }
+}
+
+/** From its placement until its node says that it has ended, or is no longer part of the cluster. A task that waits has no node yet, or only one in view. */
+function occupies(state: StateView, task: Task): boolean {
+  if (task.verdict?.state === TaskState.PENDING || task.verdict?.state === TaskState.ORPHANED) return false;
+  return (state.get('taskStatus', task.id)?.value.state ?? TaskState.NEW) < TaskState.COMPLETE;
 }

@@ -1,0 +1,3 @@
+export { demandOf, type HostPort, type TaskDemand } from './demand.ts';
+export { Inventory } from './inventory.ts';
+export { place, type PlacementRequest, type PlacementResult } from './place.ts';

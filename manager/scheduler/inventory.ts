@@ -1,0 +1,243 @@
+// The nodes as placement sees them: what each can take, what is on it, and how many tasks of which service. Fed change by change.
+//
+// Orderings kept elsewhere (candidates.ts) rely on this: a node only ever becomes worse for a task through `putTask`; whatever may make it better
+// (a task gone, another description) is noted in `improvements`.
+import { Availability, type Node, NodeState, type NodeStatus } from '../../proto/index.ts';
+import { hostPortKey, type TaskDemand } from './demand.ts';
+import { FailureHistory } from './failure-history.ts';
+import type { ShapeCandidates } from './candidates.ts';
+
+export interface NodeEntry {
+  /** Small and reused after the node is gone. */
+  readonly index: number;
+  readonly id: string;
+  /** Never reused: the last tie-break. */
+  readonly order: number;
+  /** Undefined: only tasks speak of this node. */
+  node: Node | undefined;
+  status: NodeStatus | undefined;
+  /** READY and active. */
+  usable: boolean;
+  nanoCpus: number;
+  memoryBytes: number;
+  freeNanoCpus: number;
+  freeMemoryBytes: number;
+  /** Active tasks of all services. */
+  tasks: number;
+  /** Tasks that count here in any way. */
+  held: number;
+  hostPorts: Map<string, number> | undefined;
+}
+
+interface Held {
+  readonly demand: TaskDemand;
+  readonly entry: NodeEntry;
+}
+
+/** CPU against memory: a core weighs as much as 4 GiB, the usual ratio of machines. */
+const NANO_CPUS_PER_BYTE = 1e9 / (4 * 1024 ** 3);
+const MIN_IMPROVEMENTS_KEPT = 1024;
+
+/** One number for "most free resources". */
+export function freeScore(entry: NodeEntry): number {
+  return entry.freeNanoCpus + entry.freeMemoryBytes * NANO_CPUS_PER_BYTE;
+}
+
+export class Inventory {
+  readonly failures = new FailureHistory();
+  /** Orderings by shape of task, kept between calls of `place`. */
+  readonly shapes = new Map<string, ShapeCandidates>();
+  readonly #byId = new Map<string, NodeEntry>();
+  /** By index; undefined where none has it at present. */
+  readonly #entries: (NodeEntry | undefined)[] = [];
+  readonly #freeIndexes: number[] = [];
+  readonly #tasks = new Map<string, Held>();
+  readonly #byService = new Map<string, Map<NodeEntry, number>>();
+  #improved: number[] = [];
+  #improvedBefore = 0;
+  #made = 0;
+  #nodeCount = 0;
+
+  /** How many nodes there are, of any state. */
+  get nodeCount(): number {
+    return this.#nodeCount;
+  }
+
+  /** Bound of `NodeEntry.index`. */
+  get indexBound(): number {
+    return this.#entries.length;
+  }
+
+  putNode(node: Node, status: NodeStatus | undefined): void {
+    const entry = this.#byId.get(node.id) ?? this.#makeEntry(node.id);
+    if (entry.node === node && entry.status === status) return;
+    if (entry.node === undefined) this.#nodeCount++;
+    entry.node = node;
+    entry.status = status;
+    entry.usable = status?.state === NodeState.NODE_READY && (node.spec?.availability ?? Availability.ACTIVE) === Availability.ACTIVE;
+    this.#setCapacity(entry, status?.description?.resources?.nanoCpus ?? 0, status?.description?.resources?.memoryBytes ?? 0);
+    this.#noteImproved(entry);
+  }
+
+  removeNode(id: string): void {
+    const entry = this.#byId.get(id);
+    if (entry?.node === undefined) return;
+    this.#nodeCount--;
+    entry.node = undefined;
+    entry.status = undefined;
+    entry.usable = false;
+    this.#setCapacity(entry, 0, 0);
+    this.#noteImproved(entry);
+    this.#dropIfUnused(entry);
+  }
+
+  /** Idempotent by task id; a task that is there already is replaced. */
+  putTask(demand: TaskDemand): void {
+    const before = this.#tasks.get(demand.taskId);
+    if (before !== undefined) {
+      if (sameDemand(before.demand, demand)) return;
+      this.removeTask(demand.taskId);
+    }
+    this.reserve(demand, this.#byId.get(demand.nodeId) ?? this.#makeEntry(demand.nodeId));
+  }
+
+  removeTask(taskId: string): void {
+    const held = this.#tasks.get(taskId);
+    if (held === undefined) return;
+    this.#tasks.delete(taskId);
+    const { demand, entry } = held;
+    entry.freeNanoCpus += demand.nanoCpus;
+    entry.freeMemoryBytes += demand.memoryBytes;
+    entry.held--;
+    for (const port of demand.hostPorts) countPort(entry, hostPortKey(port), -1);
+    if (demand.active !== false) this.#countService(demand.serviceId, entry, -1);
+    this.#noteImproved(entry);
+    this.#dropIfUnused(entry);
+  }
+
+  /** For `place`: counts a task that is not here yet on a node that is. */
+  reserve(demand: TaskDemand, entry: NodeEntry): void {
+    this.#tasks.set(demand.taskId, { demand, entry });
+    entry.freeNanoCpus -= demand.nanoCpus;
+    entry.freeMemoryBytes -= demand.memoryBytes;
+    entry.held++;
+    for (const port of demand.hostPorts) countPort(entry, hostPortKey(port), 1);
+    if (demand.active !== false) this.#countService(demand.serviceId, entry, 1);
+  }
+
+  recordFailure(nodeId: string, serviceId: string, specNumber: number, nowMs: number): void {
+    this.failures.record(nodeId, serviceId, specNumber, nowMs);
+  }
+
+  has(taskId: string): boolean {
+    return this.#tasks.has(taskId);
+  }
+
+  entryOf(nodeId: string): NodeEntry | undefined {
+    return this.#byId.get(nodeId);
+  }
+
+  entryAt(index: number): NodeEntry | undefined {
+    return this.#entries[index];
+  }
+
+  /** Nodes that exist, in the order in which they came to be known. */
+  *nodes(): Iterable<NodeEntry> {
+    for (const entry of this.#byId.values()) {
+      if (entry.node !== undefined) yield entry;
+    }
+  }
+
+  /** Nodes with active tasks of the service, and how many. */
+  nodesOfService(serviceId: string): ReadonlyMap<NodeEntry, number> | undefined {
+    return this.#byService.get(serviceId);
+  }
+
+  /** How many improvements there have been; a reader keeps it and asks with it for what came since. */
+  get improvementCount(): number {
+    return this.#improvedBefore + this.#improved.length;
+  }
+
+  /** Indexes of the nodes that may have become better since then; undefined: too many, look at all. */
+  improvementsSince(count: number): readonly number[] | undefined {
+    if (count < this.#improvedBefore) return undefined;
+    return count === this.improvementCount ? [] : this.#improved.slice(count - this.#improvedBefore);
+  }
+
+  #makeEntry(id: string): NodeEntry {
+    const index = this.#freeIndexes.pop() ?? this.#entries.length;
+    const entry: NodeEntry = {
+      index,
+      id,
+      order: this.#made++,
+      node: undefined,
+      status: undefined,
+      usable: false,
+      nanoCpus: 0,
+      memoryBytes: 0,
+      freeNanoCpus: 0,
+      freeMemoryBytes: 0,
+      tasks: 0,
+      held: 0,
+      hostPorts: undefined,
+    };
+    this.#entries[index] = entry;
+    this.#byId.set(id, entry);
+    return entry;
+  }
+
+  #dropIfUnused(entry: NodeEntry): void {
+    if (entry.node !== undefined || entry.held > 0) return;
+    this.#byId.delete(entry.id);
+    this.#entries[entry.index] = undefined;
+    this.#freeIndexes.push(entry.index);
+  }
+
+  #setCapacity(entry: NodeEntry, nanoCpus: number, memoryBytes: number): void {
+    entry.freeNanoCpus += nanoCpus - entry.nanoCpus;
+    entry.freeMemoryBytes += memoryBytes - entry.memoryBytes;
+    entry.nanoCpus = nanoCpus;
+    entry.memoryBytes = memoryBytes;
+  }
+
+  #countService(serviceId: string, entry: NodeEntry, change: 1 | -1): void {
+    entry.tasks += change;
+    let nodes = this.#byService.get(serviceId);
+    if (nodes === undefined) {
+      nodes = new Map();
+      this.#byService.set(serviceId, nodes);
+    }
+    const count = (nodes.get(entry) ?? 0) + change;
+    if (count > 0) nodes.set(entry, count);
+    else nodes.delete(entry);
+    if (nodes.size === 0) this.#byService.delete(serviceId);
+  }
+
+  #noteImproved(entry: NodeEntry): void {
+    if (this.#improved.length >= Math.max(MIN_IMPROVEMENTS_KEPT, this.#entries.length)) {
+      this.#improvedBefore += this.#improved.length;
+      this.#improved = [];
+    }
+    this.#improved.push(entry.index);
+  }
+}
+
+function countPort(entry: NodeEntry, key: string, change: 1 | -1): void {
+  entry.hostPorts ??= new Map();
+  const count = (entry.hostPorts.get(key) ?? 0) + change;
+  if (count > 0) entry.hostPorts.set(key, count);
+  else entry.hostPorts.delete(key);
+}
+
+function sameDemand(one: TaskDemand, other: TaskDemand): boolean {
+  return (
+    one.nodeId === other.nodeId &&
+    one.serviceId === other.serviceId &&
+    one.specNumber === other.specNumber &&
+    one.nanoCpus === other.nanoCpus &&
+    one.memoryBytes === other.memoryBytes &&
+    (one.active !== false) === (other.active !== false) &&
+    one.hostPorts.length === other.hostPorts.length &&
+    one.hostPorts.every((port, at) => port.port === other.hostPorts[at]?.port && port.protocol === other.hostPorts[at].protocol)
+  );
+}

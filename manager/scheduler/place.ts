@@ -1,0 +1,113 @@
+// Gives waiting tasks a node each, or says why none takes them.
+//
+// Tasks of one service and spec are placed together (group-picker.ts). No task costs a pass over all nodes; only an explanation does, once per
+// shape and call.
+import type { PortSpec, TaskSpec } from '../../proto/index.ts';
+import { explain, type Filter, refusal } from './filters.ts';
+import { GroupPicker } from './group-picker.ts';
+import type { Inventory, NodeEntry } from './inventory.ts';
+import { type Shape, shapeOf } from './shape.ts';
+
+export interface PlacementRequest {
+  readonly taskId: string;
+  readonly serviceId: string;
+  readonly specNumber: number;
+  /** One object for all tasks of a spec: what is derived from it is kept by identity. */
+  readonly spec: TaskSpec;
+  readonly ports: readonly PortSpec[];
+  /** The only node that will do (global services). */
+  readonly nodeId?: string;
+}
+
+export type PlacementResult =
+  | { readonly taskId: string; readonly nodeId: string; readonly explanation?: undefined }
+  | { readonly taskId: string; readonly nodeId?: undefined; readonly explanation: string };
+
+interface Group {
+  readonly first: PlacementRequest;
+  readonly shape: Shape;
+  /** Positions among the requests. */
+  readonly members: number[];
+}
+
+/** Results are in the order of the requests. A placed task counts in the inventory at once, until `removeTask` or another `putTask`. */
+export function place(inventory: Inventory, requests: readonly PlacementRequest[], nowMs: number): readonly PlacementResult[] {
+  const results: (PlacementResult | undefined)[] = requests.map(() => undefined);
+  const unplaced: { readonly group: Group; readonly member: number }[] = [];
+  for (const group of groupsOf(requests)) {
+    const picker = new GroupPicker(inventory, group.shape, group.first, nowMs);
+    for (const [done, member] of group.members.entries()) {
+      const request = requests[member];
+      if (request === undefined) continue;
+      const entry = request.nodeId === undefined ? picker.next(done === group.members.length - 1) : fixed(inventory, group, request.nodeId);
+      if (entry === undefined) {
+        unplaced.push({ group, member });
+        continue;
+      }
+      reserve(inventory, group.shape, request, entry);
+      picker.placed(entry);
+      results[member] = { taskId: request.taskId, nodeId: entry.id };
+    }
+    picker.end();
+  }
+  // Only now: nothing changes any more, so that groups of one shape share the pass.
+  const explainFor = explainer(inventory);
+  for (const { group, member } of unplaced) {
+    const request = requests[member];
+    if (request !== undefined) results[member] = { taskId: request.taskId, explanation: explainFor(group, request.nodeId) };
+  }
+  return results.filter((result) => result !== undefined);
+}
+
+function groupsOf(requests: readonly PlacementRequest[]): Iterable<Group> {
+  const groups = new Map<string, Group>();
+  for (const [member, request] of requests.entries()) {
+    const key = `${request.serviceId}/${request.specNumber}`;
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, { first: request, shape: shapeOf(request.spec, request.ports), members: [member] });
+    else group.members.push(member);
+  }
+  return groups.values();
+}
+
+function reserve(inventory: Inventory, shape: Shape, request: PlacementRequest, entry: NodeEntry): void {
+  const { taskId, serviceId, specNumber } = request;
+  const { nanoCpus, memoryBytes, hostPorts } = shape;
+  if (inventory.has(taskId)) inventory.removeTask(taskId);
+  inventory.reserve({ taskId, serviceId, specNumber, nodeId: entry.id, nanoCpus, memoryBytes, hostPorts, active: true }, entry);
+}
+
+function fixed(inventory: Inventory, { first, shape }: Group, nodeId: string): NodeEntry | undefined {
+  const entry = inventory.entryOf(nodeId);
+  if (entry === undefined) return undefined;
+  const copies = inventory.nodesOfService(first.serviceId)?.get(entry) ?? 0;
+  return refusal(shape, entry, copies) === undefined ? entry : undefined;
+}
+
+function explainer(inventory: Inventory): (group: Group, nodeId: string | undefined) => string {
+  const byShape = new Map<string, string>();
+  return ({ first, shape }, nodeId) => {
+    const copies = inventory.nodesOfService(first.serviceId);
+    if (nodeId !== undefined) {
+      const entry = inventory.entryOf(nodeId);
+      if (entry?.node === undefined) return 'no suitable node (its node is not part of the cluster)';
+      return explainNodes([entry], shape, copies);
+    }
+    const key = shape.maxReplicasPerNode > 0 ? `${first.serviceId}/${shape.maxReplicasPerNode}|${shape.key}` : shape.key;
+    let text = byShape.get(key);
+    if (text === undefined) {
+      text = explainNodes(inventory.nodes(), shape, copies);
+      byShape.set(key, text);
+    }
+    return text;
+  };
+}
+
+function explainNodes(nodes: Iterable<NodeEntry>, shape: Shape, copies: ReadonlyMap<NodeEntry, number> | undefined): string {
+  const refusals = new Map<Filter, number>();
+  for (const entry of nodes) {
+    const filter = refusal(shape, entry, copies?.get(entry) ?? 0);
+    if (filter !== undefined) refusals.set(filter, (refusals.get(filter) ?? 0) + 1);
+  }
+  return explain(refusals);
+}

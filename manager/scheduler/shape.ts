@@ -1,0 +1,75 @@
+// What of a task decides where it fits. Tasks of one shape, of whatever service, share one ordering of the nodes.
+import { MountType, type Placement, type PortSpec, type TaskSpec } from '../../proto/index.ts';
+import { type HostPort, hostPortKey, hostPortsOf } from './demand.ts';
+
+export interface Shape {
+  /** Equal keys: equal in all the fields below but maxReplicasPerNode. */
+  readonly key: string;
+  /** The same for shapes that differ in amounts and host ports only a little: see `coarse`. */
+  readonly coarseKey: string;
+  readonly nanoCpus: number;
+  readonly memoryBytes: number;
+  readonly hostPorts: readonly HostPort[];
+  readonly isProcess: boolean;
+  /** As nodes list them: "volume/nfs", "log/fluentd". */
+  readonly plugins: readonly string[];
+  readonly placement: Placement | undefined;
+  /** 0: unlimited. */
+  readonly maxReplicasPerNode: number;
+}
+
+const BY_SPEC = new WeakMap<TaskSpec, { readonly ports: readonly PortSpec[]; readonly shape: Shape }>();
+const NO_PLUGINS: readonly string[] = [];
+
+export function shapeOf(spec: TaskSpec, ports: readonly PortSpec[]): Shape {
+  const known = BY_SPEC.get(spec);
+  if (known !== undefined && known.ports === ports) return known.shape;
+  const shape = makeShape(spec, ports);
+  BY_SPEC.set(spec, { ports, shape });
+  return shape;
+}
+
+/** The greatest power of two that is not more: nodes without that much have no room for any amount that rounds to it. */
+export function roundDown(amount: number): number {
+  return amount < 1 ? 0 : 2 ** Math.floor(Math.log2(amount));
+}
+
+function makeShape(spec: TaskSpec, ports: readonly PortSpec[]): Shape {
+  const { container, placement } = spec;
+  const nanoCpus = spec.reservations?.nanoCpus ?? 0;
+  const memoryBytes = spec.reservations?.memoryBytes ?? 0;
+  const hostPorts = hostPortsOf(ports);
+  const isProcess = container?.image === 'process';
+  const plugins = pluginsOf(spec);
+  const asked = placement === undefined ? '' : textOf(placement);
+  const fixed = `${isProcess ? 'p' : 'c'}|${plugins.length === 0 ? '' : JSON.stringify(plugins)}|${asked}`;
+  return {
+    key: `${nanoCpus}|${memoryBytes}|${hostPorts.length === 0 ? '' : hostPorts.map(hostPortKey).join()}|${fixed}`,
+    coarseKey: `~${roundDown(nanoCpus)}|${roundDown(memoryBytes)}|${fixed}`,
+    nanoCpus,
+    memoryBytes,
+    hostPorts,
+    isProcess,
+    plugins,
+    placement,
+    maxReplicasPerNode: placement?.maxReplicasPerNode ?? 0,
+  };
+}
+
+function textOf({ constraints, platforms }: Placement): string {
+  const platformText = platforms.length === 0 ? '' : JSON.stringify(platforms.map(({ os, arch }) => [os, arch]));
+  // Most have one constraint, and JSON costs more than the rest of the key.
+  const text = constraints.length === 1 ? (constraints[0] ?? '') : constraints.length === 0 ? '' : JSON.stringify(constraints);
+  return `${platformText}|${text}`;
+}
+
+function pluginsOf({ container, logDriver }: TaskSpec): readonly string[] {
+  const mounts = container?.mounts ?? [];
+  if (mounts.length === 0 && logDriver === undefined) return NO_PLUGINS;
+  const plugins = new Set<string>();
+  for (const mount of mounts) {
+    if (mount.type === MountType.VOLUME && mount.volumeDriver !== '') plugins.add(`volume/${mount.volumeDriver}`);
+  }
+  if (logDriver !== undefined && logDriver.name !== '' && logDriver.name !== 'none') plugins.add(`log/${logDriver.name}`);
+  return [...plugins].sort();
+}
