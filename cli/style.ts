@@ -6,7 +6,7 @@ type Style = Parameters<typeof styleText>[0];
 
 /** Text in the given style, or as it is where `output` shows no colours. */
 export function styled(shell: Pick<Shell, 'env'>, output: Output, style: Style, text: string): string {
-  return showsColours(shell, output) ? styleText(style, text) : text;
+  return showsColours(shell, output) ? styleText(style, text, { validateStream: false }) : text;
 }
 
 export function showsColours(shell: Pick<Shell, 'env'>, output: Output): boolean {

@@ -48,7 +48,7 @@ function strict(command: Command, stopsAtOperand: boolean): Command {
     refuseUnknownFlags(command, result.unknown);
     return result;
   };
-  return command.exitOverride((error) => {
+  return command.allowExcessArguments(false).exitOverride((error) => {
     throw error.exitCode === 0 ? error : usageMistake(command, error);
   });
 }

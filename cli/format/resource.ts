@@ -48,7 +48,18 @@ function tableOf<T>(resource: ResourceFormat<T>, items: readonly T[], columnTemp
     const fields = resource.fields(item, context);
     return render(resource.inTable?.(fields, item, items[i - 1]) ?? fields);
   });
-  return renderTable([render(resource.headers), ...rows].map((row) => row.split('\t')));
+  return renderTable([headersOf(template, resource.headers), ...rows.map((row) => row.split('\t'))]);
+}
+
+/** The template filled with headers; "TIER" for a column that lies inside of a placeholder, as {{.Labels.tier}} does. */
+function headersOf(template: string, headers: Readonly<Record<string, string>>): readonly string[] {
+  const inner = (column: string): string | undefined => {
+    const [, outer = '', name] = /\.(\w+)(?:\.(\w+))+/.exec(column) ?? [];
+    return Object.hasOwn(headers, outer) ? name?.toUpperCase() : undefined;
+  };
+  const columns = template.split('\t');
+  if (columns.every((column) => inner(column) === undefined)) return goTemplate(template)(headers).split('\t');
+  return columns.map((column) => inner(column) ?? goTemplate(column)(headers));
 }
 
 function defaultTemplate<T>(resource: ResourceFormat<T>): string {

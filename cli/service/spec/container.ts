@@ -16,7 +16,8 @@ export function applyContainer(before: ContainerSpec, flags: FlagReader, source:
   return {
     ...before,
     image,
-    resolvedImage: image === before.image ? before.resolvedImage : '',
+    // Naming the image, even the same one, asks for what its tag means now.
+    resolvedImage: flags.text('image') === undefined ? before.resolvedImage : '',
     command: words('entrypoint', flags) ?? before.command,
     args: flags.purpose === 'update' ? (words('args', flags) ?? before.args) : before.args,
     env: applyEnv(before.env, flags, source),

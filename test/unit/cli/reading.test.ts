@@ -1,0 +1,163 @@
+import assert from 'node:assert/strict';
+import { ShoalError } from '../../../lib/errors.ts';
+import {
+  ClusterView,
+  EventList,
+  type ListServicesRequest,
+  type ListTasksRequest,
+  NodeSpec,
+  type UpdateNodeRequest,
+  type WatchEventsRequest,
+} from '../../../proto/index.ts';
+import { NOW_UNIX_MS, shoal } from '../../support/captured-shell.ts';
+import { idOf, nodeView, serviceView, taskView } from '../../support/cli-fixtures.ts';
+import { type FakeControl, startFakeControl } from '../../support/fake-control.ts';
+
+describe('reading verbs', () => {
+  let fake: FakeControl | undefined;
+  afterEach(async () => {
+    await fake?.stop();
+    fake = undefined;
+  });
+  const start = async (handlers: Parameters<typeof startFakeControl>[0]): Promise<string> => {
+    fake = await startFakeControl(handlers);
+    return fake.address;
+  };
+
+  it('service ls sorts by name and passes filters on, values of one key together', async () => {
+    let request: ListServicesRequest | undefined;
+    const manager = await start({
+      listServices: (given) => {
+        request = given;
+        return Promise.resolve({ services: [serviceView('web'), serviceView('api')], revision: 1 });
+      },
+    });
+    const { stdout } = await shoal(['service', 'ls', '-q', '-f', 'name=web', '--filter', 'label=tier=front', '-f', 'name=api'], {
+      manager,
+    });
+    assert.equal(stdout, `${idOf('api').slice(0, 12)}\n${idOf('web').slice(0, 12)}\n`);
+    assert.deepEqual(request?.filters, [
+      { key: 'name', values: ['web', 'api'] },
+      { key: 'label', values: ['tier=front'] },
+    ]);
+  });
+
+  it('service ps asks for the services named, and exits with 3 where one is unknown', async () => {
+    let request: ListTasksRequest | undefined;
+    const manager = await start({
+      listTasks: (given) => {
+        request = given;
+        if (given.serviceRefs.includes('gone')) return Promise.reject(new ShoalError('not_found', 'there is no service gone'));
+        return Promise.resolve({ tasks: [taskView('web.2'), taskView('web.1')], revision: 1 });
+      },
+    });
+    const { stdout } = await shoal(['service', 'ps', 'web', '--format', '{{.Name}} on {{.Node}}: {{.CurrentState}}'], { manager });
+    assert.equal(stdout, 'web.1 on host1: Running 3 minutes ago\nweb.2 on host1: Running 3 minutes ago\n');
+    assert.deepEqual(request?.serviceRefs, ['web']);
+    assert.equal((await shoal(['service', 'ps', 'web', 'gone'], { manager })).exitCode, 3);
+  });
+
+  it('inspect prints what it finds, reports what it does not, and exits with the worst code', async () => {
+    const manager = await start({
+      getService: ({ ref }) =>
+        ref === 'web' ? Promise.resolve(serviceView('web')) : Promise.reject(new ShoalError('not_found', `there is no service ${ref}`)),
+    });
+    const { exitCode, stdout, stderr } = await shoal(['service', 'inspect', 'gone', 'web'], { manager });
+    assert.equal(exitCode, 3);
+    assert.equal(stderr, 'shoal: there is no service gone\n');
+    const [service] = JSON.parse(stdout) as readonly { readonly Spec: { readonly Name: string } }[];
+    assert.equal(service?.Spec.Name, 'web');
+    const format = '{{.Spec.TaskTemplate.ContainerSpec.Image}} {{.Version.Index}}{{if .UpdateStatus}} {{.UpdateStatus.State}}{{end}}';
+    assert.equal((await shoal(['service', 'inspect', 'web', '--format', format], { manager })).stdout, 'nginx:1.25 10\n');
+    assert.equal((await shoal(['service', 'inspect', 'web', '--format', '{{.Spec.Nme}}'], { manager })).exitCode, 2);
+  });
+
+  it('node ls, ps, inspect, update and rm go to the nodes', async () => {
+    let updated: UpdateNodeRequest | undefined;
+    const manager = await start({
+      listNodes: ({ refs }) =>
+        Promise.resolve({
+          nodes: refs.includes('gone') ? [] : [nodeView('host1', { spec: NodeSpec.create({ labels: { ssd: 'true', old: '1' } }) })],
+          revision: 1,
+        }),
+      getCluster: () => Promise.resolve(ClusterView.create({ managerId: idOf('host1') })),
+      listTasks: () => Promise.resolve({ tasks: [taskView('web.1')], revision: 1 }),
+      updateNode: (given) => {
+        updated = given;
+        return Promise.resolve(nodeView('host1'));
+      },
+      removeNode: ({ ref, force }) =>
+        force
+          ? Promise.resolve({ id: idOf(ref), name: ref, revision: 2 })
+          : Promise.reject(new ShoalError('failed_precondition', `${ref} is up`)),
+    });
+    assert.match((await shoal(['node', 'ls'], { manager })).stdout, /^host1\S+ \* +host1 +Ready/m);
+    assert.match((await shoal(['node', 'ps'], { manager })).stdout, /web\.1/);
+    assert.match((await shoal(['node', 'inspect', 'host1', '--pretty'], { manager })).stdout, /^Hostname: +host1$/m);
+    assert.equal((await shoal(['node', 'inspect', 'gone'], { manager })).exitCode, 3);
+    const args = ['node', 'update', '--availability', 'drain', '--label-add', 'zone=eu', '--label-rm', 'old', 'host1'];
+    assert.equal((await shoal(args, { manager })).stdout, 'host1\n');
+    assert.deepEqual(updated, { ref: idOf('host1'), version: 4, spec: { role: 0, availability: 2, labels: { ssd: 'true', zone: 'eu' } } });
+    assert.equal((await shoal(['node', 'rm', 'host1'], { manager })).exitCode, 1);
+    assert.equal((await shoal(['node', 'rm', '--force', 'host1'], { manager })).stdout, 'host1\n');
+  });
+
+  it('events prints a line each, and takes times as dates or durations', async () => {
+    let request: WatchEventsRequest | undefined;
+    const event = {
+      timeUnixMs: NOW_UNIX_MS,
+      type: 'service',
+      action: 'update',
+      objectId: idOf('web'),
+      objectName: 'web',
+      message: '',
+      attributes: { replicas: '3' },
+    };
+    const manager = await start({
+      watchEvents: (given, call) => {
+        request = given;
+        call.write(
+          EventList.create({ revision: 5, events: [event, { ...event, type: 'task', action: 'state', message: 'no suitable node' }] }),
+        );
+        return Promise.resolve();
+      },
+    });
+    const { stdout } = await shoal(['events', '--since', '1h', '--until', '2026-01-03', '-f', 'type=service'], { manager });
+    assert.equal(
+      stdout,
+      `2026-01-02T12:00:00.000Z service update ${idOf('web')} (name=web, replicas=3)
+2026-01-02T12:00:00.000Z task state ${idOf('web')} (name=web, replicas=3): no suitable node
+`,
+    );
+    assert.equal(request?.sinceUnixMs, NOW_UNIX_MS - 3_600_000);
+    assert.equal(request.untilUnixMs, Date.UTC(2026, 0, 3));
+    assert.equal(
+      (await shoal(['events', '--format', '{{.Type}} {{.Actor.Attributes.replicas}}'], { manager })).stdout,
+      'service 3\ntask 3\n',
+    );
+  });
+
+  it('version shows the client even where no manager answers', async () => {
+    const cluster = {
+      managerVersion: '9.9.9',
+      storeDriver: 'etcd',
+      leaderId: 'm1',
+      nodes: 3,
+      nodesReady: 2,
+      services: 4,
+      tasksRunning: 12,
+    };
+    const managers = [{ managerId: 'm1', address: '10.0.0.1:7420', startedUnixMs: 0 }];
+    const manager = await start({ getCluster: () => Promise.resolve(ClusterView.create({ ...cluster, managers })) });
+    const { stdout } = await shoal(['version'], { manager });
+    assert.match(
+      stdout,
+      /^Client:\n Version: +\d+\.\d+\.\d+\n[\s\S]*\nCluster:\n Version: +9\.9\.9\n[\s\S]* Leader: +10\.0\.0\.1:7420\n Nodes: +2\/3 ready\n/,
+    );
+    assert.equal((await shoal(['version', '--format', '{{.Server.Store}}'], { manager })).stdout, 'etcd\n');
+    const alone = await shoal(['version'], { manager: '127.0.0.1:1' });
+    assert.equal(alone.exitCode, 5);
+    assert.match(alone.stdout, /^Client:\n/);
+    assert.doesNotMatch(alone.stdout, /Cluster/);
+  });
+});

@@ -1,0 +1,313 @@
+import assert from 'node:assert/strict';
+import { ShoalError } from '../../../../lib/errors.ts';
+import { runCli } from '../../../../cli/run.ts';
+import {
+  type CreateServiceRequest,
+  ServiceChange,
+  ServiceMode,
+  ServiceProgress,
+  type ServiceView,
+  SlotProgress,
+  TaskState,
+  type UpdateServiceRequest,
+  UpdateState,
+} from '../../../../proto/index.ts';
+import { capturedShell, shoal } from '../../../support/captured-shell.ts';
+import { idOf, serviceView } from '../../../support/cli-fixtures.ts';
+import { type FakeControl, startFakeControl } from '../../../support/fake-control.ts';
+import { until } from '../../../support/until.ts';
+
+type Handlers = Parameters<typeof startFakeControl>[0];
+type Watch = NonNullable<Handlers['watchProgress']>;
+
+const progress = (running: number, desired: number, more: Partial<ServiceProgress> = {}): ServiceProgress =>
+  ServiceProgress.create({ serviceId: idOf('web'), running, desired, ...more });
+const slot = (name: string, state: TaskState, message = '', nodeHostname = ''): SlotProgress =>
+  SlotProgress.create({ slot: name, state, message, nodeHostname });
+
+const CONVERGES: Watch = (_request, call) => {
+  call.write(
+    progress(0, 2, {
+      slots: [slot('1', TaskState.NEW), slot('2', TaskState.PENDING, 'no suitable node (insufficient resources on 3 nodes)')],
+    }),
+  );
+  call.write(
+    progress(1, 2, {
+      slots: [
+        slot('1', TaskState.RUNNING, 'started', 'h1'),
+        slot('2', TaskState.PENDING, 'no suitable node (insufficient resources on 3 nodes)'),
+      ],
+    }),
+  );
+  call.write(progress(1, 2, { slots: [slot('1', TaskState.RUNNING, '', 'h1'), slot('2', TaskState.PREPARING, 'pulling nginx', 'h2')] }));
+  call.write(progress(2, 2, { converged: true, slots: [slot('1', TaskState.RUNNING, '', 'h1'), slot('2', TaskState.RUNNING, '', 'h2')] }));
+  return Promise.resolve();
+};
+
+/** Says the same and never ends, until the client goes. */
+const STUCK: Watch = (_request, call, { signal }) => {
+  call.write(progress(0, 1, { slots: [slot('1', TaskState.PENDING, 'no suitable node')] }));
+  return new Promise((resolve) => {
+    signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+};
+
+describe('changing services', () => {
+  let fake: FakeControl | undefined;
+  afterEach(async () => {
+    await fake?.stop();
+    fake = undefined;
+  });
+  const start = async (handlers: Handlers): Promise<string> => {
+    fake = await startFakeControl(handlers);
+    return fake.address;
+  };
+  const change = (service: ServiceView, revision = 20, warnings: readonly string[] = []): Promise<ServiceChange> =>
+    Promise.resolve(ServiceChange.create({ service, revision, warnings }));
+
+  describe('service create', () => {
+    it('prints the id, and on stderr what it waits for, each change once', async () => {
+      let asked: unknown;
+      const manager = await start({
+        createService: () => change(serviceView('web'), 20, ['image nginx could not be resolved']),
+        watchProgress: (request, call, context) => {
+          asked = request;
+          return CONVERGES(request, call, context);
+        },
+      });
+      const { exitCode, stdout, stderr } = await shoal(['service', 'create', '--name', 'web', '--replicas', '2', 'nginx'], { manager });
+      assert.equal(exitCode, 0);
+      assert.equal(stdout, `${idOf('web')}\n`);
+      assert.deepEqual(asked, { serviceRef: idOf('web'), revision: 20 });
+      assert.equal(
+        stderr,
+        `warning: image nginx could not be resolved
+overall progress: 0 out of 2 tasks
+1/2: new
+2/2: pending: no suitable node (insufficient resources on 3 nodes)
+overall progress: 1 out of 2 tasks
+1/2: running on h1
+2/2: preparing on h2: pulling nginx
+overall progress: 2 out of 2 tasks
+2/2: running on h2
+service web converged
+`,
+      );
+    });
+
+    it('redraws in place on a terminal', async () => {
+      const manager = await start({ createService: () => change(serviceView('web')), watchProgress: CONVERGES });
+      const { stderr } = await shoal(['service', 'create', 'nginx'], { manager, terminal: true, columns: 30 });
+      const [, second = ''] = stderr.split('\x1b[3A\r');
+      assert.equal(
+        second,
+        '\x1b[2Koverall progress: 1 out of 2…\n\x1b[2K\x1b[32m1/2: running on h1\x1b[39m\n\x1b[2K\x1b[33m2/2: pending: no suitable no…\x1b[39m\n\x1b[J',
+      );
+    });
+
+    it('shows no colours where NO_COLOR is set', async () => {
+      const manager = await start({ createService: () => change(serviceView('web')), watchProgress: CONVERGES });
+      const { stderr } = await shoal(['service', 'create', 'nginx'], { manager, terminal: true, env: { NO_COLOR: '1' } });
+      assert.doesNotMatch(stderr.replaceAll('\x1b', 'ESC'), /ESC\[\d+m/);
+    });
+
+    it('returns at once with --detach, and is silent with --quiet', async () => {
+      const manager = await start({ createService: () => change(serviceView('web')), watchProgress: CONVERGES });
+      assert.equal((await shoal(['service', 'create', '-d', 'nginx'], { manager })).stderr, '');
+      assert.deepEqual(fake?.calls, ['createService']);
+      assert.equal((await shoal(['service', 'create', '-q', '--detach=false', 'nginx'], { manager })).stderr, '');
+      assert.deepEqual(fake.calls, ['createService', 'createService', 'watchProgress']);
+    });
+
+    it('groups what many tasks wait for', async () => {
+      const manager = await start({
+        createService: () => change(serviceView('web')),
+        watchProgress: (_request, call) => {
+          const waiting = Array.from({ length: 30 }, (_, i) =>
+            slot(String(i), TaskState.PENDING, i < 20 ? 'no suitable node' : 'no such image'),
+          );
+          call.write(progress(10, 40, { waiting }));
+          call.write(progress(40, 40, { converged: true }));
+          return Promise.resolve();
+        },
+      });
+      const { stderr } = await shoal(['service', 'create', 'nginx'], { manager });
+      assert.equal(
+        stderr,
+        `overall progress: 10 out of 40 tasks
+20 tasks pending: no suitable node
+10 tasks pending: no such image
+overall progress: 40 out of 40 tasks
+service web converged
+`,
+      );
+    });
+
+    it('exits with 6 when --timeout is over, naming the way to look on', async () => {
+      const manager = await start({ createService: () => change(serviceView('web')), watchProgress: STUCK });
+      const { exitCode, stderr, stdout } = await shoal(['service', 'create', '--timeout', '50ms', 'nginx'], { manager });
+      assert.equal(exitCode, 6);
+      assert.equal(stdout, `${idOf('web')}\n`);
+      assert.match(stderr, /shoal: web has not converged within 0\.05 s; it goes on\. `shoal service ps web` shows how far it is\n$/);
+    });
+
+    it('goes on without the client after Ctrl-C, says so, and exits with 130', async () => {
+      const manager = await start({ createService: () => change(serviceView('web')), watchProgress: STUCK });
+      const captured = capturedShell();
+      const run = runCli(['--host', manager, 'service', 'create', 'nginx'], captured.shell, []);
+      await until(() => captured.stderr().includes('no suitable node'), 'the wait began');
+      captured.interrupt();
+      assert.equal(await run, 130);
+      assert.match(captured.stderr(), /shoal: no longer waiting; the change to web goes on\. `shoal service ps web`/);
+    });
+
+    it('watches on where the stream breaks off', async () => {
+      let watches = 0;
+      const manager = await start({
+        createService: () => change(serviceView('web')),
+        watchProgress: (request, call, context) => {
+          watches++;
+          if (watches === 1) throw new ShoalError('unavailable', 'stopping');
+          return CONVERGES(request, call, context);
+        },
+      });
+      const { exitCode } = await shoal(['service', 'create', 'nginx'], { manager });
+      assert.deepEqual([exitCode, watches], [0, 2]);
+    });
+
+    it('fails where the update is paused or the service removed meanwhile', async () => {
+      const update = { state: UpdateState.UPDATE_PAUSED, message: 'task web.1 failed', startedUnixMs: 5, completedUnixMs: 0 };
+      const answers = [progress(0, 1, { update }), progress(0, 0, { removed: true })];
+      const manager = await start({
+        createService: () => change(serviceView('web')),
+        watchProgress: (_request, call) => {
+          call.write(answers.shift() ?? progress(0, 0));
+          return Promise.resolve();
+        },
+      });
+      const paused = await shoal(['service', 'create', 'nginx'], { manager });
+      assert.match(paused.stderr, /the update of web was paused: task web\.1 failed\./);
+      assert.equal(paused.exitCode, 6);
+      const removed = await shoal(['service', 'create', 'nginx'], { manager });
+      assert.match(removed.stderr, /web was removed meanwhile/);
+      assert.equal(removed.exitCode, 3);
+    });
+
+    it('prints each field that the manager refuses on a line of its own', async () => {
+      const fields = [
+        { path: 'name', message: 'is taken by p7q2x1ab9c0d' },
+        { path: 'ports[0].publishedPort', message: '8080 is published by api' },
+      ];
+      const manager = await start({ createService: () => Promise.reject(ShoalError.invalid('the service cannot be created', fields)) });
+      const { exitCode, stderr } = await shoal(['service', 'create', 'nginx'], { manager });
+      assert.equal(exitCode, 2);
+      assert.equal(
+        stderr,
+        `shoal: the service cannot be created:
+  name: is taken by p7q2x1ab9c0d
+  ports[0].publishedPort: 8080 is published by api
+`,
+      );
+    });
+
+    it('makes up a name', async () => {
+      let request: CreateServiceRequest | undefined;
+      const manager = await start({
+        createService: (given) => {
+          request = given;
+          return change(serviceView('web'));
+        },
+      });
+      await shoal(['service', 'create', '-d', 'nginx', 'sh', '-c', 'exit --force=true'], { manager });
+      assert.match(request?.spec?.name ?? '', /^[a-z]+_[a-z]+$/);
+      assert.deepEqual(request?.spec?.task?.container?.args, ['sh', '-c', 'exit --force=true']);
+    });
+  });
+
+  describe('service update', () => {
+    it('changes the spec as it is now, with the version read', async () => {
+      let request: UpdateServiceRequest | undefined;
+      const manager = await start({
+        getService: () => Promise.resolve(serviceView('web', { labels: { a: '1' } }, { version: 77 })),
+        updateService: (given) => {
+          request = given;
+          return change(serviceView('web'));
+        },
+        watchProgress: CONVERGES,
+      });
+      const { exitCode, stdout } = await shoal(['service', 'update', 'web', '--label-add', 'b=2', '-q'], { manager });
+      assert.deepEqual([exitCode, stdout], [0, 'web\n']);
+      assert.equal(request?.version, 77);
+      assert.deepEqual(request.spec?.labels, { a: '1', b: '2' });
+    });
+
+    it('starts over twice where somebody else was quicker, then gives up with 4', async () => {
+      let version = 1;
+      let conflicts = 2;
+      const manager = await start({
+        getService: () => Promise.resolve(serviceView('web', {}, { version: version++ })),
+        updateService: (given) =>
+          conflicts-- > 0 ? Promise.reject(new ShoalError('conflict', `version ${given.version} is old`)) : change(serviceView('web')),
+      });
+      assert.equal((await shoal(['service', 'update', '-d', '--force', 'web'], { manager })).exitCode, 0);
+      conflicts = 3;
+      const { exitCode, stderr } = await shoal(['service', 'update', '-d', '--force', 'web'], { manager });
+      assert.deepEqual([exitCode, stderr], [4, 'shoal: version 6 is old\n']);
+    });
+
+    it('takes a pause of an earlier update for old news', async () => {
+      const update = { state: UpdateState.UPDATE_PAUSED, message: 'old', startedUnixMs: 5, completedUnixMs: 0 };
+      const manager = await start({
+        getService: () => Promise.resolve(serviceView('web', {}, { status: { serviceId: idOf('web'), activeSpecNumber: 1, update } })),
+        updateService: () => change(serviceView('web')),
+        watchProgress: (_request, call) => {
+          call.write(progress(0, 1, { update }));
+          call.write(progress(1, 1, { converged: true }));
+          return Promise.resolve();
+        },
+      });
+      assert.equal((await shoal(['service', 'update', '--force', 'web'], { manager })).exitCode, 0);
+    });
+  });
+
+  describe('service scale', () => {
+    it('changes all services before it waits for any', async () => {
+      const manager = await start({
+        getService: ({ ref }) => Promise.resolve(serviceView(ref)),
+        updateService: ({ spec }) => change(serviceView(spec?.name ?? '', spec)),
+        watchProgress: CONVERGES,
+      });
+      const { exitCode, stdout } = await shoal(['service', 'scale', 'web=5', 'api=0'], { manager });
+      assert.deepEqual([exitCode, stdout], [0, 'web scaled to 5\napi scaled to 0\n']);
+      assert.deepEqual(fake?.calls, ['getService', 'updateService', 'getService', 'updateService', 'watchProgress', 'watchProgress']);
+    });
+
+    it('refuses a global service, and goes on with the others', async () => {
+      const manager = await start({
+        getService: ({ ref }) =>
+          ref === 'gone'
+            ? Promise.reject(new ShoalError('not_found', 'there is no service gone'))
+            : Promise.resolve(serviceView(ref, { mode: ref === 'agent' ? ServiceMode.GLOBAL : ServiceMode.REPLICATED })),
+        updateService: ({ spec }) => change(serviceView(spec?.name ?? '', spec)),
+      });
+      const { exitCode, stdout, stderr } = await shoal(['service', 'scale', '-d', 'agent=2', 'gone=1', 'web=3'], { manager });
+      assert.equal(stdout, 'web scaled to 3\n');
+      assert.match(stderr, /agent is not replicated[^\n]*\nshoal: there is no service gone\n$/);
+      assert.equal(exitCode, 3);
+    });
+  });
+
+  describe('service rm', () => {
+    it('attempts each, and exits with the worst code', async () => {
+      const manager = await start({
+        removeService: ({ ref }) =>
+          ref === 'gone'
+            ? Promise.reject(new ShoalError('not_found', 'there is no service gone'))
+            : Promise.resolve({ id: idOf(ref), name: ref, revision: 30 }),
+      });
+      const { exitCode, stdout, stderr } = await shoal(['service', 'rm', 'web', 'gone', 'api'], { manager });
+      assert.deepEqual([exitCode, stdout, stderr], [3, 'web\napi\n', 'shoal: there is no service gone\n']);
+      assert.deepEqual(fake?.revisions, ['', '30', '30']);
+    });
+  });
+});
