@@ -168,7 +168,7 @@ export class Mesh {
       this.#ports.setNodeId(hello.nodeId);
     }
     return [
-      { case: 'ready', value: { version: this.#options.version, pid: process.pid, epoch: keeper.epoch } },
+      { case: 'ready', value: { version: this.#options.version, pid: process.pid, epoch: keeper.acknowledgedEpoch } },
       { case: 'idle', value: this.#idleList(keeper.epoch) },
       { case: 'portProblems', value: this.#problems() },
     ];

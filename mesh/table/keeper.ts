@@ -49,6 +49,11 @@ export class TableKeeper {
     return this.#serving?.epoch;
   }
 
+  /** Of the table that is in use and on disk: what an agent may take as acknowledged. */
+  get acknowledgedEpoch(): Epoch | undefined {
+    return this.#acknowledged?.epoch;
+  }
+
   /** Throws `permission_denied` where this mesh already serves another cluster. "" says nothing. */
   joinCluster(clusterId: string): void {
     if (clusterId === '') return;

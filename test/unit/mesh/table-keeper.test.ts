@@ -88,6 +88,7 @@ describe('table keeper', () => {
     keeper.receiveTable(tableOf(6, []));
     await finishSave(new ShoalError('resource_exhausted', 'the disk is full'));
     assert.deepEqual(steps, ['save 6', 'fail resource_exhausted', 'serve 6']);
+    assert.deepEqual([keeper.epoch?.revision, keeper.acknowledgedEpoch?.revision], [6, 5]);
     clock.advance(1000);
     await settle();
     await finishSave();
