@@ -10,7 +10,7 @@ import { createControlApi, type ImageResolver } from '../../manager/api/index.ts
 import type { TaskStreams } from '../../manager/dispatcher/task-streams.ts';
 import { ClusterState, followStore } from '../../manager/state/index.ts';
 import { createMemoryServer, openMemoryStore } from '../../manager/store/memory.ts';
-import type { Store } from '../../manager/store/store.ts';
+import type { CommitResult, Store } from '../../manager/store/store.ts';
 import { ControlService } from '../../proto/index.ts';
 
 export type MemoryServer = ReturnType<typeof createMemoryServer>;
@@ -84,7 +84,7 @@ export function seen(revision: number): { readonly metadata: Metadata } {
 }
 
 function faultyStore(store: Store): { readonly store: Store; fault: StoreFault } {
-  const hang = new Promise<never>(() => undefined);
+  const hang = new Promise<CommitResult>(() => undefined);
   const self: { store: Store; fault: StoreFault } = { store, fault: 'none' };
   const refused = (): ShoalError => new ShoalError('unavailable', 'the test cut the store off');
   self.store = {
@@ -109,19 +109,19 @@ function faultyStore(store: Store): { readonly store: Store; fault: StoreFault }
 }
 
 interface LagGate {
-  set(this: void, lagging: boolean): void;
+  readonly set: (lagging: boolean) => void;
   delayed<T>(messages: AsyncIterable<T>): AsyncIterable<T>;
 }
 
 function lagGate(): LagGate {
-  let open = Promise.resolve();
+  let open: Promise<unknown> = Promise.resolve();
   let release: () => void = () => undefined;
   return {
     set(lagging) {
       release();
       if (!lagging) return;
       open = new Promise((resolve) => {
-        release = resolve;
+        release = () => resolve(undefined);
       });
     },
     async *delayed(messages) {

@@ -1,5 +1,6 @@
 // Where tasks may run.
 import type { Placement } from '../../../proto/index.ts';
+import { parseConstraint } from '../../constraint/index.ts';
 import { checkCount, checkListLength, checkText, type Report } from './report.ts';
 
 const PATH = 'task.placement';
@@ -9,6 +10,10 @@ const MAX_REPLICAS_PER_NODE = 100_000;
 
 export function checkPlacement(placement: Placement, report: Report): void {
   checkListLength(`${PATH}.constraints`, placement.constraints, MAX_CONSTRAINTS, report);
+  placement.constraints.slice(0, MAX_CONSTRAINTS).forEach((text, index) => {
+    const parsed = parseConstraint(text);
+    if (!parsed.ok) report(`${PATH}.constraints[${index}]`, parsed.problem);
+  });
   if (placement.spread.length > 0) {
     report(`${PATH}.spread`, 'spread preferences are not built yet and come with a later release; use constraints');
   }
