@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { VERSION } from '../lib/version.ts';
 import { makeNoun, unknownCommand } from './command-line/noun.ts';
 import { type Launch, listFlag } from './command-line/verb.ts';
+import { usageMistake } from './command-line/usage-error.ts';
 import type { Shell } from './shell.ts';
 
 /** A command whose flags and verbs are declared by `configure`, loaded when needed. */
@@ -95,6 +96,7 @@ export function createProgram(shell: Shell, roles: readonly LazyCommand[], launc
     if (lazy === undefined) return;
     pending.delete(noun);
     (await lazy.load())(noun, launch);
+    refuseMistakes(noun);
   };
   command.hook('preSubcommand', (_parent, noun) => load(noun));
   addHelp(command, load);
@@ -105,6 +107,14 @@ export function createProgram(shell: Shell, roles: readonly LazyCommand[], launc
       for (const noun of [...pending.keys()]) await load(noun);
     },
   };
+}
+
+/** A mistake in the flags of a command names the help of that command. */
+function refuseMistakes(command: Command): void {
+  command.exitOverride((error) => {
+    throw error.exitCode === 0 ? error : usageMistake(command, error);
+  });
+  for (const child of command.commands) refuseMistakes(child);
 }
 
 /** `shoal help service create` */

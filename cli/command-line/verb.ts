@@ -4,7 +4,7 @@ import type { Control } from '../client/control.ts';
 import type { Shell } from '../shell.ts';
 import { suggest } from './suggest.ts';
 import { withTogglesSpelledOut } from './toggles.ts';
-import { usageError, usageMistake } from './usage-error.ts';
+import { usageError } from './usage-error.ts';
 
 export interface VerbContext {
   readonly shell: Shell;
@@ -48,9 +48,7 @@ function strict(command: Command, stopsAtOperand: boolean): Command {
     refuseUnknownFlags(command, result.unknown);
     return result;
   };
-  return command.allowExcessArguments(false).exitOverride((error) => {
-    throw error.exitCode === 0 ? error : usageMistake(command, error);
-  });
+  return command.allowExcessArguments(false);
 }
 
 function refuseUnknownFlags(command: Command, unknown: readonly string[]): void {
