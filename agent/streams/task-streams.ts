@@ -89,13 +89,8 @@ export function taskStreams(options: TaskStreamOptions): TaskStreams {
     }
     await writer.write({ case: 'end', value: end });
     call.end();
-    clock.after(
-      CLOSE_MS,
-      () => {
-        call.cancel();
-      },
-      true,
-    );
+    await closed(signal, clock);
+    call.cancel();
   };
   return {
     open(request, client, nodeId) {
@@ -122,6 +117,19 @@ export function taskStreams(options: TaskStreamOptions): TaskStreams {
       for (const controller of open.values()) controller.abort(new ShoalError('cancelled', 'the agent stops'));
     },
   };
+}
+
+/** Resolves when the peer has closed the stream, or had its time to. */
+function closed(signal: AbortSignal, clock: Clock): Promise<void> {
+  return new Promise((resolve) => {
+    const settle = (): void => {
+      timer.cancel();
+      resolve();
+    };
+    const timer = clock.after(CLOSE_MS, settle);
+    if (signal.aborted) settle();
+    else signal.addEventListener('abort', settle, { once: true });
+  });
 }
 
 /** Resolves at the frame `accepted`, and pauses the stream so that nothing after it is lost. */

@@ -36,6 +36,7 @@ export interface RpcServer {
 
 export function createServer(log: Logger, options: ChannelOptions = {}): RpcServer {
   const server = new Server({ ...SERVER_OPTIONS, ...options });
+  const bound: string[] = [];
   return {
     add(service, handlers) {
       const untyped = handlers as Readonly<Record<string, (...args: never[]) => unknown>>;
@@ -49,8 +50,10 @@ export function createServer(log: Logger, options: ChannelOptions = {}): RpcServ
     listen: (address, credentials) =>
       new Promise((resolve, reject) => {
         server.bindAsync(address, credentials, (error, port) => {
-          if (error === null) resolve(port);
-          else reject(new ShoalError('unavailable', `cannot listen on ${address}: ${error.message}`, { cause: error }));
+          if (error === null) {
+            bound.push(address.replace(/:\d+$/, `:${port}`));
+            resolve(port);
+          } else reject(new ShoalError('unavailable', `cannot listen on ${address}: ${error.message}`, { cause: error }));
         });
       }),
     stop: (graceMs) =>
@@ -58,6 +61,8 @@ export function createServer(log: Logger, options: ChannelOptions = {}): RpcServ
         const timer = setTimeout(() => {
           server.forceShutdown();
         }, graceMs);
+        // Without channelz, forceShutdown (grpc-js 1.14) does not know the connections: draining the ports ends them.
+        for (const address of bound) server.drain(address, graceMs);
         server.tryShutdown(() => {
           clearTimeout(timer);
           resolve();

@@ -1,0 +1,199 @@
+// The agent and a real mesh process: started, fed, restarted, taken over, and left alone.
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { type AddressInfo, connect, createServer, type Server } from 'node:net';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { Agent } from '../../../agent/agent.ts';
+import { launchedBefore, meshLauncher } from '../../../agent/mesh/mesh-process.ts';
+import { isAlive, type ProcessId, signalProcess } from '../../../lib/process-id.ts';
+import { PortProtocol, PortRoute, type RouteReport, RouteTable, RouteTarget } from '../../../proto/index.ts';
+import { fakeManager, type FakeManager } from '../../support/fake-manager.ts';
+import { type ScriptedRuntime, scriptedRuntime } from '../../support/scripted-runtime.ts';
+import { epochOf, type TestAgent, testAgent } from '../../support/test-agent.ts';
+import { until } from '../../support/until.ts';
+
+const MAIN = fileURLToPath(new URL('../../../cli/main.ts', import.meta.url));
+
+describe('an agent with its mesh', function () {
+  this.timeout(30_000);
+  let manager: FakeManager;
+  let runtime: ScriptedRuntime;
+  let agent: TestAgent;
+  let running: Agent;
+  let replica: Server;
+  let published: number;
+
+  before(async () => {
+    replica = createServer((socket) => socket.end('hello'));
+    await new Promise<void>((resolve) => replica.listen(0, '127.0.0.1', resolve));
+    published = await freePort();
+  });
+  after(() => {
+    replica.close();
+  });
+  beforeEach(async () => {
+    manager = await fakeManager();
+    runtime = scriptedRuntime();
+    agent = testAgent((nodeId, dataDir) =>
+      meshLauncher({
+        command: [process.execPath, '--import', 'tsx', MAIN],
+        dataDir: join(dataDir, 'mesh'),
+        nodeId,
+        listen: ['127.0.0.1'],
+        portOffset: 0,
+        healthAddress: undefined,
+        logLevel: 'debug',
+      }),
+    );
+    running = await agent.start([manager.address], runtime);
+    await meshUp();
+  });
+  afterEach(async () => {
+    const mesh = launchedBefore(join(agent.dataDir, 'mesh'));
+    await agent.stop();
+    if (mesh !== undefined) signalProcess(mesh, 'SIGKILL');
+    await agent.remove();
+    await manager.stop();
+  });
+
+  const report = (): RouteReport | undefined => manager.sessions.at(-1)?.routes();
+  const meshUp = (): Promise<void> =>
+    until(
+      () => report()?.meshUp === true,
+      () => `the mesh up; problems: ${agent.problems.join('\n')}\n${meshLog()}`,
+    );
+  const meshLog = (): string => {
+    try {
+      return readFileSync(join(agent.dataDir, 'mesh', 'mesh.log'), 'utf8');
+    } catch {
+      return 'no log';
+    }
+  };
+  const process_ = (): ProcessId => {
+    const id = launchedBefore(join(agent.dataDir, 'mesh'));
+    assert.ok(id !== undefined);
+    return id;
+  };
+  const table = (revision: number): RouteTable => ({
+    epoch: epochOf(revision),
+    ports: [
+      PortRoute.create({
+        protocol: PortProtocol.TCP,
+        publishedPort: published,
+        serviceId: 's1',
+        serviceName: 'web',
+        targets: [
+          RouteTarget.create({
+            taskId: 't1',
+            nodeId: 'node1',
+            nodeAddress: '127.0.0.1',
+            nodePort: (replica.address() as AddressInfo).port,
+            weight: 1,
+          }),
+        ],
+      }),
+    ],
+  });
+  const feed = async (revision: number): Promise<void> => {
+    manager.last().send({ case: 'routes', value: table(revision) });
+    await acked(revision);
+  };
+  const acked = (revision: number): Promise<void> =>
+    until(
+      () => report()?.ack?.revision === revision,
+      () => `the table ${revision} acknowledged; problems: ${agent.problems.join('\n')}`,
+    );
+  const answer = async (): Promise<string> => {
+    const socket = connect(published, '127.0.0.1');
+    const [bytes] = (await once(socket, 'data')) as [Buffer];
+    socket.destroy();
+    return bytes.toString();
+  };
+
+  it('passes tables and increments on, and their acknowledgements back', async () => {
+    await feed(5);
+    assert.equal(await answer(), 'hello');
+    manager.last().send({
+      case: 'routeDelta',
+      value: {
+        base: epochOf(5),
+        result: epochOf(6),
+        putPorts: [],
+        removedPorts: [{ protocol: PortProtocol.TCP, publishedPort: published }],
+        putTargets: [],
+        removedTargets: [],
+      },
+    });
+    await acked(6);
+    await assert.rejects(answer());
+  });
+
+  it('asks for the whole table after a gap', async () => {
+    await feed(5);
+    const value = { base: epochOf(7), result: epochOf(8), putPorts: [], removedPorts: [], putTargets: [], removedTargets: [] };
+    manager.last().send({ case: 'routeDelta', value });
+    await until(() => manager.last().received.some((up) => up.case === 'resync' && up.value.routes), 'a resync of the routes');
+    await feed(8);
+  });
+
+  it('starts the mesh again at once when it is killed, and it serves what it had', async () => {
+    await feed(5);
+    const before = process_();
+    signalProcess(before, 'SIGKILL');
+    await until(() => report()?.meshUp === false, 'the loss reported');
+    await meshUp();
+    assert.notEqual(process_().pid, before.pid);
+    assert.equal(report()?.ack?.revision, 5);
+    assert.equal(await answer(), 'hello');
+  });
+
+  it('leaves the mesh serving when it ends, and takes it over when it starts again', async () => {
+    await feed(5);
+    const before = process_();
+    await agent.stop();
+    assert.equal(await answer(), 'hello');
+    await agent.start([manager.address], runtime);
+    await until(() => manager.sessions.length === 2, 'a new session');
+    await meshUp();
+    assert.deepEqual(process_(), before);
+    assert.ok(isAlive(before));
+    await acked(5);
+  });
+
+  it('starts the mesh anew when a manager asks, also one that is stopped dead', async () => {
+    const before = process_();
+    signalProcess(before, 'SIGSTOP');
+    manager.last().send({ case: 'restartMesh', value: { reason: 'it does not acknowledge' } });
+    await until(() => !isAlive(before), 'the old process gone');
+    await until(() => process_().pid !== before.pid && report()?.meshUp === true, 'a new one up');
+    await feed(5);
+  });
+
+  it('reports a published port that something else holds', async () => {
+    const holder = createServer();
+    await new Promise<void>((resolve) => holder.listen(published, '127.0.0.1', resolve));
+    try {
+      await feed(5);
+      await until(() => report()?.portProblems.length === 1, 'the problem reported');
+      assert.equal(report()?.portProblems[0]?.publishedPort, published);
+    } finally {
+      await new Promise((resolve) => holder.close(resolve));
+    }
+  });
+
+  it('ends the mesh with an ephemeral node', async () => {
+    const mesh = process_();
+    await running.drainAndStop();
+    assert.equal(isAlive(mesh), false);
+  });
+});
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}

@@ -1,0 +1,83 @@
+import assert from 'node:assert/strict';
+import { type AgentFlags, type AgentSettings, checkAgentFlags } from '../../../agent/options.ts';
+import { ShoalError } from '../../../lib/errors.ts';
+
+const FLAGS: AgentFlags = {
+  manager: ['127.0.0.1:7420'],
+  dataDir: '/tmp/x',
+  meshPortOffset: '0',
+  runtime: 'docker',
+  healthAddr: '127.0.0.1:7422',
+  ephemeral: false,
+  purge: false,
+  logLevel: 'info',
+  logFormat: 'auto',
+};
+
+function check(flags: Partial<AgentFlags>): AgentSettings {
+  return checkAgentFlags({ ...FLAGS, ...flags });
+}
+
+function wrong(flags: Partial<AgentFlags>): readonly string[] {
+  try {
+    check(flags);
+  } catch (error) {
+    if (error instanceof ShoalError) return error.fields.map((field) => field.path);
+    throw error;
+  }
+  return [];
+}
+
+describe('agent flags', () => {
+  it('take 127.0.0.1 as data address beside a manager there, and need one elsewhere', () => {
+    assert.equal(check({}).dataAddress, '127.0.0.1');
+    assert.deepEqual(wrong({ manager: ['10.0.0.1:7420'] }), ['--data-addr']);
+    assert.equal(check({ manager: ['10.0.0.1:7420'], dataAddr: '10.0.0.2' }).dataAddress, '10.0.0.2');
+    assert.deepEqual(wrong({ dataAddr: '0.0.0.0' }), ['--data-addr']);
+  });
+
+  it('are read into units', () => {
+    const settings = check({ cpus: '1.5', memory: '64m', label: ['zone=a=b', 'ssd'], healthAddr: 'none' });
+    assert.equal(settings.nanoCpus, 1.5e9);
+    assert.equal(settings.memoryBytes, 64 * 2 ** 20);
+    assert.deepEqual(settings.labels, { zone: 'a=b', ssd: '' });
+    assert.equal(settings.health, undefined);
+  });
+
+  it('are all named at once when they are wrong', () => {
+    const flags = {
+      manager: ['nowhere', 'host:99999'],
+      dataAddr: 'localhost',
+      meshListen: ['eth0'],
+      meshPortOffset: '-1',
+      runtime: 'podmann',
+      label: ['=x'],
+      hostname: 'a b',
+      healthAddr: '7422',
+      meshHealthAddr: 'x',
+      cpus: '-1',
+      memory: '1k',
+      logLevel: 'loud',
+      logFormat: 'xml',
+    };
+    assert.deepEqual(
+      new Set(wrong(flags)),
+      new Set([
+        '--manager',
+        '--data-addr',
+        '--mesh-listen',
+        '--mesh-port-offset',
+        '--runtime',
+        '--label',
+        '--hostname',
+        '--health-addr',
+        '--mesh-health-addr',
+        '--cpus',
+        '--memory',
+        '--log-level',
+        '--log-format',
+      ]),
+    );
+    assert.equal(wrong(flags).filter((path) => path === '--manager').length, 2);
+  });
+});
