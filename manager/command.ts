@@ -22,7 +22,9 @@ export function configureManager(command: Command): void {
       const { checkManagerFlags } = await import('./options.ts');
       const options = checkManagerFlags(flags);
       const { runManager } = await import('./main.ts');
-      await runManager(options);
+      const { runDaemon } = await import('../lib/daemon.ts');
+      const log = { role: 'manager', level: options.logLevel, format: options.logFormat };
+      await runDaemon(log, 'it starts from the store again', (signal) => runManager(options, signal));
     });
 }
 

@@ -48,9 +48,11 @@ export function checkManagerFlags(flags: ManagerFlags): ManagerOptions {
   const health = flags.healthAddr === 'none' ? undefined : addressOf('--health-addr', flags.healthAddr, problems);
   if (flags.advertiseAddr !== undefined) addressOf('--advertise-addr', flags.advertiseAddr, problems);
   for (const endpoint of flags.etcd ?? []) {
-    if (!/^https?:\/\/[^\s/]+$/.test(endpoint)) problems.push({ path: '--etcd', message: `"${endpoint}" is not a URL such as http://10.0.0.1:2379` });
+    if (!/^https?:\/\/[^\s/]+$/.test(endpoint))
+      problems.push({ path: '--etcd', message: `"${endpoint}" is not a URL such as http://10.0.0.1:2379` });
   }
-  if (!/^\/.*\/$/.test(flags.etcdPrefix)) problems.push({ path: '--etcd-prefix', message: 'begins and ends with a slash, such as /shoal/' });
+  if (!/^\/.*\/$/.test(flags.etcdPrefix))
+    problems.push({ path: '--etcd-prefix', message: 'begins and ends with a slash, such as /shoal/' });
   if (!LOG_LEVELS.includes(flags.logLevel)) problems.push({ path: '--log-level', message: `one of ${LOG_LEVELS.join(', ')}` });
   if (!LOG_FORMATS.includes(flags.logFormat)) problems.push({ path: '--log-format', message: `one of ${LOG_FORMATS.join(', ')}` });
   if (problems.length > 0) throw ShoalError.invalid('shoal manager', problems);

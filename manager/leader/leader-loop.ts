@@ -137,7 +137,8 @@ class LeaderLoop {
       for (const id of services) this.#wakeLater(id, CONFLICT_RETRY_MS);
       return;
     }
-    if (!this.#options.leadership.ended.aborted) this.#options.log.warn('a commit failed and is made again', { reason: error.message, code: error.code });
+    if (!this.#options.leadership.ended.aborted)
+      this.#options.log.warn('a commit failed and is made again', { reason: error.message, code: error.code });
     for (const id of services) this.#wakeLater(id, RETRY_MS);
   }
 

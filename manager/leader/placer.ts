@@ -29,7 +29,9 @@ export function placeWaiting(
   clock: Clock,
 ): Placed {
   const inPlan = waitingInPlan(groups, state);
-  const touched = new Set(groups.flatMap((group) => group.writes.filter((write) => write.kind === 'put' && write.table === 'tasks').map(idOf)));
+  const touched = new Set(
+    groups.flatMap((group) => group.writes.filter((write) => write.kind === 'put' && write.table === 'tasks').map(idOf)),
+  );
   const inState = services.flatMap((serviceId) => waitingInState(serviceId, touched, state));
   const waiting = [...inPlan, ...inState];
   if (waiting.length === 0) return { groups, assumed: [] };
@@ -49,7 +51,7 @@ export function placeWaiting(
   const extra = inState.flatMap(({ put }) => {
     const task = decided.get(put.id);
     if (task === undefined || task === put.value) return [];
-    return [{ serviceId: task.serviceId, writes: [{ ...put, value: task } as PlannedWrite], requires: [], events: [] }];
+    return [{ serviceId: task.serviceId, writes: [{ ...put, value: task }], requires: [], events: [] }];
   });
   return { groups: [...groups.map((group) => withDecisions(group, decided)), ...extra], assumed };
 }
@@ -82,7 +84,12 @@ function waitingOf(put: PlannedPut<'tasks'>, state: StateView): Waiting[] {
   const spec = specOf(state, task.serviceId, task.specNumber);
   if (spec?.task === undefined) return [];
   const fixed = task.nodeId === '' ? {} : { nodeId: task.nodeId };
-  return [{ put, request: { taskId: task.id, serviceId: task.serviceId, specNumber: task.specNumber, spec: spec.task, ports: spec.ports, ...fixed } }];
+  return [
+    {
+      put,
+      request: { taskId: task.id, serviceId: task.serviceId, specNumber: task.specNumber, spec: spec.task, ports: spec.ports, ...fixed },
+    },
+  ];
 }
 
 /** The task itself where nothing changed. */

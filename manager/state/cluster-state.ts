@@ -2,14 +2,14 @@
 import type { Clock } from '../../lib/clock.ts';
 import { messageOf, ShoalError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
-import type { Task } from '../../proto/index.ts';
+import type { StoredSpec, Task } from '../../proto/index.ts';
 import type { KeyValue, Op, Revision, WatchEvent } from '../store/store.ts';
 import { parseKey, TABLE_PREFIXES, type TableName } from './keys.ts';
 import type { StateView } from './state-view.ts';
 import { type Change, type Row, TABLE_CODECS, type TableTypes } from './tables.ts';
 
 type AnyRow = Row<TableTypes[TableName]>;
-type TaskRows = Map<string, Row<Task>>;
+type Rows<T> = Map<string, Row<T>>;
 
 /** Called with all changes of one revision (or of one own commit), after they are in. Must not throw. */
 export type ChangeListener = (changes: readonly Change[], revision: Revision) => void;
@@ -19,14 +19,15 @@ interface Waiter {
   readonly resolve: () => void;
 }
 
-const NO_ROWS: TaskRows = new Map();
+const NO_ROWS: Rows<never> = new Map();
 
 export class ClusterState implements StateView {
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #tables: ReadonlyMap<TableName, Map<string, AnyRow>>;
-  readonly #tasksByService = new Map<string, TaskRows>();
-  readonly #tasksByNode = new Map<string, TaskRows>();
+  readonly #tasksByService = new Map<string, Rows<Task>>();
+  readonly #tasksByNode = new Map<string, Rows<Task>>();
+  readonly #specsByService = new Map<string, Rows<StoredSpec>>();
   /** Deletions applied ahead of the watch: an event that is not newer must not bring the row back. */
   readonly #deletedAhead = new Map<string, Revision>();
   readonly #listeners = new Set<ChangeListener>();
@@ -61,6 +62,10 @@ export class ClusterState implements StateView {
 
   tasksOfNode(nodeId: string): Iterable<Row<Task>> {
     return (this.#tasksByNode.get(nodeId) ?? NO_ROWS).values();
+  }
+
+  specsOfService(serviceId: string): Iterable<Row<StoredSpec>> {
+    return (this.#specsByService.get(serviceId) ?? NO_ROWS).values();
   }
 
   /** Calls `listener` for each change from now on; returns how to end that. */
@@ -168,7 +173,7 @@ export class ClusterState implements StateView {
     if (value === undefined) return undefined;
     const after: AnyRow = { id, value, createRevision: item.createRevision, modRevision: item.modRevision };
     rows.set(id, after);
-    if (table === 'tasks') this.#indexTask(before as Row<Task> | undefined, after as Row<Task>);
+    this.#index(table, before, after);
     return { table, id, before, after } as Change;
   }
 
@@ -180,7 +185,7 @@ export class ClusterState implements StateView {
     const before = rows.get(id);
     if (before === undefined || before.modRevision > revision) return undefined;
     rows.delete(id);
-    if (table === 'tasks') this.#indexTask(before as Row<Task>, undefined);
+    this.#index(table, before, undefined);
     return { table, id, before, after: undefined } as Change;
   }
 
@@ -193,14 +198,14 @@ export class ClusterState implements StateView {
     }
   }
 
-  #indexTask(before: Row<Task> | undefined, after: Row<Task> | undefined): void {
-    if (before !== undefined) {
-      dropFrom(this.#tasksByService, before.value.serviceId, before.id);
-      dropFrom(this.#tasksByNode, before.value.nodeId, before.id);
-    }
-    if (after !== undefined) {
-      addTo(this.#tasksByService, after.value.serviceId, after);
-      if (after.value.nodeId !== '') addTo(this.#tasksByNode, after.value.nodeId, after);
+  #index(table: TableName, before: AnyRow | undefined, after: AnyRow | undefined): void {
+    if (table === 'tasks') {
+      const [was, is] = [before as Row<Task> | undefined, after as Row<Task> | undefined];
+      reindex(this.#tasksByService, was?.value.serviceId, was, is?.value.serviceId, is);
+      reindex(this.#tasksByNode, was?.value.nodeId, was, is?.value.nodeId, is);
+    } else if (table === 'specs') {
+      const [was, is] = [before as Row<StoredSpec> | undefined, after as Row<StoredSpec> | undefined];
+      reindex(this.#specsByService, was?.value.serviceId, was, is?.value.serviceId, is);
     }
   }
 
@@ -222,18 +227,24 @@ export class ClusterState implements StateView {
   }
 }
 
-function addTo(index: Map<string, TaskRows>, key: string, row: Row<Task>): void {
-  let rows = index.get(key);
+/** Moves a row within an index; an empty key (a task without node) is not indexed. */
+function reindex<T>(
+  index: Map<string, Rows<T>>,
+  oldKey: string | undefined,
+  was: Row<T> | undefined,
+  newKey: string | undefined,
+  is: Row<T> | undefined,
+): void {
+  if (was !== undefined && oldKey !== newKey) {
+    const rows = index.get(oldKey ?? '');
+    rows?.delete(was.id);
+    if (rows?.size === 0) index.delete(oldKey ?? '');
+  }
+  if (is === undefined || newKey === undefined || newKey === '') return;
+  let rows = index.get(newKey);
   if (rows === undefined) {
     rows = new Map();
-    index.set(key, rows);
+    index.set(newKey, rows);
   }
-  rows.set(row.id, row);
-}
-
-function dropFrom(index: Map<string, TaskRows>, key: string, id: string): void {
-  const rows = index.get(key);
-  if (rows === undefined) return;
-  rows.delete(id);
-  if (rows.size === 0) index.delete(key);
+  rows.set(is.id, is);
 }

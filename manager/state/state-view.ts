@@ -1,5 +1,5 @@
 // What may be read of the cluster's state: rows by id, and the few indexes that keep every loop from passing over everything.
-import type { ServiceSpec, Task } from '../../proto/index.ts';
+import type { ServiceSpec, StoredSpec, Task } from '../../proto/index.ts';
 import type { Revision } from '../store/store.ts';
 import { specId, type TableName } from './keys.ts';
 import type { Row, TableTypes } from './tables.ts';
@@ -11,6 +11,8 @@ export interface StateView {
   all<T extends TableName>(table: T): Iterable<Row<TableTypes[T]>>;
   count(table: TableName): number;
   tasksOfService(serviceId: string): Iterable<Row<Task>>;
+  /** All kept specs, in no order. */
+  specsOfService(serviceId: string): Iterable<Row<StoredSpec>>;
   /** Tasks placed on the node, finished ones included. */
   tasksOfNode(nodeId: string): Iterable<Row<Task>>;
 }

@@ -1,0 +1,41 @@
+// The tasks of one service by slot: who fills it, and who else is still about.
+import type { Slot } from '../../proto/index.ts';
+import { TaskState } from '../../proto/index.ts';
+import { type Row, slotId, type StateView } from '../state/index.ts';
+import { type TaskInfo, taskInfo } from './task-info.ts';
+
+export interface SlotTasks {
+  /** The slot's number, or its node's id for a global service. */
+  readonly key: string;
+  readonly row: Row<Slot> | undefined;
+  /** The task that fills the slot; undefined: nobody, or it is to be removed. */
+  readonly holder: TaskInfo | undefined;
+  /** All the others, oldest first: being replaced, stopping, lost, history. */
+  readonly others: readonly TaskInfo[];
+}
+
+export function slotKeyOf(task: { readonly slot: number; readonly nodeId: string }): string {
+  return task.slot > 0 ? String(task.slot) : task.nodeId;
+}
+
+export function emptySlot(view: StateView, serviceId: string, key: string): SlotTasks {
+  return { key, row: view.get('slots', slotId(serviceId, key)), holder: undefined, others: [] };
+}
+
+export function slotsOf(view: StateView, serviceId: string): Map<string, SlotTasks> {
+  const tasks = new Map<string, TaskInfo[]>();
+  for (const row of view.tasksOfService(serviceId)) {
+    const key = slotKeyOf(row.value);
+    const list = tasks.get(key);
+    if (list === undefined) tasks.set(key, [taskInfo(view, row)]);
+    else list.push(taskInfo(view, row));
+  }
+  const slots = new Map<string, SlotTasks>();
+  for (const [key, list] of tasks) {
+    const { row } = emptySlot(view, serviceId, key);
+    if (list.length > 1) list.sort((one, other) => one.row.createRevision - other.row.createRevision);
+    const holder = list.find((info) => info.row.id === row?.value.taskId && info.task.desired !== TaskState.REMOVE);
+    slots.set(key, { key, row, holder, others: list.filter((info) => info !== holder) });
+  }
+  return slots;
+}

@@ -1,0 +1,64 @@
+// What specs mean for running tasks: which changes restart them, in which order they are replaced, and the defaults of what is not given.
+import { createHash } from 'node:crypto';
+import { FailureAction, MountType, PortMode, type PortSpec, type ServiceSpec, type UpdateConfig, UpdateOrder } from '../../proto/index.ts';
+import { isIngress } from './task-info.ts';
+
+export const DEFAULT_UPDATE: UpdateConfig = {
+  parallelism: 1,
+  delayMs: 0,
+  monitorMs: 5000,
+  failureAction: FailureAction.FAILURE_PAUSE,
+  maxFailureRatio: 0,
+  order: UpdateOrder.AUTO,
+};
+
+export function updateConfigOf(spec: ServiceSpec): UpdateConfig {
+  return spec.update ?? DEFAULT_UPDATE;
+}
+
+/**
+ * AUTO starts the new task first where that is safe: a service with an ingress port (so connections move over), without anything that only one
+ * task at a time may have: a writable volume or bind mount, a host port.
+ */
+export function startsFirst(spec: ServiceSpec): boolean {
+  switch (updateConfigOf(spec).order) {
+    case UpdateOrder.START_FIRST:
+      return true;
+    case UpdateOrder.STOP_FIRST:
+      return false;
+    case UpdateOrder.AUTO: {
+      const mounts = spec.task?.container?.mounts ?? [];
+      // A volume without a name is the task's own.
+      const sharesData = mounts.some((mount) => !mount.readOnly && mount.type !== MountType.TMPFS && mount.source !== '');
+      return spec.ports.some(isIngress) && !sharesData && !spec.ports.some((port) => port.mode === PortMode.HOST);
+    }
+  }
+}
+
+const DIGESTS = new WeakMap<ServiceSpec, string>();
+
+/**
+ * Equal for specs whose tasks are alike. Left out is what concerns no running task: placement (where it still fits), the login for the registry,
+ * replicas, update settings, and the published number of an ingress port, which only the mesh needs.
+ */
+export function taskDigest(spec: ServiceSpec): string {
+  let digest = DIGESTS.get(spec);
+  if (digest === undefined) {
+    const { task } = spec;
+    const container = task?.container && { ...task.container, registryAuth: '' };
+    const alike = { task: task && { ...task, placement: undefined, container }, ports: spec.ports.map(portPart).sort() };
+    digest = createHash('sha256').update(JSON.stringify(alike, sortKeys)).digest('base64');
+    DIGESTS.set(spec, digest);
+  }
+  return digest;
+}
+
+function portPart(port: PortSpec): string {
+  return `${port.mode}/${port.protocol}/${port.targetPort}/${port.mode === PortMode.HOST ? port.publishedPort : ''}`;
+}
+
+/** Maps come in the order in which they were written. */
+function sortKeys(_key: string, value: unknown): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+  return Object.fromEntries(Object.entries(value).sort(([one], [other]) => (one < other ? -1 : 1)));
+}
