@@ -8,7 +8,7 @@ import type { Logger } from '../../lib/log.ts';
 import type { Rng } from '../../lib/rng.ts';
 import type { NodeSession } from '../../proto/index.ts';
 import { type ClusterState, commitTo, keyOf, type Row, type TableTypes, TransactionBuilder } from '../state/index.ts';
-import type { Compare, Store } from '../store/store.ts';
+import type { CommitResult, Store } from '../store/store.ts';
 
 export type FencedTable = 'taskStatus' | 'nodeStatus';
 /** The row's new value; undefined: nothing to write. Called again at each attempt. */
@@ -25,7 +25,8 @@ interface NodeQueue {
   readonly nodeId: string;
   readonly fence: Row<NodeSession>;
   readonly rows: Map<string, PendingRow>;
-  busy: boolean;
+  /** The transaction under way that has rows of it: one at a time, so that they are written in order. */
+  flight: readonly Taken[] | undefined;
 }
 
 interface Taken {
@@ -76,7 +77,7 @@ export class FencedWriter {
   /** From now on the node's writes compare this session row. What waited behind another one is dropped: its session is over. */
   fence(session: Row<NodeSession>): void {
     if (this.#queues.get(session.id)?.fence.modRevision === session.modRevision) return;
-    this.#queues.set(session.id, { nodeId: session.id, fence: session, rows: new Map(), busy: false });
+    this.#queues.set(session.id, { nodeId: session.id, fence: session, rows: new Map(), flight: undefined });
   }
 
   drop(nodeId: string): void {
@@ -114,7 +115,7 @@ export class FencedWriter {
     const hasRoom = (): boolean => builder.size.compares + 2 <= maxListLength && builder.size.bytes < maxBytes / 2;
     const taken: Taken[] = [];
     for (const queue of this.#queues.values()) {
-      if (queue.busy || queue.rows.size === 0) continue;
+      if (queue.flight !== undefined || queue.rows.size === 0) continue;
       if (!hasRoom()) break;
       const rows: PendingRow[] = [];
       for (const [key, row] of queue.rows) {
@@ -123,7 +124,7 @@ export class FencedWriter {
         if (this.#write(builder, queue, row)) rows.push(row);
       }
       if (rows.length === 0) continue;
-      queue.busy = true;
+      queue.flight = taken;
       taken.push({ queue, rows });
     }
     return taken;
@@ -145,20 +146,30 @@ export class FencedWriter {
       const result = await commitTo(store, state, builder);
       this.#retry.reset();
       if (result.committed) this.#options.onCommit?.(builder.size.ops);
-      else {
-        this.#putBack(taken);
-        await state.reached(result.revision, CATCH_UP_MS);
-        this.#dropFenced(taken, result.failed);
-      }
+      else await this.#resolveConflict(taken, result);
     } catch (error) {
       log.warn('statuses could not be written; trying again', { rows: builder.size.ops, reason: messageOf(error) });
       this.#putBack(taken);
       this.#rest();
     } finally {
       this.#inFlight--;
-      for (const { queue } of taken) queue.busy = false;
+      release(taken, taken);
       this.#window.trigger();
     }
+  }
+
+  /** Waits, with the nodes concerned, until the state is as new as the conflict; nodes that only shared the transaction go on at once. */
+  async #resolveConflict(taken: readonly Taken[], { revision, failed }: CommitResult & { readonly committed: false }): Promise<void> {
+    const keys = new Set(failed.map((compare) => compare.key));
+    this.#putBack(taken);
+    release(
+      taken,
+      taken.filter(({ queue, rows }) => !keys.has(sessionKey(queue)) && !rows.some((row) => keys.has(keyOf(row.table, row.id)))),
+    );
+    this.#window.trigger();
+    // Where it does not get there, the next attempt finds the same conflict.
+    await this.#options.state.reached(revision, CATCH_UP_MS).catch(() => undefined);
+    this.#dropFenced(taken, keys);
   }
 
   /** What was replaced while it was under way stays replaced. */
@@ -173,10 +184,9 @@ export class FencedWriter {
   }
 
   /** The state is as new as the conflict: where its session row is another one, somebody else speaks for the node. */
-  #dropFenced(taken: readonly Taken[], failed: readonly Compare[]): void {
-    const keys = new Set(failed.map((compare) => compare.key));
+  #dropFenced(taken: readonly Taken[], failed: ReadonlySet<string>): void {
     for (const { queue } of taken) {
-      if (!keys.has(keyOf('sessions', queue.nodeId))) continue;
+      if (!failed.has(sessionKey(queue))) continue;
       if (this.#options.state.get('sessions', queue.nodeId)?.modRevision === queue.fence.modRevision) continue;
       queue.rows.clear();
       if (this.#queues.get(queue.nodeId) === queue) this.#queues.delete(queue.nodeId);
@@ -202,6 +212,14 @@ function addMake<T extends FencedTable>(queue: NodeQueue, table: T, id: string, 
   }
   row.makes.delete(aspect);
   row.makes.set(aspect, make as unknown as Make<unknown>);
+}
+
+function release(flight: readonly Taken[], which: readonly Taken[]): void {
+  for (const { queue } of which) if (queue.flight === flight) queue.flight = undefined;
+}
+
+function sessionKey(queue: NodeQueue): string {
+  return keyOf('sessions', queue.nodeId);
 }
 
 function rowKey(row: Pick<PendingRow, 'table' | 'id'>): string {
