@@ -72,7 +72,6 @@ function eventRows(state: ClusterState, { sinceRevision, sinceUnixMs }: WatchEve
     if (due.length === 0) return;
     ahead = ahead.filter((row) => row.createRevision > state.revision);
     for (const row of due) {
-      if (row.createRevision <= lastRevision) continue;
       if (!queue.push(row)) {
         queue.fail(
           new ShoalError('resource_exhausted', `events come faster than they are read; go on from revision ${lastRevision}`, {

@@ -40,11 +40,14 @@ export function progressOf(state: StateView, serviceId: string): ServiceProgress
   const isRolledBack = update?.state === UpdateState.ROLLBACK_COMPLETED;
   const hasReacted = status !== undefined && (status.activeSpecNumber === service.specNumber || isRolledBack);
 
-  const views = slotViews(state, serviceId, active.spec, active.number);
+  // Once the leader has seen the newest spec and updates nothing, every task is as it wants it.
+  const isSettled = hasReacted && !isMoving(update?.state);
+  const isClean = isSettled ? () => true : cleanCheck(state, serviceId, active.spec, active.number);
+  const views = slotViews(state, serviceId, active.spec, isClean);
   const wanted = views.filter((view) => !view.isSurplus);
   const running = wanted.filter((view) => view.isThere).length;
   const waiting = views.filter((view) => !view.isThere).sort((one, other) => Number(other.isTelling) - Number(one.isTelling));
-  const converged = hasReacted && waiting.length === 0 && !isMoving(update?.state);
+  const converged = isSettled && waiting.length === 0;
   return ServiceProgress.create({
     serviceId,
     desired: wanted.length,
@@ -71,7 +74,7 @@ function isMoving(update: UpdateState | undefined): boolean {
 type AnySlotView = SlotView & { readonly isSurplus: boolean };
 
 /** Slots 1 to N, or the nodes of a global service; then slots that shall not be there but whose tasks still shall run. */
-function slotViews(state: StateView, serviceId: string, spec: ServiceSpec, specNumber: number): AnySlotView[] {
+function slotViews(state: StateView, serviceId: string, spec: ServiceSpec, isClean: CleanCheck): AnySlotView[] {
   const tasks = new Map<string, Row<Task>[]>();
   for (const row of state.tasksOfService(serviceId)) {
     if (!shallRun(row.value) || row.value.lost) continue;
@@ -80,7 +83,6 @@ function slotViews(state: StateView, serviceId: string, spec: ServiceSpec, specN
     if (list === undefined) tasks.set(slot, [row]);
     else list.push(row);
   }
-  const isClean = cleanCheck(state, serviceId, spec, specNumber);
   const wanted = spec.mode === ServiceMode.GLOBAL ? globalSlots(state, spec, tasks) : replicatedSlots(spec.replicas);
   const names = new Set(wanted);
   return [
@@ -105,7 +107,7 @@ function globalSlots(state: StateView, spec: ServiceSpec, tasks: ReadonlyMap<str
 
 type CleanCheck = (task: Task) => boolean;
 
-/** Whether a task runs what the active spec says, under whatever number it was made. */
+/** Whether a task runs what the active spec says, under whatever number it was made. A guess at what the leader will do, for people to see. */
 function cleanCheck(state: StateView, serviceId: string, active: ServiceSpec, activeNumber: number): CleanCheck {
   const known = new Map<number, boolean>([[activeNumber, true]]);
   return ({ specNumber }) => {
@@ -119,10 +121,10 @@ function cleanCheck(state: StateView, serviceId: string, active: ServiceSpec, ac
   };
 }
 
-/** What a change of restarts tasks: all but placement and the login for the registry. */
+/** What restarts tasks when it changes: all but placement, restart policy and the login for the registry. */
 function runtimePart(task: TaskSpec | undefined): TaskSpec | undefined {
   if (task?.container === undefined) return task;
-  return { ...task, placement: undefined, container: { ...task.container, registryAuth: '' } };
+  return { ...task, placement: undefined, restart: undefined, container: { ...task.container, registryAuth: '' } };
 }
 
 function slotView(state: StateView, spec: ServiceSpec, slot: string, rows: readonly Row<Task>[], isClean: CleanCheck): SlotView {

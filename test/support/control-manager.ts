@@ -23,6 +23,8 @@ export interface ControlManager {
   /** Without faults; for writing what other parts would write. */
   readonly store: Store;
   fault: StoreFault;
+  /** Transactions that the API has sent. */
+  readonly commits: number;
   /** While set, the watch brings nothing. */
   setLagging(lagging: boolean): void;
   stop(): Promise<void>;
@@ -64,6 +66,9 @@ export async function startControlManager(options: ControlManagerOptions = {}): 
     set fault(fault) {
       faulty.fault = fault;
     },
+    get commits() {
+      return faulty.commits;
+    },
     setLagging: lag.set,
     async stop() {
       connection.close();
@@ -83,15 +88,16 @@ export function seen(revision: number): { readonly metadata: Metadata } {
   return { metadata };
 }
 
-function faultyStore(store: Store): { readonly store: Store; fault: StoreFault } {
+function faultyStore(store: Store): { readonly store: Store; fault: StoreFault; readonly commits: number } {
   const hang = new Promise<CommitResult>(() => undefined);
-  const self: { store: Store; fault: StoreFault } = { store, fault: 'none' };
+  const self: { store: Store; fault: StoreFault; commits: number } = { store, fault: 'none', commits: 0 };
   const refused = (): ShoalError => new ShoalError('unavailable', 'the test cut the store off');
   self.store = {
     ...store,
     reachable: () => self.fault !== 'refuse',
     snapshot: (prefix, signal) => (self.fault === 'refuse' ? Promise.reject(refused()) : store.snapshot(prefix, signal)),
     async commit(transaction, signal) {
+      self.commits++;
       switch (self.fault) {
         case 'none':
           return store.commit(transaction, signal);

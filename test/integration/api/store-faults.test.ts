@@ -78,7 +78,7 @@ describe('control API: store faults', () => {
       CreateServiceRequest.create({ spec: specOf({ spec: { name: 'first' } }), noResolveImage: true }),
     );
     const ended = failure(attempt);
-    await until(() => server.engine.revision >= (service?.version ?? 0), 'the service is stored');
+    await until(() => lagging.commits > 0, 'the write is refused');
     lagging.setLagging(false);
     const error = await ended;
     assert.equal(error.code, 'already_exists');

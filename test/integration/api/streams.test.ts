@@ -100,7 +100,8 @@ describe('control API: streams', () => {
       const id = idOf(await create('burst', 1));
       const progress = watch(id);
       await progress.find(() => true, 'the beginning');
-      for (let index = 0; index < 50; index++) await put(task('t1', id), status('t1', TaskState.PREPARING, { message: `layer ${index}` }));
+      const layers = Array.from({ length: 50 }, (_, index) => status('t1', TaskState.PREPARING, { message: `layer ${index}` }));
+      await Promise.all(layers.map((layer) => storeRows(manager.store, task('t1', id), layer)));
       await progress.find((each) => each.waiting[0]?.message === 'layer 49', 'the last layer');
       assert.ok(progress.messages.length < 50, `${progress.messages.length} messages for 50 changes`);
     });

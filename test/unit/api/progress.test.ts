@@ -128,15 +128,24 @@ describe('progress', () => {
     assert.equal(progressOf(state, ID).converged, true);
   });
 
-  it('waits for tasks of an earlier spec, but not where the change concerns no task', () => {
+  it('waits for tasks of an earlier spec while they are updated, and then leaves it to the leader which are', () => {
     const state = settled();
-    putRows(state, service(2), spec(2, specOf({ spec: { replicas: 2 }, container: { image: 'nginx:1.28' } })), active(2));
-    assert.deepEqual(waitingOf(state), [
-      '1: runs the earlier version until it is updated',
-      '2: runs the earlier version until it is updated',
-    ]);
+    const newer = [service(2), spec(2, specOf({ spec: { replicas: 2 }, container: { image: 'nginx:1.28' } }))];
+    putRows(state, ...newer, active(2, UpdateState.UPDATING));
+    const message = 'runs the earlier version until it is updated';
+    assert.deepEqual(waitingOf(state), [`1: ${message}`, `2: ${message}`]);
+    putRows(state, task(1, { specNumber: 2 }), active(2, UpdateState.UPDATE_PAUSED));
+    assert.deepEqual(waitingOf(state), [`2: ${message}`]);
+    putRows(state, task(2, { specNumber: 2 }), active(2, UpdateState.UPDATE_COMPLETED));
+    assert.equal(progressOf(state, ID).converged, true);
+  });
+
+  it('does not wait for tasks of an earlier spec where the change concerns no task', () => {
+    const state = settled();
     const placement = Placement.create({ constraints: ['node.role==worker'] });
-    putRows(state, service(3), spec(3, specOf({ spec: { replicas: 2 }, task: { placement } })), active(3));
+    putRows(state, service(2), spec(2, specOf({ spec: { replicas: 2 }, task: { placement } })));
+    assert.deepEqual([progressOf(state, ID).running, progressOf(state, ID).converged], [2, false]);
+    putRows(state, active(2));
     assert.equal(progressOf(state, ID).converged, true);
   });
 
