@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url';
 import type { Agent } from '../../../agent/agent.ts';
 import { launchedBefore, meshLauncher } from '../../../agent/mesh/mesh-process.ts';
 import { isAlive, type ProcessId, signalProcess } from '../../../lib/process-id.ts';
-import { PortProtocol, PortRoute, type RouteReport, RouteTable, RouteTarget } from '../../../proto/index.ts';
+import { PortProtocol, PortRoute, type RouteReport, type RouteTable, RouteTarget } from '../../../proto/index.ts';
 import { fakeManager, type FakeManager } from '../../support/fake-manager.ts';
 import { type ScriptedRuntime, scriptedRuntime } from '../../support/scripted-runtime.ts';
 import { epochOf, type TestAgent, testAgent } from '../../support/test-agent.ts';

@@ -31,7 +31,8 @@ describe('agent sessions', () => {
   };
   const registered = (manager: FakeManager, count = 1): Promise<void> =>
     until(
-      () => manager.sessions.length >= count,
+      // The first heartbeat tells that the agent has taken its registration.
+      () => manager.sessions.length >= count && manager.last().heartbeats() > 0,
       () => `${count} sessions; problems: ${agent.problems.join('\n')}`,
     );
 
@@ -131,7 +132,7 @@ describe('agent sessions', () => {
     await own.stop();
     other.onRegister = () => ({ nodeId: 'node1', clusterId: 'cluster2' });
     await agent.start([other.address], runtime);
-    await registered(other);
+    await until(() => other.sessions.length > 0, 'the registration');
     other.last().send({ case: 'assignments', value: { epoch: epochOf(99, 'cluster2'), assignments: [assignmentOf('t1')] } });
     await until(() => agent.problems.some((line) => line.includes('this node belongs to cluster cluster1')), 'the reason in the log');
     await until(() => other.open().length === 0, 'the session ended');
