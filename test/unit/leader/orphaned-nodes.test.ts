@@ -1,0 +1,82 @@
+import assert from 'node:assert/strict';
+import { systemIds } from '../../../lib/ids.ts';
+import { silentLogger } from '../../../lib/log.ts';
+import { downGroup, orphanedNodes, OrphanTimes, watchOrphanedNodes } from '../../../manager/leader/orphaned-nodes.ts';
+import { ClusterState, followStore } from '../../../manager/state/index.ts';
+import { openMemoryStore } from '../../../manager/store/memory.ts';
+import { systemClock } from '../../../lib/clock.ts';
+import { systemRng } from '../../../lib/rng.ts';
+import { ManagerLiveness, Node, NodeSession, NodeState, NodeStatus } from '../../../proto/index.ts';
+import { manualClock } from '../../support/manual-clock.ts';
+import { row, type RowWrite, stateWith, storeRows } from '../../support/state-rows.ts';
+import { until } from '../../support/until.ts';
+
+const manager = (id: string): RowWrite => row('managers', id, ManagerLiveness.create({ managerId: id }));
+const nodeRows = (id: string, managerId: string, state: NodeState = NodeState.NODE_READY): RowWrite[] => [
+  row('nodes', id, Node.create({ id })),
+  row('sessions', id, NodeSession.create({ nodeId: id, managerId })),
+  row('nodeStatus', id, NodeStatus.create({ nodeId: id, state })),
+];
+
+describe('orphaned nodes', () => {
+  it('are those whose manager is gone, and which are not down', () => {
+    const state = stateWith(manager('m1'), ...nodeRows('a', 'm1'), ...nodeRows('b', 'm2'), ...nodeRows('c', 'm2', NodeState.NODE_DOWN));
+    assert.deepEqual(
+      orphanedNodes(state).map((orphan) => orphan.nodeId),
+      ['b'],
+    );
+  });
+
+  it('get the full time from when they were first seen, and again with a new session', () => {
+    const times = new OrphanTimes();
+    const before = orphanedNodes(stateWith(...nodeRows('a', 'gone')));
+    const after = orphanedNodes(stateWith(manager('x'), ...nodeRows('a', 'gone'))).map((orphan) => ({
+      ...orphan,
+      session: { ...orphan.session, modRevision: 99 },
+    }));
+    assert.deepEqual(times.overdue(before, 1000, 5000), []);
+    assert.deepEqual(times.overdue(before, 5999, 5000), []);
+    assert.deepEqual(times.overdue(before, 6000, 5000), before);
+    assert.deepEqual(times.overdue(after, 6000, 5000), []);
+    assert.deepEqual(times.overdue([], 7000, 5000), []);
+    assert.deepEqual(times.overdue(after, 11_500, 5000), []);
+  });
+
+  it('are marked down in a write that compares their session', () => {
+    const [orphan] = orphanedNodes(stateWith(...nodeRows('a', 'gone')));
+    assert.ok(orphan);
+    const group = downGroup(orphan, 5);
+    assert.deepEqual(group.requires, [{ table: 'sessions', id: 'a', row: orphan.session }]);
+    const [write] = group.writes;
+    assert.ok(write?.kind === 'put' && write.table === 'nodeStatus');
+    assert.equal((write.value as NodeStatus).state, NodeState.NODE_DOWN);
+  });
+
+  it('go down five seconds after the leader took over, and those that registered elsewhere do not', async () => {
+    const store = openMemoryStore();
+    await storeRows(store, manager('m1'), ...nodeRows('stays', 'gone'), ...nodeRows('moves', 'gone'), ...nodeRows('safe', 'm1'));
+    const state = new ClusterState(systemClock, silentLogger);
+    const ended = new AbortController();
+    const following = followStore({ store, state, clock: systemClock, rng: systemRng, log: silentLogger }, ended.signal);
+    await until(() => state.count('nodes') === 3, 'the state is read');
+    const clock = manualClock();
+    const leadership = { createRevision: 0, ended: ended.signal, fence: <B>(builder: B) => builder };
+    const watching = watchOrphanedNodes({ store, state, clock, ids: systemIds, log: silentLogger, leadership });
+    const stateOf = (id: string): NodeState | undefined => state.get('nodeStatus', id)?.value.state;
+    clock.advance(4500);
+    assert.equal(stateOf('stays'), NodeState.NODE_READY);
+    await storeRows(store, row('sessions', 'moves', NodeSession.create({ nodeId: 'moves', managerId: 'm1', nonce: 'new' })));
+    await until(() => state.get('sessions', 'moves')?.value.managerId === 'm1', 'it moved');
+    clock.advance(1000);
+    await until(() => stateOf('stays') === NodeState.NODE_DOWN, 'it is down');
+    assert.match(state.get('nodeStatus', 'stays')?.value.message ?? '', /its manager gone is gone/);
+    assert.equal(state.count('events'), 1);
+    clock.advance(10_000);
+    assert.equal(stateOf('moves'), NodeState.NODE_READY);
+    assert.equal(stateOf('safe'), NodeState.NODE_READY);
+    ended.abort();
+    await watching;
+    await store.close();
+    await following;
+  });
+});
