@@ -93,6 +93,7 @@ async function startHealth({ health }: ManagerOptions, ready: () => string | und
 
 /** For as long as the store takes to answer: an outage at start is waited out, `/readyz` says so. */
 function firstSnapshot(state: ClusterState, signal: AbortSignal): Promise<void> {
+  if (state.loaded) return Promise.resolve();
   return new Promise((resolve, reject) => {
     const finish = (): void => {
       unsubscribe();

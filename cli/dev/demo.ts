@@ -1,5 +1,6 @@
 // The demo: a service of three replicas on a published port, asked for on every node.
-import { ShoalError } from '../../lib/errors.ts';
+import { sleep } from '../../lib/clock.ts';
+import { messageOf, ShoalError } from '../../lib/errors.ts';
 import { ContainerSpec, PortSpec, RestartPolicy, ServiceSpec, TaskSpec } from '../../proto/index.ts';
 import { type Control, createControl } from '../client/control.ts';
 import { messages } from '../client/stream.ts';
@@ -11,7 +12,8 @@ import { say } from './up.ts';
 export const DEMO_SERVICE = 'demo';
 const REPLICAS = 3;
 const CONVERGE_MS = 60_000;
-const ANSWER_MS = 5000;
+const ANSWER_MS = 10_000;
+const ASK_AGAIN_MS = 20;
 
 export interface DemoAnswer {
   readonly url: string;
@@ -26,7 +28,7 @@ export async function runDemo(cluster: DevCluster, port: number, shell: Shell, s
     say(shell, `creating service ${DEMO_SERVICE}: ${REPLICAS} replicas, published port ${port}...`);
     const created = await control.write((client, call) => client.createService({ spec, registryAuth: '', noResolveImage: true }, call));
     await converged(control, created.revision, shell);
-    return await Promise.all(cluster.nodes.map((node) => ask(`http://${node.address}:${port + node.portOffset}/`, signal)));
+    return await Promise.all(cluster.nodes.map((node) => ask(`http://${node.address}:${port + node.portOffset}/`, shell, signal)));
   } finally {
     control.close();
   }
@@ -62,8 +64,22 @@ async function converged(control: Control, revision: number, shell: Shell): Prom
   throw new ShoalError('unavailable', 'the manager ended before the demo ran');
 }
 
-async function ask(url: string, signal: AbortSignal): Promise<DemoAnswer> {
-  const response = await fetch(url, { signal: AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)]) });
-  if (!response.ok) throw new ShoalError('unavailable', `${url} answered ${response.status}`);
-  return { url, text: (await response.text()).trim() };
+/** The route table reaches a node's mesh a moment after the replicas are ready. */
+async function ask(url: string, shell: Shell, signal: AbortSignal): Promise<DemoAnswer> {
+  const endMs = shell.clock.nowMs() + ANSWER_MS;
+  for (;;) {
+    try {
+      const response = await fetch(url, { signal: AbortSignal.any([signal, AbortSignal.timeout(ANSWER_MS)]) });
+      if (!response.ok) throw new ShoalError('unavailable', `status ${response.status}`);
+      return { url, text: (await response.text()).trim() };
+    } catch (error) {
+      if (shell.clock.nowMs() > endMs) throw new ShoalError('unavailable', `${url} does not answer: ${reasonOf(error)}`, { cause: error });
+      await sleep(shell.clock, ASK_AGAIN_MS, signal);
+    }
+  }
+}
+
+/** fetch says only "fetch failed"; why is in its cause. */
+function reasonOf(error: unknown): string {
+  return error instanceof Error && error.cause !== undefined ? messageOf(error.cause) : messageOf(error);
 }

@@ -3,7 +3,7 @@
 import type { Clock, Timer } from '../../lib/clock.ts';
 import type { Ids } from '../../lib/ids.ts';
 import type { Logger } from '../../lib/log.ts';
-import { reconcileService } from '../orchestrator/index.ts';
+import { reconcileService } from '../reconcile/index.ts';
 import type { WriteGroup } from '../orchestrator/plan.ts';
 import { type ClusterState, commitTo } from '../state/index.ts';
 import type { Store } from '../store/store.ts';

@@ -33,6 +33,7 @@ export class ClusterState implements StateView {
   readonly #listeners = new Set<ChangeListener>();
   readonly #waiters = new Set<Waiter>();
   #revision: Revision = 0;
+  #loaded = false;
 
   constructor(clock: Clock, log: Logger) {
     this.#clock = clock;
@@ -42,6 +43,11 @@ export class ClusterState implements StateView {
 
   get revision(): Revision {
     return this.#revision;
+  }
+
+  /** Whether there has been a snapshot: before, nothing here means anything. */
+  get loaded(): boolean {
+    return this.#loaded;
   }
 
   get<T extends TableName>(table: T, id: string): Row<TableTypes[T]> | undefined {
@@ -131,6 +137,7 @@ export class ClusterState implements StateView {
       const change = this.#put(item);
       if (change !== undefined) changes.push(change);
     }
+    this.#loaded = true;
     this.#advance(revision, changes);
   }
 

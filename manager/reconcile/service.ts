@@ -5,7 +5,7 @@ import { failedConstraint } from '../constraint/index.ts';
 import { specOf, type StateView } from '../state/index.ts';
 import { drainView } from './drain.ts';
 import { wantedNodes } from './global.ts';
-import type { Plan, ReconcileContext } from './plan.ts';
+import type { Plan, ReconcileContext } from '../orchestrator/plan.ts';
 import { clear, reapHistory, reapSpecs } from './reap.ts';
 import { wantedSlots } from './replicated.ts';
 import { failedUpdate, isMonitored, rollOut, type RolloutSlot } from './rollout.ts';
