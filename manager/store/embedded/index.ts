@@ -49,7 +49,9 @@ export async function openEmbeddedStore(options: EmbeddedStoreOptions): Promise<
       onClose: async () => {
         await server.close();
         await journal.close();
-        await lock.release();
+        await lock.release().catch((error: unknown) => {
+          log.warn('the lock of the store stays until this process ends', { directory, error: messageOf(error) });
+        });
       },
     });
   } catch (error) {
