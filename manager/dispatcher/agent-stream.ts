@@ -4,8 +4,8 @@ import type { ServerDuplexStream } from '@grpc/grpc-js';
 import type { Clock, Timer } from '../../lib/clock.ts';
 import { ShoalError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
-import { failCall } from '../../lib/rpc/index.ts';
-import type { AgentMessage, ManagerMessage } from '../../proto/index.ts';
+import { failCall, MAX_MESSAGE_BYTES } from '../../lib/rpc/index.ts';
+import { type AgentMessage, ManagerMessage } from '../../proto/index.ts';
 import type { DispatcherSettings } from './settings.ts';
 
 export type SessionCall = Pick<
@@ -91,7 +91,14 @@ export class AgentStream {
   }
 
   send(message: ManagerMessage | Uint8Array): void {
-    if (this.#ended || this.#call.write(message) || this.#congested) return;
+    if (this.#ended) return;
+    const bytes = message instanceof Uint8Array ? message : ManagerMessage.encode(message);
+    if (bytes.length > MAX_MESSAGE_BYTES) {
+      const what = `${bytes.length} bytes for one message; at most ${MAX_MESSAGE_BYTES} are sent`;
+      this.end(new ShoalError('resource_exhausted', `${what}: the tasks of this node, or the published ports, carry too much text`));
+      return;
+    }
+    if (this.#call.write(bytes) || this.#congested) return;
     this.#congested = true;
     const { sendStallMs } = this.#options.settings;
     this.#stall = this.#options.clock.after(sendStallMs, () => {

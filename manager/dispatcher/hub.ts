@@ -242,7 +242,8 @@ export class Hub {
       acks.drainsChanged();
       if (drainsBefore === 0) for (const session of this.#byNode.values()) session.drainsBegan();
     }
-    if (changes.length > 0) routes.changed();
+    // Without the cluster's own row, a table would have no name.
+    if (changes.length > 0 && this.#history !== '') routes.changed();
     this.#gate.advanced(state.revision);
   }
 

@@ -126,7 +126,8 @@ export class RouteFeed {
     // A new name for the same table is worth a message only to somebody who waits for its acknowledgement, or is ahead of it.
     if (changesNothing(delta) && this.#index.draining.size === 0 && this.#floor <= base.epoch.revision) return;
     this.#published = { epoch, ports, full: undefined };
-    this.#sendDelta(ManagerMessage.encode({ message: { case: 'routeDelta', value: delta } }), base.epoch.revision, revision);
+    if (this.#told.size > 0)
+      this.#sendDelta(ManagerMessage.encode({ message: { case: 'routeDelta', value: delta } }), base.epoch.revision, revision);
   }
 
   #sendDelta(message: Uint8Array, base: Revision, result: Revision): void {
