@@ -83,7 +83,8 @@ export async function startEngine(options: TestEngineOptions): Promise<TestEngin
         daemon.kill('SIGTERM');
         await exited();
       }
-      rmSync(join(directory, 'pid'), { force: true });
+      forgetDead(join(directory, 'pid'));
+      forgetDead(join(directory, 'exec', 'containerd', 'containerd.pid'));
       daemon = launch(options, socketPath, logPath);
       await ready();
     },
@@ -202,6 +203,13 @@ function killTree(pid: number): void {
   } catch {
     // It is gone already.
   }
+}
+
+/** A pid file whose process is gone, or a zombie that nobody collects: an engine would wait for it for ever. */
+function forgetDead(pidFile: string): void {
+  const pid = readIfThere(pidFile).trim();
+  const stat = pid === '' ? '' : readIfThere(`/proc/${pid}/stat`);
+  if (stat === '' || stat.includes(') Z ')) rmSync(pidFile, { force: true });
 }
 
 function readIfThere(path: string): string {

@@ -201,7 +201,7 @@ export function conformance(subject: () => Subject): void {
       ['err:two\n'],
     );
     assert.deepEqual(await lines(taskId, { stdout: false, stderr: true }), ['err:two\n']);
-    assert.deepEqual(await lines(taskId, { stdout: true, tail: 2 }), ['out:a\n', 'out:bc\n']);
+    assert.deepEqual(await lines(taskId, { stdout: true, tail: 1 }), ['out:bc\n']);
     assert.deepEqual(await lines(taskId, { tail: 0 }), []);
   });
 
@@ -331,7 +331,7 @@ export function conformance(subject: () => Subject): void {
     const port = 20_000 + (process.pid % 10_000);
     const ports = [{ protocol: 'tcp', targetPort: 80, nodePort: port, host: false } as const];
     const script = 'mkdir -p www; echo hello >www/index.html; exec busybox httpd -vv -f -h www -p "${HOST:+$HOST:}${PORT:-80}"';
-    const taskId = await run(shell(script, { dir: subject().image === 'process' ? '' : '/tmp' }, ports));
+    const taskId = await run(shell(script, { dir: subject().image === 'process' ? '' : '/tmp', stopGracePeriodMs: 500 }, ports));
     await until(async () => (await subject().httpGet(port, '/index.html')) === 'hello\n', 'an answer on the leased port');
     await runtime.stop(taskId, never);
     assert.equal(await subject().httpGet(port, '/index.html'), '');
