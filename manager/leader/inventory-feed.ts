@@ -8,6 +8,8 @@ export class InventoryFeed {
   readonly inventory = new Inventory();
   readonly #state: StateView;
   readonly #clock: Clock;
+  /** Task -> the live one that takes over from it: while both are there, only the newer counts for spreading. */
+  readonly #successors = new Map<string, string>();
 
   constructor(state: StateView, clock: Clock) {
     this.#state = state;
@@ -27,6 +29,7 @@ export class InventoryFeed {
         case 'taskStatus':
           this.#noteFailure(change);
           this.feedTask(change.id);
+          if (change.after === undefined) this.#successors.delete(change.id);
           break;
         default:
       }
@@ -36,12 +39,28 @@ export class InventoryFeed {
   /** Puts the task as the state has it, in place of what a placement assumed. */
   feedTask(taskId: string): void {
     const task = this.#state.get('tasks', taskId)?.value;
-    if (task === undefined || task.nodeId === '' || !occupies(this.#state, task)) {
-      this.inventory.removeTask(taskId);
-      return;
-    }
+    if (task === undefined || task.nodeId === '' || !occupies(this.#state, task)) this.inventory.removeTask(taskId);
+    else this.#count(task, this.#successors.has(taskId));
+    if (task !== undefined) this.#noteSuccessor(task, task.desired <= TaskState.RUNNING && isUnended(this.#state, task));
+  }
+
+  /** A task that is about to be placed takes over from another: the place of that one is free to be taken again. */
+  aboutToReplace(task: Task): void {
+    this.#noteSuccessor(task, true);
+  }
+
+  #noteSuccessor(task: Task, takesOver: boolean): void {
+    if (task.replaces === '' || (this.#successors.get(task.replaces) === task.id) === takesOver) return;
+    if (takesOver) this.#successors.set(task.replaces, task.id);
+    else this.#successors.delete(task.replaces);
+    const replaced = this.#state.get('tasks', task.replaces)?.value;
+    if (replaced !== undefined && replaced.nodeId !== '' && occupies(this.#state, replaced)) this.#count(replaced, takesOver);
+  }
+
+  #count(task: Task, isReplaced: boolean): void {
     const spec = specOf(this.#state, task.serviceId, task.specNumber);
-    this.inventory.putTask(demandOf(task, spec?.task, spec?.ports ?? []));
+    const demand = demandOf(task, spec?.task, spec?.ports ?? []);
+    this.inventory.putTask(isReplaced ? { ...demand, active: false } : demand);
   }
 
   #feedNode(nodeId: string): void {
@@ -62,5 +81,9 @@ export class InventoryFeed {
 /** From its placement until its node says that it has ended, or is no longer part of the cluster. A task that waits has no node yet, or only one in view. */
 function occupies(state: StateView, task: Task): boolean {
   if (task.verdict?.state === TaskState.PENDING || task.verdict?.state === TaskState.ORPHANED) return false;
+  return isUnended(state, task);
+}
+
+function isUnended(state: StateView, task: Task): boolean {
   return (state.get('taskStatus', task.id)?.value.state ?? TaskState.NEW) < TaskState.COMPLETE;
 }

@@ -35,6 +35,7 @@ export function placeWaiting(
   const inState = services.flatMap((serviceId) => waitingInState(serviceId, touched, state));
   const waiting = [...inPlan, ...inState];
   if (waiting.length === 0) return { groups, assumed: [] };
+  for (const { put } of waiting) feed.aboutToReplace(put.value);
   const results = place(
     feed.inventory,
     waiting.map(({ request }) => request),

@@ -1,36 +1,80 @@
-// Forgets what nobody needs any more: tasks that were removed, history beyond its limit, specs that no task uses.
-import { TaskState } from '../../proto/index.ts';
-import type { Slot } from './slots.ts';
-import { isFinished, isNodeDown, type TaskFacts } from './task-facts.ts';
-import type { Target, Work } from './work.ts';
+// Rows that nobody needs any more. Those that a pass over their service meets go at once (slot-rules.ts, here: old specs); `sweep` finds the rest.
+import { type Row, specId, type StateView, type TableName } from '../state/index.ts';
+import type { PlannedWrite, Plan, WriteGroup } from './plan.ts';
+import { slotKeyOf } from './slot.ts';
 
-const DEFAULT_HISTORY = 5;
-/** Specs kept below the newest, for `service inspect` and later `service rollback`. */
-const KEPT_SPECS = 5;
+/** The newest is one of them: so many less one can be gone back to. */
+export const SPECS_KEPT = 10;
+const MAX_PER_GROUP = 50;
 
-/** Deletes the task's rows if nothing of it can still run, or its node is down and will be told to remove it when it returns. */
-export function clear(work: Work, facts: TaskFacts): boolean {
-  const { task } = facts;
-  const nobodyHasIt = task.nodeId === '' || facts.node === undefined || (isNodeDown(facts) && task.lost);
-  if (!nobodyHasIt && !isFinished(facts)) return false;
-  work.deleteTask(facts);
+/** Specs beyond the newest that no task was made from. `used`: the numbers that tasks name. */
+export function oldSpecs(view: StateView, serviceId: string, newest: number, used: ReadonlySet<number>): readonly WriteGroup[] {
+  const writes: PlannedWrite[] = [];
+  for (let number = newest - SPECS_KEPT; number > 0 && writes.length < MAX_PER_GROUP; number--) {
+    const row = view.get('specs', specId(serviceId, number));
+    // What lies beyond a gap was in use when the gap was made: `sweep` looks there.
+    if (row === undefined) break;
+    if (!used.has(number)) writes.push({ kind: 'delete', table: 'specs', row });
+  }
+  return writes.length === 0 ? [] : [{ serviceId, writes, requires: [], events: [] }];
+}
+
+/**
+ * Passes over all rows and deletes those without an owner, at most `limit` of them: statuses and slots without their task, specs and statuses of
+ * services that are gone and have no tasks, old specs beyond a gap. For when a leader begins, and then rarely.
+ */
+export function sweep(view: StateView, limit: number): Plan {
+  const groups: WriteGroup[] = [];
+  const take = (table: TableName, row: Row<unknown>, serviceId: string): void => {
+    if (groups.length < limit) groups.push({ serviceId, writes: [{ kind: 'delete', table, row }], requires: [], events: [] });
+  };
+  for (const row of view.all('taskStatus')) {
+    if (view.get('tasks', row.id) === undefined) take('taskStatus', row, '');
+  }
+  for (const row of view.all('slots')) {
+    const serviceId = ownerOf(row.id);
+    if (!hasTaskIn(view, serviceId, row.id.slice(serviceId.length + 1)) && !isThere(view, row.value.taskId)) take('slots', row, serviceId);
+  }
+  for (const row of view.all('serviceStatus')) {
+    if (isForgotten(view, row.id)) take('serviceStatus', row, row.id);
+  }
+  const used = new Map<string, Set<number>>();
+  for (const row of view.all('specs')) {
+    const { serviceId, number } = row.value;
+    const newest = view.get('services', serviceId)?.value.specNumber;
+    if (newest === undefined ? isForgotten(view, serviceId) : number <= newest - SPECS_KEPT && !usedBy(view, serviceId, used).has(number)) {
+      take('specs', row, serviceId);
+    }
+  }
+  return { groups, wakeInMs: undefined };
+}
+
+function usedBy(view: StateView, serviceId: string, known: Map<string, Set<number>>): ReadonlySet<number> {
+  let numbers = known.get(serviceId);
+  if (numbers === undefined) {
+    numbers = new Set([...view.tasksOfService(serviceId)].map(({ value }) => value.specNumber));
+    known.set(serviceId, numbers);
+  }
+  return numbers;
+}
+
+function isForgotten(view: StateView, serviceId: string): boolean {
+  if (view.get('services', serviceId) !== undefined) return false;
+  for (const _task of view.tasksOfService(serviceId)) return false;
   return true;
 }
 
-export function reapHistory(work: Work, slots: Iterable<Slot>): void {
-  const limit = work.view.get('cluster', '')?.value.settings?.taskHistoryLimit ?? DEFAULT_HISTORY;
-  for (const slot of slots) {
-    const finished = slot.tasks.filter((facts, index) => isFinished(facts) && (index > 0 || facts.task.desired > TaskState.RUNNING));
-    for (const facts of finished.slice(limit)) work.deleteTask(facts);
-    for (const facts of slot.tasks) if (facts.task.desired === TaskState.REMOVE) clear(work, facts);
-  }
+function isThere(view: StateView, taskId: string): boolean {
+  return view.get('tasks', taskId) !== undefined;
 }
 
-export function reapSpecs(work: Work, tasks: readonly TaskFacts[], target: Target | undefined): void {
-  const used = new Set(tasks.map(({ task }) => task.specNumber));
-  for (const row of work.view.specsOfService(work.serviceId)) {
-    const { number } = row.value;
-    const kept = target !== undefined && number >= target.number - KEPT_SPECS;
-    if (!kept && !used.has(number)) work.delete('specs', 'specs', row);
+function hasTaskIn(view: StateView, serviceId: string, slotKey: string): boolean {
+  for (const { value } of view.tasksOfService(serviceId)) {
+    if (slotKeyOf(value) === slotKey) return true;
   }
+  return false;
+}
+
+function ownerOf(id: string): string {
+  return id.slice(0, id.indexOf('/'));
 }

@@ -44,14 +44,15 @@ export function failedUpdate(work: Work, slots: readonly RolloutSlot[], target: 
   return slots.find(({ slot }) => slot.tasks.some(isFailure))?.slot.key;
 }
 
-/** Every new task has been in place for the monitoring time. */
+/** Every new task has been in place for the monitoring time. Asks for each of them, so that their times run together. */
 export function isMonitored(work: Work, slots: readonly RolloutSlot[], target: Target): boolean {
   const { monitorMs } = configOf(target.spec);
-  return slots.every(({ slot }) => {
+  const waiting = slots.filter(({ slot }) => {
     const { holder } = slot;
-    if (holder === undefined || holder.task.specNumber !== target.number || holder.task.replaces === '') return true;
-    return isInPlace(slot) && work.elapsedMs(`monitor:${holder.row.id}`, monitorMs) >= monitorMs;
+    if (holder === undefined || holder.task.specNumber !== target.number || holder.task.replaces === '') return false;
+    return !isInPlace(slot) || work.elapsedMs(`monitor:${holder.row.id}`, monitorMs) < monitorMs;
   });
+  return waiting.length === 0;
 }
 
 function configOf(spec: ServiceSpec): UpdateConfig {
