@@ -65,7 +65,8 @@ function collect(acks: RouteAcks, incarnation: string, reports: Map<string, Repo
 /** `row` is the task as it was marked: its mod revision is what must be acknowledged. */
 export function drainStep(acks: MeshAcks, row: Row<Task>, periodMs: number, { nowMs, seen, owner }: DrainClock): DrainStep {
   const startedMs = seen.sinceMs(owner, `drain:${row.id}`);
-  const isAcked = (node: Row<NodeStatus>): boolean => acks.reports.get(node.id)?.some(({ revision }) => revision >= row.modRevision) ?? false;
+  const isAcked = (node: Row<NodeStatus>): boolean =>
+    acks.reports.get(node.id)?.some(({ revision }) => revision >= row.modRevision) ?? false;
   const outstanding = acks.awaited.filter((node) => !isAcked(node));
   const ackedKey = `acked:${row.id}`;
   // Asked for in any case, so that a node that joins late does not start the drain period anew.

@@ -1,10 +1,13 @@
 // One look at one service: what all its rules read, and what they leave behind besides writes.
-import type { Cluster, Service, ServiceSpec, UpdateConfig } from '../../proto/index.ts';
+import { type Cluster, type Service, ServiceMode, type ServiceSpec, type UpdateConfig } from '../../proto/index.ts';
 import type { StateView } from '../state/index.ts';
 import { DEFAULT_DRAIN_PERIOD_MS, type MeshAcks, readAcks } from './drain.ts';
 import type { ReconcileContext } from './plan.ts';
 import { taskDigest, updateConfigOf } from './spec-rules.ts';
 import type { TaskInfo } from './task-info.ts';
+
+/** `updating`: the update limits and the monitor apply. `paused`: nothing moves; what ends is replaced by its own spec. */
+export type UpdatePhase = 'steady' | 'updating' | 'paused';
 
 export class Pass {
   readonly view: StateView;
@@ -14,6 +17,8 @@ export class Pass {
   readonly specNumber: number;
   readonly update: UpdateConfig;
   readonly historyLimit: number;
+  readonly isGlobal: boolean;
+  phase: UpdatePhase = 'steady';
   /** Nodes whose mesh is late with an acknowledgement. */
   readonly lateMeshes = new Set<string>();
   #acks: MeshAcks | undefined;
@@ -27,6 +32,7 @@ export class Pass {
     this.spec = spec;
     this.specNumber = service.specNumber;
     this.update = updateConfigOf(spec);
+    this.isGlobal = spec.mode === ServiceMode.GLOBAL;
     this.historyLimit = cluster?.settings?.taskHistoryLimit ?? 5;
   }
 

@@ -33,7 +33,7 @@ export function sweep(view: StateView, limit: number): Plan {
   }
   for (const row of view.all('slots')) {
     const serviceId = ownerOf(row.id);
-    if (!hasTaskIn(view, serviceId, row.id.slice(serviceId.length + 1)) && !isThere(view, row.value.taskId)) take('slots', row, serviceId);
+    if (!isThere(view, row.value.taskId) && !hasTaskIn(view, serviceId, row.id.slice(serviceId.length + 1))) take('slots', row, serviceId);
   }
   for (const row of view.all('serviceStatus')) {
     if (isForgotten(view, row.id)) take('serviceStatus', row, row.id);

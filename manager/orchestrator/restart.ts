@@ -15,13 +15,19 @@ export interface RestartHistory {
 }
 
 export type RestartDecision =
-  | { readonly kind: 'restart'; readonly restart: TaskRestart }
+  /** `restart` undefined: not counted as one. */
+  | { readonly kind: 'restart'; readonly restart: TaskRestart | undefined }
   | { readonly kind: 'never' }
   /** The attempts of the window are used up; there is another one then. */
   | { readonly kind: 'later'; readonly wakeInMs: number };
 
 /** `attempts`: restarts that the slot already had with this spec. */
-export function decideRestart(policy: RestartPolicy | undefined, ended: TaskInfo, attempts: number, history: RestartHistory): RestartDecision {
+export function decideRestart(
+  policy: RestartPolicy | undefined,
+  ended: TaskInfo,
+  attempts: number,
+  history: RestartHistory,
+): RestartDecision {
   const condition = policy?.condition ?? RestartCondition.ANY;
   const succeeded = ended.status?.state === TaskState.COMPLETE;
   if (condition === RestartCondition.NONE || (condition === RestartCondition.ON_FAILURE && succeeded)) return { kind: 'never' };

@@ -120,6 +120,8 @@ export class SlotEdit {
 
 function changes(task: Task, patch: TaskPatch): boolean {
   return (Object.keys(patch) as (keyof TaskPatch)[]).some((key) =>
-    key === 'verdict' ? patch.verdict?.state !== task.verdict?.state || patch.verdict?.message !== task.verdict?.message : patch[key] !== task[key],
+    key === 'verdict'
+      ? patch.verdict?.state !== task.verdict?.state || patch.verdict?.message !== task.verdict?.message
+      : patch[key] !== task[key],
   );
 }

@@ -1,5 +1,17 @@
 // What reconcilers want to know of one task: the leader's row, its node's word and the state of that node, read together once per pass.
-import { Availability, type Node, type NodeStatus, NodeState, PortMode, PortProtocol, type PortSpec, type ServiceSpec, type Task, TaskState, type TaskStatus } from '../../proto/index.ts';
+import {
+  Availability,
+  type Node,
+  type NodeStatus,
+  NodeState,
+  PortMode,
+  PortProtocol,
+  type PortSpec,
+  type ServiceSpec,
+  type Task,
+  TaskState,
+  type TaskStatus,
+} from '../../proto/index.ts';
 import { type Row, specOf, type StateView } from '../state/index.ts';
 
 /** Of the node that a task is on. `none`: not placed. `away`: no word of it yet, or cut off, but not DOWN. */
@@ -27,6 +39,18 @@ export interface TaskInfo {
   readonly isRouted: boolean;
 }
 
+const NO_PORTS: readonly PortSpec[] = [];
+const INGRESS = new WeakMap<ServiceSpec, readonly PortSpec[]>();
+
+function ingressPortsOf(spec: ServiceSpec): readonly PortSpec[] {
+  let ports = INGRESS.get(spec);
+  if (ports === undefined) {
+    ports = spec.ports.filter(isIngress);
+    INGRESS.set(spec, ports);
+  }
+  return ports;
+}
+
 export function taskInfo(view: StateView, row: Row<Task>): TaskInfo {
   const task = row.value;
   const statusRow = view.get('taskStatus', row.id);
@@ -38,7 +62,7 @@ export function taskInfo(view: StateView, row: Row<Task>): TaskInfo {
   const nodeCondition = isWaiting ? 'none' : conditionOf(node, nodeStatus);
   const isFinished = (status?.state ?? TaskState.NEW) >= TaskState.COMPLETE;
   const runs = !isWaiting && nodeCondition === 'ready' && status?.state === TaskState.RUNNING;
-  const ports = spec?.ports.filter(isIngress) ?? [];
+  const ports = spec === undefined ? NO_PORTS : ingressPortsOf(spec);
   const isReady = (port: PortSpec): boolean => status?.endpoints.some((other) => other.ready && sameTarget(other, port)) ?? false;
   return {
     row,

@@ -1,0 +1,53 @@
+// New tasks: by which spec, held back or not, and how restarts are counted.
+import { TaskState } from '../../proto/index.ts';
+import type { Pass } from './pass.ts';
+import type { SlotEdit } from './slot-edit.ts';
+import { isLeaving } from './stop.ts';
+import type { TaskInfo } from './task-info.ts';
+
+export interface Making {
+  /** Whose work the new task takes over. */
+  readonly replaced: TaskInfo | undefined;
+  readonly restart: { readonly attempt: number; readonly delayMs: number } | undefined;
+  readonly specNumber: number;
+}
+
+/** A new task for the slot. It is held at READY while its delay runs, or while somebody who leaves the slot is not gone. */
+export function makeTask(pass: Pass, edit: SlotEdit, { replaced, restart, specNumber }: Making): void {
+  const id = pass.context.ids.next();
+  const { key, holder, others } = edit.slot;
+  const delayMs = restart?.delayMs ?? 0;
+  const isHeld = [holder, ...others].some((info) => info !== undefined && isLeaving(edit, info));
+  if (delayMs > 0) pass.sinceMs(`restart:${id}`);
+  noteAttempts(pass, key, restart?.attempt ?? 0);
+  edit.create({
+    id,
+    specNumber,
+    slot: pass.isGlobal ? 0 : Number(key),
+    nodeId: pass.isGlobal ? key : '',
+    desired: delayMs > 0 || isHeld ? TaskState.READY : TaskState.RUNNING,
+    // One that never had a node leaves no trace: what it stood in for is what is replaced.
+    replaces: replaced === undefined ? '' : replaced.isWaiting ? replaced.task.replaces : replaced.row.id,
+    restart,
+  });
+  if (delayMs > 0) pass.wakeIn(delayMs);
+}
+
+/** The active spec, but while an update is paused the task's own, as long as that is kept. */
+export function nextSpecNumber(pass: Pass, holder: TaskInfo): number {
+  return pass.phase === 'paused' && holder.spec !== undefined ? holder.task.specNumber : pass.specNumber;
+}
+
+const MAX_ATTEMPTS_NOTED = 100;
+
+export function attemptKey(slotKey: string, attempt: number): string {
+  return `attempt:${slotKey}:${attempt}`;
+}
+
+/** Keeps the times of the attempts that a window may still ask for. */
+export function noteAttempts(pass: Pass, slotKey: string, attempts: number): void {
+  const policy = pass.spec.task?.restart;
+  if (policy === undefined || policy.windowMs === 0 || policy.maxAttempts === 0) return;
+  const first = Math.max(1, attempts - Math.min(policy.maxAttempts, MAX_ATTEMPTS_NOTED) + 1);
+  for (let attempt = first; attempt <= attempts; attempt++) pass.sinceMs(attemptKey(slotKey, attempt));
+}

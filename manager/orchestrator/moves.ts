@@ -1,0 +1,113 @@
+// Replacing tasks that still run: by an update, away from a drained node, away from a node that they no longer fit. Never more slots at once than
+// the update limits allow, so that the service keeps what it must have.
+import { FailureAction, TaskState } from '../../proto/index.ts';
+import type { Pass } from './pass.ts';
+import type { SlotEdit } from './slot-edit.ts';
+import { makeTask, nextSpecNumber } from './making.ts';
+import { misfit, stopVerdict } from './misfit.ts';
+import { startsFirst } from './spec-rules.ts';
+import { stopTask } from './stop.ts';
+import { taskEvent } from './task-events.ts';
+import { isDrained, type TaskInfo } from './task-info.ts';
+
+export interface MovesOutcome {
+  /** Slots on the way from one task to another, those begun now included. */
+  readonly moving: number;
+  /** Slots that have yet to be moved. */
+  readonly waiting: number;
+}
+
+interface Candidate {
+  readonly edit: SlotEdit;
+  readonly holder: TaskInfo;
+  readonly reason: MoveReason;
+  readonly isMoving: boolean;
+}
+
+type MoveReason = 'update' | 'drain' | 'misfit';
+
+/** For slots that `settleSlot` has seen. */
+export function planMoves(pass: Pass, edits: readonly SlotEdit[]): MovesOutcome {
+  const limit = pass.update.parallelism === 0 ? Number.POSITIVE_INFINITY : pass.update.parallelism;
+  const candidates: Candidate[] = [];
+  let moving = 0;
+  for (const edit of edits) {
+    const isMoving = isOnItsWay(pass, edit);
+    if (isMoving) moving++;
+    const { holder } = edit.slot;
+    const reason = holder === undefined || edit.created !== undefined ? undefined : moveReason(pass, holder);
+    if (holder !== undefined && reason !== undefined) candidates.push({ edit, holder, reason, isMoving });
+  }
+  candidates.sort(byUrgency);
+  let waiting = 0;
+  for (const candidate of candidates) {
+    // One step at a time: what it replaced has to be gone first.
+    const isBusy = candidate.isMoving && candidate.holder.isUp;
+    if (isBusy || (!candidate.isMoving && moving >= limit)) {
+      waiting++;
+      continue;
+    }
+    if (!candidate.isMoving) moving++;
+    move(pass, candidate);
+  }
+  return { moving, waiting };
+}
+
+/** Those first that serve nobody anyway; then those that must go for their node's sake. */
+function byUrgency(one: Candidate, other: Candidate): number {
+  return (
+    Number(one.holder.isUp) - Number(other.holder.isUp) ||
+    Number(one.reason === 'update') - Number(other.reason === 'update') ||
+    one.holder.task.slot - other.holder.task.slot ||
+    (one.edit.slot.key < other.edit.slot.key ? -1 : 1)
+  );
+}
+
+function moveReason(pass: Pass, holder: TaskInfo): MoveReason | undefined {
+  if (holder.isEnded || holder.nodeCondition !== 'ready' || holder.task.desired > TaskState.RUNNING) return undefined;
+  const isClean = pass.isClean(holder);
+  // A global task whose node does not qualify any more is not moved but removed.
+  if (!pass.isGlobal && isDrained(holder.node)) return 'drain';
+  if (!pass.isGlobal && isClean && misfit(pass, holder) !== undefined) return 'misfit';
+  return isClean || pass.phase === 'paused' ? undefined : 'update';
+}
+
+/** Its work is between two tasks: the next move waits for it. */
+function isOnItsWay(pass: Pass, edit: SlotEdit): boolean {
+  const { holder, others } = edit.slot;
+  if (others.some((other) => !other.isEnded && other.task.desired <= TaskState.RUNNING && other.nodeCondition !== 'down')) return true;
+  if (edit.created !== undefined) return edit.created.replaces !== '';
+  if (holder === undefined || holder.isFinished || holder.task.desired > TaskState.RUNNING || holder.task.replaces === '') return false;
+  if (!pass.isClean(holder)) return false;
+  if (holder.isUp) return isInDelay(pass, holder);
+  // A global task waits for its node, and the others do not wait for it.
+  if (holder.nodeCondition === 'down') return false;
+  const hasFailed = (holder.task.restart?.attempt ?? 0) > 0;
+  return !(hasFailed && pass.update.failureAction === FailureAction.FAILURE_CONTINUE);
+}
+
+/** The update's delay runs from when the new task came up. */
+function isInDelay(pass: Pass, holder: TaskInfo): boolean {
+  if (pass.phase !== 'updating' || pass.update.delayMs === 0 || holder.task.specNumber !== pass.specNumber) return false;
+  const leftMs = pass.update.delayMs - pass.sinceMs(`up:${holder.row.id}`);
+  if (leftMs > 0) pass.wakeIn(leftMs);
+  return leftMs > 0;
+}
+
+function move(pass: Pass, { edit, holder, reason }: Candidate): void {
+  const isStartFirst = holder.isUp && startsFirst(pass.spec);
+  if (!isStartFirst) stopTask(pass, edit, holder, TaskState.SHUTDOWN, stopVerdict(pass, holder));
+  makeTask(pass, edit, { replaced: holder, restart: undefined, specNumber: nextSpecNumber(pass, holder) });
+  if (reason === 'drain') edit.addEvent(taskEvent(pass, edit.slot, holder, 'move', 'its node is drained: the task is replaced elsewhere'));
+  if (reason === 'misfit') {
+    edit.addEvent(
+      taskEvent(
+        pass,
+        edit.slot,
+        holder,
+        'move',
+        `it no longer fits its node (${misfit(pass, holder) ?? ''}): the task is replaced elsewhere`,
+      ),
+    );
+  }
+}

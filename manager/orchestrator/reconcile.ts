@@ -1,0 +1,68 @@
+// One service brought to its spec: what is, what shall be, and the writes between. Pure, and repeatable: run again on a state that has its writes,
+// it has nothing to say until something else changes or the time it named has come.
+import { ServiceMode, TaskState } from '../../proto/index.ts';
+import { specOf, type StateView } from '../state/index.ts';
+import { markLateMeshes } from './late-meshes.ts';
+import { planMoves } from './moves.ts';
+import { Pass } from './pass.ts';
+import type { Plan, ReconcileContext, WriteGroup } from './plan.ts';
+import { oldSpecs } from './reap.ts';
+import { reconcileRemoved } from './removed-service.ts';
+import { chooseSlots } from './scale.ts';
+import { SlotEdit } from './slot-edit.ts';
+import { settleSlot } from './slot-rules.ts';
+import { slotsOf, type SlotTasks } from './slot.ts';
+import { stopTask } from './stop.ts';
+import { planStatus, updateOutlook } from './update.ts';
+
+const NOTHING: Plan = { groups: [], wakeInMs: undefined };
+
+/** Costs a pass over the service's own tasks; for global over the nodes, too. */
+export function reconcileService(view: StateView, serviceId: string, context: ReconcileContext): Plan {
+  const service = view.get('services', serviceId)?.value;
+  if (service === undefined) return reconcileRemoved(view, serviceId);
+  const spec = specOf(view, serviceId, service.specNumber);
+  if (spec === undefined || (spec.mode !== ServiceMode.REPLICATED && spec.mode !== ServiceMode.GLOBAL)) return NOTHING;
+  return planService(new Pass(view, context, service, spec));
+}
+
+function planService(pass: Pass): Plan {
+  const slots = slotsOf(pass.view, pass.serviceId);
+  const choice = chooseSlots(pass, slots);
+  if (choice.isCut) pass.wakeIn(0);
+  const outlook = updateOutlook(pass, choice.wanted);
+  pass.phase = outlook.phase;
+
+  const editOf = (slot: SlotTasks): SlotEdit => new SlotEdit(pass.serviceId, slot, pass.context.wallMs);
+  const wanted = choice.wanted.map(editOf);
+  for (const edit of wanted) settleSlot(pass, edit);
+  const moves = planMoves(pass, wanted);
+  const unwanted = choice.unwanted.map(editOf);
+  for (const edit of unwanted) clearSlot(pass, edit);
+
+  const groups: WriteGroup[] = [];
+  const status = planStatus(pass, outlook, choice.wanted, moves);
+  if (status !== undefined) groups.push(status);
+  for (const edit of [...wanted, ...unwanted]) {
+    const group = edit.build();
+    if (group !== undefined) groups.push(group);
+  }
+  groups.push(...markLateMeshes(pass), ...oldSpecs(pass.view, pass.serviceId, pass.specNumber, usedSpecs(slots)));
+  return { groups, wakeInMs: pass.wakeInMs };
+}
+
+/** The slot is not wanted any more: whoever is in it ends, and is forgotten. */
+function clearSlot(pass: Pass, edit: SlotEdit): void {
+  const { holder, others } = edit.slot;
+  for (const info of others) stopTask(pass, edit, info, TaskState.REMOVE);
+  if (holder !== undefined) stopTask(pass, edit, holder, TaskState.REMOVE);
+}
+
+function usedSpecs(slots: ReadonlyMap<string, SlotTasks>): ReadonlySet<number> {
+  const used = new Set<number>();
+  for (const { holder, others } of slots.values()) {
+    if (holder !== undefined) used.add(holder.task.specNumber);
+    for (const other of others) used.add(other.task.specNumber);
+  }
+  return used;
+}

@@ -1,0 +1,160 @@
+// What one slot that shall be filled needs, whatever the other slots do: its task made, promoted, replaced when it or its node is gone; what it
+// replaced brought to an end; history kept short. Moves that count against the update limits are not made here (moves.ts).
+import { TaskState } from '../../proto/index.ts';
+import { formatDurationMs } from '../../lib/units.ts';
+import { fallsBack } from './fallback.ts';
+import { attemptKey, makeTask, nextSpecNumber, noteAttempts } from './making.ts';
+import { stopVerdict } from './misfit.ts';
+import type { Pass } from './pass.ts';
+import { decideRestart, type RestartDecision } from './restart.ts';
+import type { SlotEdit } from './slot-edit.ts';
+import { slotKeyOf } from './slot.ts';
+import { isLeaving, orphaned, stopTask } from './stop.ts';
+import { endReason, taskEvent } from './task-events.ts';
+import type { TaskInfo } from './task-info.ts';
+
+/** Leaves its changes in `edit`. */
+export function settleSlot(pass: Pass, edit: SlotEdit): void {
+  const { holder, others } = edit.slot;
+  if (holder !== undefined && returnsSlot(pass, edit, holder)) return;
+  for (const other of others) settleOther(pass, edit, other, holder);
+  if (holder === undefined) makeTask(pass, edit, { replaced: undefined, restart: undefined, specNumber: pass.specNumber });
+  else settleHolder(pass, edit, holder);
+  forgetHistory(pass, edit);
+}
+
+function settleHolder(pass: Pass, edit: SlotEdit, holder: TaskInfo): void {
+  const { task } = holder;
+  if (holder.isFinished || task.desired >= TaskState.SHUTDOWN) {
+    replaceEnded(pass, edit, holder);
+    return;
+  }
+  noteAttempts(pass, edit.slot.key, task.restart?.attempt ?? 0);
+  noteUp(pass, holder);
+  switch (holder.nodeCondition) {
+    case 'removed':
+      edit.patch(holder, { desired: TaskState.SHUTDOWN, ...orphaned(pass, holder) });
+      if (!pass.isGlobal) replaceGone(pass, edit, holder, 'its node was removed');
+      return;
+    case 'down':
+      // A global task waits for its node: there is no other.
+      if (pass.isGlobal) return;
+      // What never started does not start without being told to.
+      edit.patch(holder, task.desired === TaskState.READY ? { desired: TaskState.SHUTDOWN } : { lost: true });
+      replaceGone(pass, edit, holder, 'its node is down');
+      return;
+    case 'none':
+      if (!pass.isClean(holder) && pass.phase !== 'paused') {
+        edit.remove(holder);
+        makeTask(pass, edit, { replaced: holder, restart: undefined, specNumber: pass.specNumber });
+        return;
+      }
+      break;
+    case 'ready':
+    case 'away':
+      // It was about to leave, and is wanted again.
+      if (task.drain) edit.patch(holder, { drain: false });
+      if (task.lost) edit.patch(holder, { lost: false });
+  }
+  if (task.desired === TaskState.READY) promote(pass, edit, holder);
+}
+
+function promote(pass: Pass, edit: SlotEdit, holder: TaskInfo): void {
+  const delayMs = holder.task.restart?.delayMs ?? 0;
+  const leftMs = delayMs > 0 ? delayMs - pass.sinceMs(`restart:${holder.row.id}`) : 0;
+  if (leftMs > 0) pass.wakeIn(leftMs);
+  else if (!edit.slot.others.some((other) => isLeaving(edit, other))) edit.patch(holder, { desired: TaskState.RUNNING });
+}
+
+/** At once, and not counted as a restart; a delay that ran is waited out. */
+function replaceGone(pass: Pass, edit: SlotEdit, holder: TaskInfo, why: string): void {
+  const { restart, desired } = holder.task;
+  const kept = restart === undefined || desired === TaskState.READY ? restart : { ...restart, delayMs: 0 };
+  makeTask(pass, edit, { replaced: holder, restart: kept, specNumber: nextSpecNumber(pass, holder) });
+  edit.addEvent(taskEvent(pass, edit.slot, holder, 'move', `${why}: the task is replaced elsewhere`));
+}
+
+function replaceEnded(pass: Pass, edit: SlotEdit, holder: TaskInfo): void {
+  const isNew = holder.task.desired <= TaskState.RUNNING;
+  const specNumber = nextSpecNumber(pass, holder);
+  const isOutdated = !pass.isClean(holder) && specNumber === pass.specNumber;
+  const attempts = holder.task.restart?.attempt ?? 0;
+  const policy = (isOutdated ? undefined : holder.spec)?.task?.restart ?? pass.spec.task?.restart;
+  const decision: RestartDecision = isOutdated
+    ? { kind: 'restart', restart: undefined }
+    : decideRestart(policy, holder, attempts, {
+        upMs: pass.notedUpMs(holder),
+        sinceAttemptMs: (attempt) => (attempt > 0 ? pass.sinceMs(attemptKey(edit.slot.key, attempt)) : undefined),
+      });
+  noteAttempts(pass, edit.slot.key, attempts);
+  if (isNew && holder.isFinished) tellEnd(pass, edit, holder, decision);
+  switch (decision.kind) {
+    case 'never':
+      return;
+    case 'later':
+      pass.wakeIn(decision.wakeInMs);
+      return;
+    case 'restart':
+      edit.patch(holder, { desired: TaskState.SHUTDOWN });
+      makeTask(pass, edit, { replaced: holder, restart: decision.restart, specNumber });
+  }
+}
+
+/** Told with the replacement; where there is none, once by each leader. */
+function tellEnd(pass: Pass, edit: SlotEdit, holder: TaskInfo, decision: RestartDecision): void {
+  if (holder.status?.state !== TaskState.FAILED && holder.status?.state !== TaskState.REJECTED) return;
+  if (decision.kind === 'restart') {
+    const delayMs = decision.restart?.delayMs ?? 0;
+    const when = delayMs === 0 ? 'at once' : `in ${formatDurationMs(delayMs)}`;
+    edit.addEvent(taskEvent(pass, edit.slot, holder, 'fail', `${endReason(holder)}; it is replaced ${when}`));
+    return;
+  }
+  const key = `told:${holder.row.id}`;
+  const isTold = pass.context.seen.has(pass.serviceId, key);
+  pass.sinceMs(key);
+  if (!isTold) edit.addEvent(taskEvent(pass, edit.slot, holder, 'fail', `${endReason(holder)}; its restart policy does not replace it`));
+}
+
+/** Somebody in the slot who is not its holder: before it, beside it for a while, or history. */
+function settleOther(pass: Pass, edit: SlotEdit, other: TaskInfo, holder: TaskInfo | undefined): void {
+  const { task } = other;
+  if (other.isEnded || task.desired === TaskState.REMOVE) {
+    stopTask(pass, edit, other, task.desired === TaskState.REMOVE ? TaskState.REMOVE : TaskState.SHUTDOWN);
+    return;
+  }
+  if (task.desired >= TaskState.SHUTDOWN) return;
+  if (other.nodeCondition === 'down') {
+    if (task.drain) stopTask(pass, edit, other, TaskState.SHUTDOWN);
+    else edit.patch(other, { lost: true });
+    return;
+  }
+  const isRelieved = task.drain || holder?.isUp === true || (holder !== undefined && fallsBack(pass, other, holder));
+  if (isRelieved) stopTask(pass, edit, other, TaskState.SHUTDOWN, stopVerdict(pass, other));
+  // Its node is back before its replacement is up: until then it serves on.
+  else if (task.lost && other.nodeCondition === 'ready') edit.patch(other, { lost: false });
+}
+
+/** A lost task is back while its replacement has no node yet: the slot is its own again, and nothing needs to move. */
+function returnsSlot(pass: Pass, edit: SlotEdit, holder: TaskInfo): boolean {
+  if (!holder.isWaiting || holder.task.replaces === '') return false;
+  const earlier = edit.slot.others.find((other) => other.row.id === holder.task.replaces);
+  if (earlier?.task.lost !== true || earlier.task.desired !== TaskState.RUNNING || earlier.isFinished) return false;
+  if (earlier.nodeCondition !== 'ready' || !pass.isClean(earlier) || slotKeyOf(earlier.task) !== edit.slot.key) return false;
+  edit.remove(holder);
+  edit.setHolder(earlier);
+  edit.patch(earlier, { lost: false });
+  return true;
+}
+
+/** Finished tasks beyond the history, oldest first. */
+function forgetHistory(pass: Pass, edit: SlotEdit): void {
+  const finished = edit.slot.others.filter((other) => other.isEnded && !edit.isRemoved(other));
+  for (const other of finished.slice(0, Math.max(0, finished.length - pass.historyLimit))) edit.remove(other);
+}
+
+/** Only where somebody will ask: after a restart, and during an update. */
+function noteUp(pass: Pass, holder: TaskInfo): void {
+  if (!holder.isUp) return;
+  if (holder.task.restart !== undefined || (pass.phase === 'updating' && holder.task.specNumber === pass.specNumber))
+    pass.sinceMs(`up:${holder.row.id}`);
+}

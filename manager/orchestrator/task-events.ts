@@ -1,0 +1,32 @@
+// What people are told of tasks: failures with their reasons, and moves that a node caused.
+import { type Event, TaskState } from '../../proto/index.ts';
+import type { Pass } from './pass.ts';
+import type { SlotTasks } from './slot.ts';
+import type { TaskInfo } from './task-info.ts';
+
+export function taskEvent(pass: Pass, slot: SlotTasks, info: TaskInfo, action: string, message: string): Event {
+  return {
+    timeUnixMs: pass.context.wallMs,
+    type: 'task',
+    action,
+    objectId: info.row.id,
+    objectName: `${pass.service.name}.${slot.key}`,
+    message,
+    attributes: { service: pass.serviceId, node: info.task.nodeId },
+  };
+}
+
+export function serviceEvent(pass: Pass, action: string, message: string): Event {
+  const { id, name } = pass.service;
+  return { timeUnixMs: pass.context.wallMs, type: 'service', action, objectId: id, objectName: name, message, attributes: {} };
+}
+
+/** `failed: exit code 1 (...)`: what the node said of the end of a task. */
+export function endReason({ status }: TaskInfo): string {
+  if (status === undefined) return 'ended';
+  const verb = status.state === TaskState.REJECTED ? 'was rejected' : status.state === TaskState.COMPLETE ? 'completed' : 'failed';
+  const code = status.exitCode === undefined || status.exitCode === 0 ? '' : `exit code ${status.exitCode}`;
+  const reason = status.error === '' ? status.message : status.error;
+  const details = [code, reason].filter((part) => part !== '').join(': ');
+  return details === '' ? verb : `${verb}: ${details}`;
+}
