@@ -251,7 +251,10 @@ export function createAgent(options: AgentOptions): Agent {
             log,
             handlers: {
               up(meshLink) {
-                relayed(relay.up(meshLink, meshLink.ready.epoch));
+                // Increments that came while it was down were not kept: nothing is wrong with asking again.
+                const result = relay.up(meshLink, meshLink.ready.epoch);
+                if (result.kind === 'gap') asker.ask('routes');
+                else relayed(result);
                 up.routesChanged();
               },
               down() {

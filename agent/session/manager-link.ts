@@ -42,7 +42,7 @@ export interface ManagerLink {
 }
 
 /** Between the end of a session and the next dial: short beside the 5 s after which a node counts as down, and jittered for the day all dial at once. */
-const REDIAL = { baseMs: 200, capMs: 3000 };
+const REDIAL = { baseMs: 200, capMs: 2000 };
 /** After a manager refused this node: people have to act, or another holder's heartbeat has to grow old (5 s). */
 const REFUSED = { baseMs: 2000, capMs: 30_000 };
 /** Looking for a better manager while the present one is in trouble. */
