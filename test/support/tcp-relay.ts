@@ -12,8 +12,12 @@ export interface TcpRelay {
   readonly answeredBytes: number;
   /** Open connections. */
   readonly connections: number;
+  /** Connections taken since the start. */
+  readonly taken: number;
   /** Breaks every connection at once; new ones are taken. */
   cut(): void;
+  /** Breaks every connection when so many more bytes have come from the server, in the middle of whatever it sends then. */
+  cutAfterAnswers(bytes: number): void;
   /** From now on nothing is passed on, in either direction, on old and new connections; they stay open. */
   mute(): void;
   /** Answers are thrown away, requests still arrive; the connections stay open. */
@@ -41,12 +45,22 @@ export async function startTcpRelay(target: { readonly host: string; readonly po
   let mode: Mode = 'pass';
   let delayMs = 0;
   let answeredBytes = 0;
+  let taken = 0;
+  let cutAt = Infinity;
 
   const forward = (link: Link, from: Socket, to: Socket, isAnswer: boolean): void => {
     from.on('data', (chunk: Buffer) => {
       if (isAnswer) answeredBytes += chunk.length;
       if (mode === 'mute' || (mode === 'drop-answers' && isAnswer)) {
         link.lossy = true;
+        return;
+      }
+      const over = answeredBytes - cutAt;
+      if (over > 0) {
+        cutAt = Infinity;
+        to.write(chunk.subarray(0, Math.max(0, chunk.length - over)), () => {
+          cutWhere(() => true);
+        });
         return;
       }
       const pass = (): void => {
@@ -80,6 +94,7 @@ export async function startTcpRelay(target: { readonly host: string; readonly po
     const server = connect({ host: target.host, port: target.port });
     const link: Link = { client, server, lossy: false };
     links.add(link);
+    taken += 1;
     forward(link, client, server, false);
     forward(link, server, client, true);
   });
@@ -98,6 +113,12 @@ export async function startTcpRelay(target: { readonly host: string; readonly po
     },
     get connections() {
       return links.size;
+    },
+    get taken() {
+      return taken;
+    },
+    cutAfterAnswers: (bytes) => {
+      cutAt = answeredBytes + bytes;
     },
     cut: () => {
       cutWhere(() => true);

@@ -7,13 +7,18 @@ import { type Rng, randomInt } from '../../../lib/rng.ts';
 import type { CallLimits, Endpoint } from './endpoint.ts';
 import { EtcdFailure, failureError } from './failure.ts';
 
-/** One attempt at one member. Healthy members answer in milliseconds, or a second while they elect. */
-export const ATTEMPT_MS = 1500;
-/** A whole call with all its attempts: longer than an election, and than two mute members in a row. */
-export const CALL_MS = 5000;
 export const RETRY = { baseMs: 20, capMs: 500 };
 
-export interface ClusterOptions {
+export interface CallTimes {
+  /** One attempt at one member. Healthy members answer in milliseconds, or a second while they elect. Default 1,500 ms. */
+  readonly attemptMs: number;
+  /** A whole call with all its attempts: longer than an election, and than two mute members in a row. Default 5,000 ms. */
+  readonly callMs: number;
+}
+
+export const CALL_TIMES: CallTimes = { attemptMs: 1500, callMs: 5000 };
+
+export interface ClusterOptions extends CallTimes {
   readonly endpoints: readonly Endpoint[];
   readonly clock: Clock;
   readonly rng: Rng;
@@ -29,6 +34,14 @@ export class Cluster {
     this.#options = options;
     // Managers spread over the members.
     this.#index = randomInt(options.rng, options.endpoints.length);
+  }
+
+  get attemptMs(): number {
+    return this.#options.attemptMs;
+  }
+
+  get callMs(): number {
+    return this.#options.callMs;
   }
 
   get reachable(): boolean {
@@ -72,7 +85,7 @@ export class Cluster {
     what: string,
     run: (endpoint: Endpoint, limits: CallLimits) => Promise<T>,
     signal?: AbortSignal,
-    callMs = CALL_MS,
+    callMs = this.#options.callMs,
   ): Promise<T> {
     const { clock, rng } = this.#options;
     const endMs = clock.nowMs() + callMs;
@@ -81,7 +94,7 @@ export class Cluster {
       if (signal?.aborted) throw cancelled(what, signal);
       const endpoint = this.current();
       try {
-        const timeoutMs = Math.min(ATTEMPT_MS, endMs - clock.nowMs());
+        const timeoutMs = Math.min(this.attemptMs, endMs - clock.nowMs());
         return await this.attempt(endpoint, () => run(endpoint, { timeoutMs, signal }));
       } catch (error) {
         if (signal?.aborted) throw cancelled(what, signal);

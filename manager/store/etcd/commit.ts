@@ -5,7 +5,7 @@ import type { Rng } from '../../../lib/rng.ts';
 import { leaseGone } from '../engine/engine.ts';
 import { checkTransaction } from '../limits.ts';
 import type { CommitResult, Transaction } from '../store.ts';
-import { ATTEMPT_MS, CALL_MS, cancelled, type Cluster, RETRY } from './cluster.ts';
+import { cancelled, type Cluster, RETRY } from './cluster.ts';
 import { EtcdFailure, failureError, outcomeUnknown } from './failure.ts';
 import type { KeySpace } from './keys.ts';
 import type { Lane, Lanes } from './lanes.ts';
@@ -29,7 +29,7 @@ export function committer(context: CommitContext): Commit {
   return async (transaction, signal) => {
     checkTransaction(transaction);
     const { clock, lanes } = context;
-    const endMs = clock.nowMs() + CALL_MS;
+    const endMs = clock.nowMs() + context.cluster.callMs;
     for (;;) {
       const lane = await lanes.take(endMs, signal);
       let decision: Decision;
@@ -66,7 +66,7 @@ async function decide(context: CommitContext, sending: Operation): Promise<Decis
     if (signal?.aborted) throw inDoubt ? outcomeUnknown('commit', signal.reason) : cancelled('commit', signal);
     const endpoint = cluster.current();
     try {
-      const timeoutMs = Math.min(ATTEMPT_MS, endMs - clock.nowMs());
+      const timeoutMs = Math.min(cluster.attemptMs, endMs - clock.nowMs());
       const request = transactionRequest(keys, lane, operation, transaction);
       const response = await cluster.attempt(endpoint, () => endpoint.kv({ timeoutMs, signal }).txn(request));
       const outcome = transactionOutcome(lane, operation, transaction, response);

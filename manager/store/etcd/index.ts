@@ -8,7 +8,7 @@ import type { Rng } from '../../../lib/rng.ts';
 import type { HeldLease } from '../held-lease.ts';
 import { STORE_LIMITS } from '../limits.ts';
 import type { Revision, Store } from '../store.ts';
-import { Cluster } from './cluster.ts';
+import { CALL_TIMES, type CallTimes, Cluster } from './cluster.ts';
 import { committer } from './commit.ts';
 import { Endpoint, type EtcdAuth } from './endpoint.ts';
 import { EtcdFailure } from './failure.ts';
@@ -38,6 +38,8 @@ export interface EtcdStoreOptions {
   readonly tls?: EtcdTls;
   /** How long to wait for a member to answer at the start, in ms. Default 10 s. */
   readonly startMs?: number;
+  /** How long a call may take. Writes that end by it after they were sent have an unknown outcome. */
+  readonly times?: CallTimes;
 }
 
 const START_MS = 10_000;
@@ -50,7 +52,7 @@ export async function openEtcdStore(options: EtcdStoreOptions): Promise<Store> {
   const { clock, rng, log } = options;
   const credentials = channelCredentials(options);
   const endpoints = options.endpoints.map((url) => new Endpoint(url, clock, credentials, options.auth));
-  const cluster = new Cluster({ endpoints, clock, rng, log });
+  const cluster = new Cluster({ endpoints, clock, rng, log, ...(options.times ?? CALL_TIMES) });
   try {
     await checkVersion(cluster, options.startMs ?? START_MS);
   } catch (error) {

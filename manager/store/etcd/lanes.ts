@@ -54,7 +54,7 @@ export class Lanes {
     try {
       const { clock } = this.#options;
       // Others wait for the same lease: one that gives up does not end it for them.
-      const set = await withDeadline(clock, endMs - clock.nowMs(), 'commit', () => this.#currentSet(), signal);
+      const set = await withDeadline(clock, Math.ceil(endMs - clock.nowMs()), 'commit', () => this.#currentSet(), signal);
       const lane = set.free.pop();
       if (lane === undefined) throw new ShoalError('internal', 'commit: more lanes in use than there are');
       return lane;

@@ -4,7 +4,7 @@ import { ShoalError } from '../../../lib/errors.ts';
 import type { Logger } from '../../../lib/log.ts';
 import type { Rng } from '../../../lib/rng.ts';
 import { type HeldLease, holdLease } from '../held-lease.ts';
-import { ATTEMPT_MS, type Cluster } from './cluster.ts';
+import type { Cluster } from './cluster.ts';
 import type { Endpoint, KeepAliveStream } from './endpoint.ts';
 
 export interface LeaseContext {
@@ -93,7 +93,7 @@ class KeepAlive {
 
   async #open(signal: AbortSignal): Promise<KeepAliveStream> {
     const endpoint = this.#cluster.current();
-    const stream = await endpoint.openKeepAlive({ timeoutMs: ATTEMPT_MS, signal });
+    const stream = await endpoint.openKeepAlive({ timeoutMs: this.#cluster.attemptMs, signal });
     if (signal.aborted) {
       stream.on('error', () => undefined);
       stream.cancel();

@@ -3,7 +3,6 @@ import type { IEvent, IWatchResponse } from 'etcd3/lib/rpc.js';
 import type { Clock, Timer } from '../../../lib/clock.ts';
 import type { Rng } from '../../../lib/rng.ts';
 import type { Revision } from '../store.ts';
-import { ATTEMPT_MS } from './cluster.ts';
 import type { Endpoint } from './endpoint.ts';
 import { rangeEnd } from './keys.ts';
 
@@ -41,7 +40,7 @@ const MAX_BUFFERED = 16;
 
 export async function openWatchStream(options: WatchStreamOptions): Promise<WatchStream> {
   const { endpoint, clock, rng, signal } = options;
-  const stream = await endpoint.openWatch({ timeoutMs: ATTEMPT_MS, signal });
+  const stream = await endpoint.openWatch({ timeoutMs: ANSWER_MS, signal });
   const responses: WatchResponse[] = [];
   let error: Error | undefined;
   let ended = false;
