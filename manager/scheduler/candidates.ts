@@ -21,15 +21,23 @@ export class ShapeCandidates {
   /** By node index: its place in the heap + 1; 0: it is not there. */
   #places = new Int32Array(0);
   #seen = -1;
+  #usedAt = 0;
 
   constructor(inventory: Inventory, least: Shape) {
     this.#inventory = inventory;
     this.#least = least;
   }
 
+  /** Orders the candidates of one inventory by their last use. */
+  get usedAt(): number {
+    return this.#usedAt;
+  }
+
   /** To be called before use, whenever anything but `place` may have changed the inventory. */
   refresh(): void {
     const inventory = this.#inventory;
+    this.#usedAt = inventory.nextUse();
+    if (this.#seen === inventory.improvementCount && inventory.indexBound <= this.#places.length) return;
     const improved = this.#seen < 0 || inventory.indexBound > this.#places.length ? undefined : inventory.improvementsSince(this.#seen);
     this.#seen = inventory.improvementCount;
     if (improved === undefined || improved.length > this.#places.length) this.#rebuild();
@@ -159,19 +167,26 @@ export function candidatesFor(inventory: Inventory, shape: Shape): ShapeCandidat
   const { shapes } = inventory;
   const bound = Math.max(MIN_SHAPES, Math.min(MAX_SHAPES, Math.floor(MAX_PLACES / Math.max(1, inventory.nodeCount))));
   const isFull = shapes.size >= bound / 2;
-  const key = shapes.has(shape.key) || !isFull ? shape.key : shape.coarseKey;
+  const key = isFull && !shapes.has(shape.key) ? shape.coarseKey : shape.key;
   let candidates = shapes.get(key);
   if (candidates === undefined) {
-    const [oldest] = shapes.keys();
-    if (shapes.size >= bound && oldest !== undefined) shapes.delete(oldest);
+    if (shapes.size >= bound) forgetLeastUsed(shapes);
     candidates = new ShapeCandidates(inventory, key === shape.key ? shape : coarse(shape));
-  } else {
-    shapes.delete(key);
+    shapes.set(key, candidates);
   }
-  // The last in the map is the one used last.
-  shapes.set(key, candidates);
   candidates.refresh();
   return candidates;
+}
+
+function forgetLeastUsed(shapes: Map<string, ShapeCandidates>): void {
+  let oldest: string | undefined;
+  let least = Number.POSITIVE_INFINITY;
+  for (const [key, { usedAt }] of shapes) {
+    if (usedAt >= least) continue;
+    oldest = key;
+    least = usedAt;
+  }
+  if (oldest !== undefined) shapes.delete(oldest);
 }
 
 function coarse(shape: Shape): Shape {

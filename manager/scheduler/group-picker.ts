@@ -19,21 +19,23 @@ export class GroupPicker {
   readonly #inventory: Inventory;
   readonly #shape: Shape;
   readonly #knownBefore: ReadonlySet<NodeEntry>;
-  readonly #known: Heap<KnownNode>;
+  /** Made when it is needed: most groups are one task of a service that has no other. */
+  #known: Heap<KnownNode> | undefined;
   #fresh: ShapeCandidates | undefined;
   #isFreshOver = false;
   /** Nodes that the shape's ordering gets back at the end. */
-  readonly #taken: NodeEntry[] = [];
+  #taken: NodeEntry[] | undefined;
 
   constructor(inventory: Inventory, shape: Shape, group: { readonly serviceId: string; readonly specNumber: number }, nowMs: number) {
     this.#inventory = inventory;
     this.#shape = shape;
     const known = knownNodes(inventory, group.serviceId, group.specNumber, nowMs);
     this.#knownBefore = known.length === 0 ? NO_ENTRIES : new Set(known.map(({ entry }) => entry));
-    this.#known = new Heap(
-      compare,
-      known.filter(({ entry }) => isKind(shape, entry)),
-    );
+    if (known.length > 0)
+      this.#known = new Heap(
+        compare,
+        known.filter(({ entry }) => isKind(shape, entry)),
+      );
   }
 
   /** The best node for the next task; undefined: none takes it. `isLast`: no other task of the group follows. */
@@ -42,26 +44,28 @@ export class GroupPicker {
     if (entry !== undefined) return entry;
     this.#isFreshOver = true;
     for (;;) {
-      const top = this.#known.peek();
+      const top = this.#known?.peek();
       if (top === undefined || hasRoom(this.#shape, top.entry, top.copies)) return top?.entry;
-      this.#known.pop();
+      this.#known?.pop();
     }
   }
 
   /** The task went to the node that `next` gave. */
   placed(entry: NodeEntry): void {
     if (!this.#isFreshOver) {
-      if (this.#taken.at(-1) === entry) this.#known.push({ entry, isFailing: false, copies: 1 });
+      if (this.#taken?.at(-1) !== entry) return;
+      this.#known ??= new Heap(compare);
+      this.#known.push({ entry, isFailing: false, copies: 1 });
       return;
     }
-    const top = this.#known.peek();
+    const top = this.#known?.peek();
     if (top?.entry !== entry) return;
     top.copies++;
-    this.#known.topGrew();
+    this.#known?.topGrew();
   }
 
   end(): void {
-    if (this.#taken.length > 0) this.#fresh?.giveBack(this.#taken);
+    if (this.#taken !== undefined) this.#fresh?.giveBack(this.#taken);
   }
 
   #nextFresh(isLast: boolean): NodeEntry | undefined {
@@ -73,7 +77,7 @@ export class GroupPicker {
       // The last one may stay: its key is brought up to date when it is looked at next.
       if (fits && isLast) return entry;
       this.#fresh.takeTop();
-      this.#taken.push(entry);
+      (this.#taken ??= []).push(entry);
       if (fits) return entry;
     }
   }

@@ -56,7 +56,13 @@ export class Inventory {
   #improved: number[] = [];
   #improvedBefore = 0;
   #made = 0;
+  #uses = 0;
   #nodeCount = 0;
+
+  /** A number higher than all before. */
+  nextUse(): number {
+    return ++this.#uses;
+  }
 
   /** How many nodes there are, of any state. */
   get nodeCount(): number {

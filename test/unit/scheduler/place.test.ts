@@ -1,0 +1,147 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'mocha';
+import { place, type PlacementResult } from '../../../manager/scheduler/index.ts';
+import { Availability, MountType, Mount, NodeState, PortProtocol, type TaskSpec } from '../../../proto/index.ts';
+import { hostPort, inventoryOf, makeNode, type NodeTraits, requestsFor, taskSpec } from '../../support/placement.ts';
+
+const NODES: readonly NodeTraits[] = [{ id: 'a' }, { id: 'b' }, { id: 'c' }];
+
+function countByNode(results: readonly PlacementResult[]): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const { nodeId = '' } of results) counts[nodeId] = (counts[nodeId] ?? 0) + 1;
+  return counts;
+}
+
+function explanationOf(nodes: readonly NodeTraits[], spec: TaskSpec): string | undefined {
+  return place(inventoryOf(nodes), requestsFor('web', 1, spec), 0)[0]?.explanation;
+}
+
+describe('place', () => {
+  it('spreads a service evenly', () => {
+    assert.deepEqual(countByNode(place(inventoryOf(NODES), requestsFor('web', 30, taskSpec()), 0)), { a: 10, b: 10, c: 10 });
+  });
+
+  it('prefers nodes with fewest tasks of the service, then fewest tasks, then most free resources', () => {
+    const inventory = inventoryOf([{ id: 'a' }, { id: 'b' }, { id: 'big', cpus: 64, gib: 256 }]);
+    assert.deepEqual(countByNode(place(inventory, requestsFor('db', 2, taskSpec({ cpus: 1 })), 0)), { big: 1, a: 1 });
+    const web = place(inventory, requestsFor('web', 3, taskSpec()), 0);
+    assert.deepEqual(
+      web.map(({ nodeId }) => nodeId),
+      ['b', 'big', 'a'],
+    );
+  });
+
+  it('gives the place of a removed task to the next', () => {
+    const inventory = inventoryOf([{ id: 'a', cpus: 1 }]);
+    const spec = taskSpec({ cpus: 1 });
+    assert.equal(place(inventory, requestsFor('one', 1, spec), 0)[0]?.nodeId, 'a');
+    assert.equal(place(inventory, requestsFor('two', 1, spec), 0)[0]?.nodeId, undefined);
+    inventory.removeTask('one.1');
+    assert.equal(place(inventory, requestsFor('two', 1, spec), 0)[0]?.nodeId, 'a');
+  });
+
+  it('follows changes of nodes between calls', () => {
+    const inventory = inventoryOf(NODES);
+    place(inventory, requestsFor('web', 3, taskSpec()), 0);
+    const drained = makeNode({ id: 'a', availability: Availability.DRAIN });
+    inventory.putNode(drained.node, drained.status);
+    inventory.removeNode('b');
+    const added = makeNode({ id: 'd' });
+    inventory.putNode(added.node, added.status);
+    assert.deepEqual(countByNode(place(inventory, requestsFor('api', 3, taskSpec()), 0)), { d: 2, c: 1 });
+  });
+
+  it('holds resources of a task on its way out, but does not count it as a copy', () => {
+    const inventory = inventoryOf([
+      { id: 'a', cpus: 2 },
+      { id: 'b', cpus: 2 },
+    ]);
+    const demand = { serviceId: 'web', specNumber: 1, nanoCpus: 1e9, memoryBytes: 0, hostPorts: [] };
+    inventory.putTask({ taskId: 'old', nodeId: 'a', active: false, ...demand });
+    inventory.putTask({ taskId: 'live', nodeId: 'b', active: true, ...demand });
+    const results = place(inventory, requestsFor('web', 3, taskSpec({ cpus: 1 })), 0);
+    assert.deepEqual(
+      results.map(({ nodeId }) => nodeId),
+      ['a', 'b', undefined],
+    );
+  });
+
+  it('puts nodes last on which the spec failed five times in five minutes', () => {
+    const inventory = inventoryOf([{ id: 'a' }, { id: 'b' }]);
+    for (let n = 0; n < 5; n++) inventory.recordFailure('a', 'web', 1, 1000 * n);
+    assert.deepEqual(countByNode(place(inventory, requestsFor('web', 3, taskSpec()), 10_000)), { b: 3 });
+    assert.deepEqual(countByNode(place(inventory, requestsFor('api', 1, taskSpec()), 10_000)), { a: 1 });
+    for (const { taskId } of requestsFor('web', 3, taskSpec())) inventory.removeTask(taskId);
+    assert.deepEqual(countByNode(place(inventory, requestsFor('web', 2, taskSpec()), 301_000)), { a: 1, b: 1 });
+  });
+
+  it('takes the fixed node of a global task or none', () => {
+    const inventory = inventoryOf([{ id: 'a' }, { id: 'b', cpus: 1 }]);
+    const requests = requestsFor('agent', 3, taskSpec({ cpus: 2 })).map((request, index) => ({
+      ...request,
+      nodeId: ['a', 'b', 'gone'][index] ?? '',
+    }));
+    assert.deepEqual(
+      place(inventory, requests, 0).map(({ nodeId, explanation }) => nodeId ?? explanation),
+      ['a', 'no suitable node (insufficient resources on 1 node)', 'no suitable node (its node is not part of the cluster)'],
+    );
+  });
+
+  it('keeps host ports apart by protocol and max replicas by node', () => {
+    const ports = [hostPort(PortProtocol.TCP, 53)];
+    const inventory = inventoryOf(NODES);
+    const results = place(inventory, requestsFor('dns', 4, taskSpec(), ports), 0);
+    assert.equal(results[3]?.explanation, 'no suitable node (host-mode port already in use on 3 nodes)');
+    assert.notEqual(place(inventory, requestsFor('udp', 1, taskSpec(), [hostPort(PortProtocol.UDP, 53)]), 0)[0]?.nodeId, undefined);
+    const limited = place(inventory, requestsFor('two', 7, taskSpec({ maxReplicasPerNode: 2 })), 0);
+    assert.equal(limited[6]?.explanation, 'no suitable node (max replicas per node limit exceeded on 3 nodes)');
+    assert.deepEqual(countByNode(limited.slice(0, 6)), { a: 2, b: 2, c: 2 });
+  });
+
+  it('finds room among nodes when every service asks for another amount', () => {
+    const inventory = inventoryOf(Array.from({ length: 20 }, (_, index) => ({ id: `n${index}`, cpus: 100 })));
+    for (let n = 1; n <= 600; n++) {
+      const spec = taskSpec({ cpus: n / 1000 });
+      assert.notEqual(place(inventory, requestsFor(`service${n}`, 1, spec), 0)[0]?.nodeId, undefined);
+    }
+    assert.match(
+      place(inventory, requestsFor('huge', 1, taskSpec({ cpus: 101 })), 0)[0]?.explanation ?? '',
+      /insufficient resources on 20 nodes/,
+    );
+  });
+});
+
+describe('explanations', () => {
+  it('count refusals, most frequent first, each node by its first reason', () => {
+    const small = ['a', 'b', 'c'].map((id) => ({ id, cpus: 1 }));
+    const wrong = ['d', 'e'].map((id) => ({ id, labels: { disk: 'hdd' } }));
+    assert.equal(
+      explanationOf(
+        [...wrong, ...small, { id: 'f', state: NodeState.NODE_DOWN }],
+        taskSpec({ cpus: 2, constraints: ['node.labels.disk==ssd'] }),
+      ),
+      'no suitable node (insufficient resources on 3 nodes; scheduling constraints not satisfied on 2 nodes; 1 node not available for new tasks)',
+    );
+  });
+
+  it('name runtime, platform and drivers', () => {
+    assert.equal(explanationOf([{ id: 'a', runtime: 'process' }], taskSpec()), 'no suitable node (no runtime for this image on 1 node)');
+    assert.equal(explanationOf([{ id: 'a' }], taskSpec({ image: 'process' })), 'no suitable node (no runtime for this image on 1 node)');
+    assert.equal(explanationOf([{ id: 'a', runtime: 'process' }], taskSpec({ image: 'process' })), undefined);
+    assert.equal(
+      explanationOf([{ id: 'a' }], taskSpec({ platforms: [{ os: 'linux', arch: 'arm64' }] })),
+      'no suitable node (unsupported platform on 1 node)',
+    );
+    assert.equal(explanationOf([{ id: 'a' }], taskSpec({ platforms: [{ os: 'linux', arch: 'amd64' }] })), undefined);
+    const base = taskSpec();
+    const mount = Mount.create({ type: MountType.VOLUME, source: 'data', volumeDriver: 'nfs', target: '/data' });
+    const withDriver = { ...base, container: base.container && { ...base.container, mounts: [mount] } };
+    assert.equal(explanationOf([{ id: 'a', plugins: ['volume/local'] }], withDriver), 'no suitable node (missing plugin on 1 node)');
+    assert.equal(explanationOf([{ id: 'a', plugins: ['volume/local', 'volume/nfs'] }], withDriver), undefined);
+    assert.equal(explanationOf([{ id: 'a' }], withDriver), undefined);
+  });
+
+  it('say so when there are no nodes', () => {
+    assert.equal(explanationOf([], taskSpec()), 'no suitable node (the cluster has no nodes)');
+  });
+});
