@@ -1,4 +1,5 @@
-// Run by load.ts on the client host: node load-client.mjs CONCURRENCY URL... ; ends when its standard input does, and prints its counts.
+// Run by load.ts on the client host: node load-client.mjs CONCURRENCY URL... ; makes requests until its standard input ends, or too many have
+// failed; then prints its counts.
 import { Agent, get } from 'node:http';
 
 const [concurrency, ...urls] = process.argv.slice(2);
@@ -44,7 +45,7 @@ function request(url) {
 }
 
 async function worker() {
-  while (!stopping) {
+  while (!stopping && counts.failures.length < MAX_FAILURES) {
     counts.requests++;
     await request(urls[turn++ % urls.length]);
   }
@@ -52,6 +53,8 @@ async function worker() {
 
 process.stdin.resume();
 process.stdin.on('end', () => (stopping = true));
+const ended = new Promise((resolve) => process.stdin.on('end', resolve));
 await Promise.all(Array.from({ length: Number(concurrency) }, worker));
+await ended;
 process.stdout.write(`${JSON.stringify(counts)}\n`);
 process.exit(0);

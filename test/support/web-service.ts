@@ -15,9 +15,9 @@ export function urlsOf(cluster: TestCluster, port: number): readonly string[] {
   return cluster.hosts.map((host) => `http://${host.address}:${port}/`);
 }
 
-/** Body of a GET from that host, or undefined where it fails. */
+/** Body of a GET from that host, or undefined where it fails. (busybox's own -T crashes in Debian's static build.) */
 export async function getFrom(host: Host, url: string): Promise<string | undefined> {
-  const { code, stdout } = await runToEnd(host, 'busybox', ['wget', '-q', '-T', '5', '-O', '-', url]);
+  const { code, stdout } = await runToEnd(host, 'timeout', ['6', 'busybox', 'wget', '-q', '-O', '-', url]);
   return code === 0 ? stdout.trim() : undefined;
 }
 
