@@ -64,7 +64,7 @@ export function watchHealth(
       }
     }
   };
-  const unsubscribe = source.observer.subscribe(taskId, () => void look());
+  const unsubscribe = source.observer.subscribe(taskId, () => void look(), source.observer.stream());
   signal.addEventListener('abort', end, { once: true });
   void look();
 }

@@ -1,5 +1,6 @@
 // Tasks as containers of Docker (API 1.41 on) or Podman. Keeps nothing that a restart would lose: name and labels say all.
 import { type ContainerInfo, type ContainerInspectInfo } from 'dockerode';
+import { type IncomingMessage } from 'node:http';
 import { type Readable } from 'node:stream';
 import { type Clock, sleep } from '../../../lib/clock.ts';
 import { messageOf, ShoalError } from '../../../lib/errors.ts';
@@ -13,7 +14,7 @@ import { createEngineFacts } from './engine-facts.ts';
 import { startExec } from './exec.ts';
 import { watchHealth } from './health-watch.ts';
 import { createImages } from './image.ts';
-import { exitOf, instanceOf, labelsOf, listedInstance } from './instance.ts';
+import { exitOf, healthOf, instanceOf, labelsOf, listedInstance } from './instance.ts';
 import { containerName, ownLabels, requireOwn } from './labels.ts';
 import { multiplexedLines, ttyLines } from './log-lines.ts';
 import { createObserver } from './observer.ts';
@@ -28,6 +29,13 @@ export interface DockerRuntimeOptions {
   readonly clock: Clock;
   readonly rng: Rng;
   readonly log: Logger;
+}
+
+interface Started {
+  /** The event stream that was open before it started. */
+  readonly stream: number | undefined;
+  /** Whether it has a health check. */
+  readonly checked: boolean;
 }
 
 /** The engine's own default for a container that names no grace period. */
@@ -62,10 +70,17 @@ export function createDockerRuntime(options: DockerRuntimeOptions): Runtime {
       client.stream(
         'cannot read the events',
         QUERY_DEADLINE_MS,
-        async (abortSignal) => (await client.docker.getEvents({ filters: facts.eventFilters(own()), abortSignal })) as Readable,
+        async (abortSignal) => {
+          const stream = (await client.docker.getEvents({ filters: facts.eventFilters(own()), abortSignal })) as IncomingMessage;
+          // It stays open for a while without a listener, and must not keep a process alive that has nothing else to do.
+          stream.socket.unref();
+          return stream;
+        },
         signal,
       ),
   });
+  /** What starting a task has shown, so that waiting for it and its health need not ask again. Lost without harm. */
+  const started = new Map<string, Started>();
   /** Undefined where there is none. */
   const find = async (taskId: string, signal: AbortSignal): Promise<ContainerInspectInfo | undefined> => {
     try {
@@ -117,6 +132,7 @@ export function createDockerRuntime(options: DockerRuntimeOptions): Runtime {
 
     async prepare(task, signal) {
       const spec = task.assignment.spec?.container ?? ContainerSpec.create();
+      observer.warm();
       if (spec.image === '') throw new ShoalError('failed_precondition', `${task.assignment.taskName} names no image`);
       try {
         // The image is mostly there, and creating tells; asking first would cost a round trip each time.
@@ -137,6 +153,7 @@ export function createDockerRuntime(options: DockerRuntimeOptions): Runtime {
     },
 
     async start(taskId, signal) {
+      const stream = observer.stream();
       await unlessDone(
         client.call(
           `cannot start task ${taskId}`,
@@ -145,7 +162,9 @@ export function createDockerRuntime(options: DockerRuntimeOptions): Runtime {
           signal,
         ),
       );
-      return instanceOf(await need(taskId, signal), await facts.containersReachable(signal));
+      const info = await need(taskId, signal);
+      if (info.State.Running) started.set(taskId, { stream, checked: healthOf(info).health !== 'none' });
+      return instanceOf(info, await facts.containersReachable(signal));
     },
 
     wait: (taskId, signal) =>
@@ -179,15 +198,20 @@ export function createDockerRuntime(options: DockerRuntimeOptions): Runtime {
             }
           }
         };
-        const unsubscribe = observer.subscribe(taskId, (hint) => {
-          if (hint === 'ended') void look();
-        });
+        const unsubscribe = observer.subscribe(
+          taskId,
+          (hint) => {
+            if (hint === 'ended') void look();
+          },
+          started.get(taskId)?.stream,
+        );
         signal.addEventListener('abort', onAbort, { once: true });
         if (signal.aborted) onAbort();
       }),
 
     watchHealth(taskId, onChange, signal) {
-      watchHealth({ clock, observer, inspect: () => find(taskId, signal) }, taskId, onChange, signal);
+      if (started.get(taskId)?.checked === false) onChange('none', '');
+      else watchHealth({ clock, observer, inspect: () => find(taskId, signal) }, taskId, onChange, signal);
     },
 
     async stop(taskId, signal) {
@@ -208,6 +232,7 @@ export function createDockerRuntime(options: DockerRuntimeOptions): Runtime {
     },
 
     async remove(taskId, signal) {
+      started.delete(taskId);
       for (let attempt = 1; ; attempt++) {
         try {
           await client.call(

@@ -16,12 +16,24 @@ const LIST_PERIOD_MS = 15_000;
 const SOON_MS = 50;
 /** An exit was announced, and the waiter found the container running still. */
 const AGAIN_MS = 500;
+/** The stream stays open so long without a listener: while tasks start, one comes after the other. */
+const LINGER_MS = 30_000;
+/** A stream that ends sooner counts as a failure to open one. */
+const STEADY_MS = 5000;
+const MAX_REMEMBERED = 1024;
 
 export type Hint = 'ended' | 'health';
 
 export interface Observer {
-  /** Calls `listener` whenever the container of this task may have ended or changed its health; returns what unsubscribes it. */
-  subscribe(taskId: string, listener: (hint: Hint) => void): () => void;
+  /**
+   * Calls `listener` whenever the container of this task may have ended or changed its health; returns what unsubscribes it.
+   * Looks at the container soon, unless it was seen running after the stream of `since` was opened: then its events tell.
+   */
+  subscribe(taskId: string, listener: (hint: Hint) => void, since?: number): () => void;
+  /** Opens the event stream ahead of a start. */
+  warm(): void;
+  /** Names the event stream that is open now; undefined where none is. */
+  stream(): number | undefined;
   /** Asks for a list soon, because a hint turned out to be early, or could not be followed. */
   lookAgain(): void;
 }
@@ -39,16 +51,27 @@ export interface ObserverOptions {
 export function createObserver(options: ObserverOptions): Observer {
   const { clock, log } = options;
   const listeners = new Map<string, Set<(hint: Hint) => void>>();
+  /** Tasks whose end came by the present stream: for who listens too late. */
+  const ended = new Set<string>();
   let session: AbortController | undefined;
+  let lingering: Timer | undefined;
+  let streams = 0;
+  let live: number | undefined;
   let timer: Timer | undefined;
   let listing = false;
   let dueMs: number | undefined;
 
   const hint = (taskId: string, kind: Hint): void => {
+    if (kind === 'ended') {
+      const [oldest] = ended.size >= MAX_REMEMBERED ? ended : [];
+      if (oldest !== undefined) ended.delete(oldest);
+      ended.add(taskId);
+    }
     for (const listener of [...(listeners.get(taskId) ?? [])]) listener(kind);
   };
   /** The soonest wish wins; wishes made while a list is under way are kept for after it. */
   const listIn = (delayMs: number): void => {
+    if (listeners.size === 0) return;
     const atMs = clock.nowMs() + delayMs;
     if (dueMs !== undefined && dueMs <= atMs) return;
     dueMs = atMs;
@@ -82,9 +105,12 @@ export function createObserver(options: ObserverOptions): Observer {
   const follow = async (signal: AbortSignal): Promise<void> => {
     const delays = backoff({ baseMs: 100, capMs: 10_000 }, options.rng);
     while (!signal.aborted) {
+      let openedMs = Infinity;
       try {
         const stream = await options.openEvents(signal);
-        delays.reset();
+        openedMs = clock.nowMs();
+        live = ++streams;
+        ended.clear();
         // What happened while no stream was open.
         listIn(SOON_MS);
         for await (const event of jsonLines(stream)) {
@@ -94,28 +120,53 @@ export function createObserver(options: ObserverOptions): Observer {
       } catch (error) {
         if (!isAborted(signal)) log.debug('event stream of the engine ended', { why: messageOf(error) });
       }
+      if (isAborted(signal)) return;
+      live = undefined;
+      if (clock.nowMs() - openedMs > STEADY_MS) delays.reset();
       await sleep(clock, delays.nextMs(), signal).catch(() => undefined);
     }
   };
+  const open = (): void => {
+    lingering?.cancel();
+    lingering = undefined;
+    if (session !== undefined) return;
+    session = new AbortController();
+    void follow(session.signal);
+  };
+  /** Where nobody listens any more. */
+  const release = (): void => {
+    if (listeners.size > 0) return;
+    timer?.cancel();
+    dueMs = undefined;
+    lingering?.cancel();
+    lingering = clock.after(
+      LINGER_MS,
+      () => {
+        session?.abort();
+        session = undefined;
+        live = undefined;
+      },
+      true,
+    );
+  };
   return {
-    subscribe(taskId, listener) {
+    subscribe(taskId, listener, since) {
       const set = listeners.get(taskId) ?? new Set();
       listeners.set(taskId, set.add(listener));
-      if (session === undefined) {
-        session = new AbortController();
-        void follow(session.signal);
-      }
-      listIn(SOON_MS);
+      open();
+      if (since === undefined || since !== live || ended.has(taskId)) listIn(SOON_MS);
+      else listIn(LIST_PERIOD_MS);
       return () => {
         set.delete(listener);
         if (set.size === 0 && listeners.get(taskId) === set) listeners.delete(taskId);
-        if (listeners.size > 0) return;
-        timer?.cancel();
-        dueMs = undefined;
-        session?.abort();
-        session = undefined;
+        release();
       };
     },
+    warm() {
+      open();
+      release();
+    },
+    stream: () => live,
     lookAgain: () => listIn(AGAIN_MS),
   };
 }
