@@ -73,7 +73,7 @@ function isMoving(update: UpdateState | undefined): boolean {
 
 type AnySlotView = SlotView & { readonly isSurplus: boolean };
 
-/** Slots 1 to N, or the nodes of a global service; then slots that shall not be there but whose tasks still shall run. */
+/** The slots of a replicated service, or the nodes of a global one; then slots that shall not be there but whose tasks still shall run. */
 function slotViews(state: StateView, serviceId: string, spec: ServiceSpec, isClean: CleanCheck): AnySlotView[] {
   const tasks = new Map<string, Row<Task>[]>();
   for (const row of state.tasksOfService(serviceId)) {
@@ -83,7 +83,7 @@ function slotViews(state: StateView, serviceId: string, spec: ServiceSpec, isCle
     if (list === undefined) tasks.set(slot, [row]);
     else list.push(row);
   }
-  const wanted = spec.mode === ServiceMode.GLOBAL ? globalSlots(state, spec, tasks) : replicatedSlots(spec.replicas);
+  const wanted = spec.mode === ServiceMode.GLOBAL ? globalSlots(state, spec, tasks) : replicatedSlots(spec.replicas, tasks);
   const names = new Set(wanted);
   return [
     ...wanted.map((slot) => ({ ...slotView(state, spec, slot, tasks.get(slot) ?? [], isClean), isSurplus: false })),
@@ -93,8 +93,18 @@ function slotViews(state: StateView, serviceId: string, spec: ServiceSpec, isCle
   ];
 }
 
-function replicatedSlots(replicas: number): string[] {
-  return Array.from({ length: replicas }, (_, index) => String(index + 1));
+/**
+ * After a scale down the slots that are left need not be the lowest: those with a task that stays count first, and free numbers from 1 on
+ * fill up what is missing.
+ */
+function replicatedSlots(replicas: number, tasks: ReadonlyMap<string, readonly Row<Task>[]>): string[] {
+  const stays = (slot: string): boolean => tasks.get(slot)?.some((row) => !row.value.drain) === true;
+  const present = [...tasks.keys()].sort((one, other) => Number(stays(other)) - Number(stays(one)) || Number(one) - Number(other));
+  const wanted = present.slice(0, replicas);
+  for (let number = 1; wanted.length < replicas; number++) {
+    if (!tasks.has(String(number))) wanted.push(String(number));
+  }
+  return wanted.sort((one, other) => Number(one) - Number(other));
 }
 
 /** Which nodes run a global service is the leader's business: those where it wants a task, and those that will surely get one. */

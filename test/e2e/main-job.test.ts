@@ -20,6 +20,10 @@ describe('a cluster of three hosts on etcd', () => {
     await (cluster as TestCluster | undefined)?.stop();
   });
 
+  const shoal = async (...args: readonly string[]): Promise<void> => {
+    const result = await cluster.shoal(...args);
+    assert.equal(result.code, 0, `shoal ${args.join(' ')}: ${result.stdout}${result.stderr}`);
+  };
   const answersEverywhere = async (): Promise<boolean> => {
     const answers = await Promise.all(urlsOf(cluster, PORT).map((url) => getFrom(cluster.client, url)));
     return answers.every((answer) => answer?.startsWith('web.') === true);
@@ -46,9 +50,9 @@ describe('a cluster of three hosts on etcd', () => {
   });
 
   it('scales 1 -> 30 -> 3, exact and evenly spread each time', async () => {
-    assert.equal((await cluster.shoal('service', 'scale', 'web=30', '--timeout', '90s')).code, 0);
+    await shoal('service', 'scale', 'web=30', '--timeout', '90s');
     await converged({ h1: 10, h2: 10, h3: 10 });
-    assert.equal((await cluster.shoal('service', 'scale', 'web=3', '--timeout', '90s')).code, 0);
+    await shoal('service', 'scale', 'web=3', '--timeout', '90s');
     await converged({ h1: 1, h2: 1, h3: 1 });
     assert.ok(await answersEverywhere());
   });
@@ -64,9 +68,9 @@ describe('a cluster of three hosts on etcd', () => {
   });
 
   it('shows no failed request while 6 replicas become 2 and 6 again', async () => {
-    assert.equal((await cluster.shoal('service', 'scale', 'web=6', '--timeout', '60s')).code, 0);
+    await shoal('service', 'scale', 'web=6', '--timeout', '60s');
     const load = await startLoad(cluster.client, urlsOf(cluster, PORT), 4);
-    for (const replicas of [2, 6]) assert.equal((await cluster.shoal('service', 'scale', `web=${replicas}`, '--timeout', '60s')).code, 0);
+    for (const replicas of [2, 6]) await shoal('service', 'scale', `web=${replicas}`, '--timeout', '60s');
     const { failures, requests } = await load.stop();
     assert.deepEqual(failures, []);
     assert.ok(requests > 100, `only ${requests} requests were made`);
@@ -117,12 +121,12 @@ describe('a cluster of three hosts on etcd', () => {
   });
 
   it('empties a drained node, and gives it work again when it is active', async () => {
-    assert.equal((await cluster.shoal('node', 'update', '--availability', 'drain', 'h2')).code, 0);
+    await shoal('node', 'update', '--availability', 'drain', 'h2');
     await until(async () => (await containersOf(cluster, 1, 'web')).length === 0, 'an empty node', 30_000);
     await until(async () => (await allContainersOf(cluster, 'web')).length === 6, 'all replicas elsewhere', 30_000);
     assert.ok(await answersEverywhere());
-    assert.equal((await cluster.shoal('node', 'update', '--availability', 'active', 'h2')).code, 0);
-    assert.equal((await cluster.shoal('service', 'scale', 'web=9', '--timeout', '60s')).code, 0);
+    await shoal('node', 'update', '--availability', 'active', 'h2');
+    await shoal('service', 'scale', 'web=9', '--timeout', '60s');
     assert.equal((await containersOf(cluster, 1, 'web')).length, 3);
   });
 
@@ -147,7 +151,7 @@ describe('a cluster of three hosts on etcd', () => {
     cluster.manager.restart();
     await until(async () => (await cluster.list('node', 'ls')).every((node) => node['Status'] === 'Ready'), 'all nodes ready', 30_000);
     assert.deepEqual(await allContainersOf(cluster, 'web'), before);
-    assert.equal((await cluster.shoal('service', 'scale', 'web=3', '--timeout', '60s')).code, 0);
+    await shoal('service', 'scale', 'web=3', '--timeout', '60s');
     await converged({ h1: 1, h2: 1, h3: 1 });
   });
 
@@ -176,7 +180,7 @@ describe('a cluster of three hosts on etcd', () => {
     );
     assert.equal(pending.code, 6, pending.stderr);
     assert.match(pending.stdout + pending.stderr, /insufficient resources on 3 nodes/);
-    assert.equal((await cluster.shoal('service', 'rm', 'big', 'web')).code, 0);
+    await shoal('service', 'rm', 'big', 'web');
     await until(async () => (await allContainersOf(cluster, 'web')).length === 0, 'no container left', 30_000);
     assert.equal((await cluster.shoal('service', 'inspect', 'web')).code, 3);
   });

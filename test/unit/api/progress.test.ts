@@ -171,6 +171,17 @@ describe('progress', () => {
     assert.equal(progressOf(state, ID).converged, true);
   });
 
+  it('takes whichever slots are left after a scale down', () => {
+    const value = specOf({ spec: { replicas: 2 } });
+    const state = stateWith(service(1), spec(1, value), active(1), node('a'), ...running(4), ...running(9));
+    const progress = progressOf(state, ID);
+    assert.deepEqual([progress.desired, progress.running, progress.converged], [2, 2, true]);
+    assert.deepEqual(
+      progress.slots.map((slot) => slot.slot),
+      ['4', '9'],
+    );
+  });
+
   it('waits while two tasks run in one slot', () => {
     const state = settled();
     putRows(state, task(2, { id: 'second' }), status('second', TaskState.RUNNING));
