@@ -51,7 +51,7 @@ set +C
 test -n "$shoal__setsid" || set -m
 \${shoal__setsid:-command} /bin/sh -c "$shoal__become" shoal-task "$shoal__dir" "$@" </dev/null >>"$shoal__dir/output/stdout" 2>>"$shoal__dir/output/stderr"
 shoal__code=$?
-read -r shoal__pid shoal__rest <"$shoal__dir/pid" && kill -s KILL -- "-$shoal__pid"
+read -r shoal__pid shoal__rest <"$shoal__dir/pid" && kill -KILL "-$shoal__pid"
 echo "$shoal__code" >"$shoal__dir/exit"
 `;
 
