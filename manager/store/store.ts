@@ -31,7 +31,10 @@ export interface Transaction {
 
 export type CommitResult =
   | { readonly committed: true; readonly revision: Revision }
-  /** Nothing was written; the compares that did not hold, in the order given. */
+  /**
+   * Nothing was written; the compares that did not hold, in the order given. A watch of the whole store gets to `revision` without
+   * further writes: whoever waits for that has seen what the transaction ran into.
+   */
   | { readonly committed: false; readonly revision: Revision; readonly failed: readonly Compare[] };
 
 export interface Snapshot {
@@ -46,7 +49,7 @@ export type WatchEvent =
 export type WatchMessage =
   /** All events of one revision below the prefix, together and once; revisions only rise. */
   | { readonly type: 'revision'; readonly revision: Revision; readonly events: readonly WatchEvent[] }
-  /** Everything up to this revision has been delivered. Sent when the store had nothing below the prefix for a while. */
+  /** Everything up to this revision has been delivered. Sent when the store went on without anything below the prefix. */
   | { readonly type: 'progress'; readonly revision: Revision }
   /** History from where the watch stood is gone, up to `compactedRevision`: take a new snapshot and compare. The last message. */
   | { readonly type: 'compacted'; readonly compactedRevision: Revision };
@@ -73,8 +76,10 @@ export interface StoreLimits {
 
 /**
  * Errors, all ShoalError: `unavailable` / `deadline_exceeded` (nothing is known to have happened: for commit it is certain that
- * nothing did), `outcome_unknown` (commit only, after the driver's own attempts to find out), `resource_exhausted` (no space: reads
- * still work), `invalid_argument` (over the limits). A call never hangs: each has a deadline of its own.
+ * nothing did), `outcome_unknown` (commit only, after the driver's own attempts to find out, or when the signal aborted after it was
+ * sent), `cancelled` (the signal aborted; for commit, before it was sent), `resource_exhausted` (no space: reads still work),
+ * `invalid_argument` (over the limits), `failed_precondition` (a put names a lease that is gone: nothing was written),
+ * `permission_denied` (etcd refuses the user). A call never hangs: each has a deadline of its own, five seconds with all its attempts.
  */
 export interface Store {
   readonly driver: 'etcd' | 'embedded';
@@ -88,9 +93,9 @@ export interface Store {
   watch(prefix: string, fromRevision: Revision, signal: AbortSignal): AsyncIterable<WatchMessage>;
   /** Applied at most once, however often the driver had to send it. */
   commit(transaction: Transaction, signal?: AbortSignal): Promise<CommitResult>;
-  /** Renewed by the driver at a third of the TTL until revoked or lost. */
+  /** Renewed by the driver at a third of the TTL until revoked or lost. etcd keeps no lease shorter than two seconds or so. */
   lease(ttlMs: number, signal?: AbortSignal): Promise<Lease>;
-  /** History below this revision may go; reads at older revisions fail. */
+  /** History below this revision may go: a watch may still begin at it, not before. */
   compact(revision: Revision): Promise<void>;
   /** False while the last exchange with the store failed. */
   reachable(): boolean;

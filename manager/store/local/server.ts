@@ -143,9 +143,7 @@ export class LocalServer {
       for (const request of this.#queue.splice(0)) this.#publish(this.#evaluate([request]));
       return;
     }
-    this.#working ??= this.#workThrough(persist).finally(() => {
-      this.#working = undefined;
-    });
+    this.#working ??= this.#workThrough(persist);
   }
 
   async #workThrough(persist: Persist): Promise<void> {
@@ -165,6 +163,8 @@ export class LocalServer {
       }
       this.#publish(evaluated);
     }
+    // In the same step that found the queue empty: a request that comes next must start anew.
+    this.#working = undefined;
   }
 
   #evaluate(group: readonly Request[]): { readonly changes: readonly Change[]; readonly answers: readonly (() => void)[] } {
