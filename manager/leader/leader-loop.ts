@@ -3,7 +3,7 @@
 import type { Clock, Timer } from '../../lib/clock.ts';
 import type { Ids } from '../../lib/ids.ts';
 import type { Logger } from '../../lib/log.ts';
-import { reconcileService } from '../reconcile/index.ts';
+import { reconcileService } from '../orchestrator/index.ts';
 import type { WriteGroup } from '../orchestrator/plan.ts';
 import { type ClusterState, commitTo } from '../state/index.ts';
 import type { Store } from '../store/store.ts';
@@ -87,6 +87,7 @@ class LeaderLoop {
 
   async #pass(): Promise<void> {
     const { state, clock } = this.#options;
+    this.#trimEvents();
     const services = this.#dirty.take((id) => this.#busy.has(id));
     if (services.length === 0) return;
     const groups: WriteGroup[] = [];
@@ -99,7 +100,6 @@ class LeaderLoop {
     }
     const placed = placeWaiting(groups, services, state, this.#feed, clock);
     if (placed.groups.length > 0) this.#commit(placed.groups, placed.assumed);
-    this.#trimEvents();
   }
 
   #reconcile(serviceId: string): readonly WriteGroup[] {
