@@ -40,12 +40,12 @@ export class Committer {
 
   /** Commits all groups; `onResult` hears of each transaction as it ends. Resolves when all have. Never rejects. */
   async commit(groups: readonly WriteGroup[], onResult: (result: BatchResult) => void): Promise<void> {
-    const batches = pack(groups, this.#options.store.limits.maxListLength - RESERVED, this.#options.store.limits.maxBytes);
+    const batches = pack(groups, this.#options.store.limits.maxListLength - RESERVED);
     await Promise.all(
       batches.map(async (batch) => {
         await this.#slot();
         try {
-          onResult(await this.#send(batch));
+          await this.#send(batch, onResult);
         } finally {
           this.#inFlight--;
           this.#waiting.shift()?.();
@@ -63,22 +63,34 @@ export class Committer {
     this.#inFlight++;
   }
 
-  async #send(groups: readonly WriteGroup[]): Promise<BatchResult> {
+  async #send(groups: readonly WriteGroup[], onResult: (result: BatchResult) => void): Promise<void> {
     const { store, state, leadership } = this.#options;
     try {
-      const builder = leadership.fence(new TransactionBuilder());
-      for (const group of groups) addGroup(builder, group);
-      this.#addEvents(
-        builder,
-        groups.flatMap((group) => group.events),
-      );
-      if (groups.some((group) => group.writes.some((write) => write.kind === 'delete')))
-        builder.overwrite('routeFloor', '', { objectId: '' });
-      const result = await commitTo(store, state, builder, leadership.ended);
-      return { groups, committed: result.committed, error: undefined };
+      const builder = this.#build(groups);
+      if (groups.length > 1 && builder.size.bytes > store.limits.maxBytes) {
+        const middle = Math.ceil(groups.length / 2);
+        await this.#send(groups.slice(0, middle), onResult);
+        await this.#send(groups.slice(middle), onResult);
+        return;
+      }
+      const { committed } = await commitTo(store, state, builder, leadership.ended);
+      onResult({ groups, committed, error: undefined });
     } catch (error) {
-      return { groups, committed: false, error: ShoalError.from(error) };
+      onResult({ groups, committed: false, error: ShoalError.from(error) });
     }
+  }
+
+  #build(groups: readonly WriteGroup[]): TransactionBuilder {
+    const builder = this.#options.leadership.fence(new TransactionBuilder());
+    for (const group of groups) addGroup(builder, group);
+    this.#addEvents(
+      builder,
+      groups.flatMap((group) => group.events),
+    );
+    if (groups.some((group) => group.writes.some((write) => write.kind === 'delete'))) {
+      builder.overwrite('routeFloor', '', { objectId: '' });
+    }
+    return builder;
   }
 
   #addEvents(builder: TransactionBuilder, events: readonly Event[]): void {
@@ -98,17 +110,14 @@ function addGroup(builder: TransactionBuilder, group: WriteGroup): void {
   }
 }
 
-/** Rough size of a write, for packing only: a task row takes about 200 bytes. */
-const APPROXIMATE_WRITE_BYTES = 600;
-
-function pack(groups: readonly WriteGroup[], maxLength: number, maxBytes: number): WriteGroup[][] {
+/** By number of entries; few transactions are too large in bytes, and those are split when they are made. */
+function pack(groups: readonly WriteGroup[], maxLength: number): WriteGroup[][] {
   const batches: WriteGroup[][] = [];
-  const room = Math.min(maxLength, Math.floor(maxBytes / APPROXIMATE_WRITE_BYTES));
   let batch: WriteGroup[] = [];
   let used = 0;
   for (const group of groups) {
     const length = lengthOf(group);
-    if (batch.length > 0 && used + length > room) {
+    if (batch.length > 0 && used + length > maxLength) {
       batches.push(batch);
       batch = [];
       used = 0;

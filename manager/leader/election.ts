@@ -1,7 +1,7 @@
 // This manager's liveness and its campaign to lead: both hang on one lease, taken anew whenever it is lost.
 import { backoff } from '../../lib/backoff.ts';
 import { type Clock, sleep } from '../../lib/clock.ts';
-import { messageOf } from '../../lib/errors.ts';
+import { messageOf, ShoalError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Rng } from '../../lib/rng.ts';
 import type { ManagerLiveness } from '../../proto/index.ts';
@@ -15,6 +15,8 @@ export const LEADER_LEASE_TTL_MS = 5000;
 const RETRY = { baseMs: 100, capMs: 2000 };
 /** How long a lost race or an own row of an earlier life is waited for before the state is looked at again. */
 const RECHECK_MS = 1000;
+/** How long a new leader waits for its own state: one that is further behind gives the lead back, since it would decide on what is long past. */
+const CATCH_UP_MS = 3000;
 
 export interface ElectionOptions {
   readonly store: Store;
@@ -52,6 +54,7 @@ async function holdLease(options: ElectionOptions, lease: Lease, signal: AbortSi
     while (!ended.aborted) {
       const createRevision = await takeLeader(options, lease, ended);
       if (createRevision === undefined) continue;
+      await catchUp(options, createRevision, ended);
       await leadUntilDeposed(options, lease, createRevision, ended);
     }
   } finally {
@@ -85,13 +88,32 @@ async function takeLeader(options: ElectionOptions, lease: Lease, ended: AbortSi
   return undefined;
 }
 
+/** Everything that earlier leaders wrote came before this manager's own leader key. */
+async function catchUp({ state }: ElectionOptions, createRevision: number, ended: AbortSignal): Promise<void> {
+  let stop: () => void = () => undefined;
+  const stopped = new Promise<void>((resolve) => {
+    stop = resolve;
+  });
+  ended.addEventListener('abort', stop, { once: true });
+  if (ended.aborted) stop();
+  try {
+    await Promise.race([state.reached(createRevision, CATCH_UP_MS), stopped]);
+  } catch (error) {
+    throw new ShoalError('unavailable', `elected, but not fit to lead: ${messageOf(error)}`, { cause: error });
+  } finally {
+    ended.removeEventListener('abort', stop);
+  }
+}
+
 async function leadUntilDeposed(options: ElectionOptions, lease: Lease, createRevision: number, ended: AbortSignal): Promise<void> {
   const { state, clock, log, lead } = options;
   const deposed = new AbortController();
-  const unsubscribe = state.subscribe(() => {
+  const judge = (): void => {
     const row = state.get('leader', '');
     if (row === undefined ? state.revision >= createRevision : row.createRevision > createRevision) deposed.abort();
-  });
+  };
+  const unsubscribe = state.subscribe(judge);
+  judge();
   log.info('leading', { fence: createRevision });
   try {
     await lead(leadershipOf(lease, createRevision, AbortSignal.any([ended, deposed.signal]), clock));

@@ -21,7 +21,7 @@ export class TransactionBuilder {
   /** Compares that the key's present life began at this revision. */
   fence(table: TableName, id: string, createRevision: Revision): this {
     const key = keyOf(table, id);
-    this.#compare.set(`fence:${key}`, { key, createRevision });
+    this.#add(`fence:${key}`, { key, createRevision });
     return this;
   }
 
@@ -57,6 +57,7 @@ export class TransactionBuilder {
     return this.#ops.size === 0;
   }
 
+  /** As it counts against the store's limits. */
   get size(): { readonly compares: number; readonly ops: number; readonly bytes: number } {
     return { compares: this.#compare.size, ops: this.#ops.size, bytes: this.#bytes };
   }
@@ -66,7 +67,12 @@ export class TransactionBuilder {
   }
 
   #expect(key: string, modRevision: Revision): void {
-    this.#compare.set(key, { key, modRevision });
+    this.#add(key, { key, modRevision });
+  }
+
+  #add(name: string, compare: Compare): void {
+    if (!this.#compare.has(name)) this.#bytes += 2 * compare.key.length;
+    this.#compare.set(name, compare);
   }
 
   #write<T extends TableName>(table: T, id: string, value: TableTypes[T], leaseId: LeaseId | undefined): void {
