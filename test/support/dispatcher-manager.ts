@@ -8,10 +8,11 @@ import { createServer } from '../../lib/rpc/index.ts';
 import { createDispatcher, type Dispatcher, type DispatcherSettings } from '../../manager/dispatcher/index.ts';
 import { ClusterState, followStore } from '../../manager/state/index.ts';
 import { createMemoryServer, openMemoryStore } from '../../manager/store/memory.ts';
-import type { Store, WatchMessage } from '../../manager/store/store.ts';
+import type { Store } from '../../manager/store/store.ts';
 import { AgentSessionService, Cluster, type ClusterSettings, ManagerLiveness, PeerService } from '../../proto/index.ts';
 import { row, type RowWrite, storeRows } from './state-rows.ts';
 import { until } from './until.ts';
+import { watchGate } from './watch-gate.ts';
 
 export const CLUSTER_ID = 'c0000000000000000000000c1';
 
@@ -91,31 +92,6 @@ async function startManager(id: string, store: Store, options: DispatcherManager
       await server.stop(0);
       await store.close();
       await following;
-    },
-  };
-}
-
-function watchGate(): {
-  readonly hold: () => void;
-  readonly release: () => void;
-  readonly through: (watch: AsyncIterable<WatchMessage>) => AsyncIterable<WatchMessage>;
-} {
-  let open = Promise.resolve();
-  let release = (): void => undefined;
-  return {
-    hold() {
-      open = new Promise((resolve) => {
-        release = resolve;
-      });
-    },
-    release: () => {
-      release();
-    },
-    async *through(watch) {
-      for await (const message of watch) {
-        await open;
-        yield message;
-      }
     },
   };
 }
