@@ -8,6 +8,7 @@ import { compactHistory } from './compactor.ts';
 import { runLeaderLoop } from './leader-loop.ts';
 import type { Leadership } from './leadership.ts';
 import { watchOrphanedNodes } from './orphaned-nodes.ts';
+import { sweepOrphans } from './sweeper.ts';
 
 export { campaign } from './election.ts';
 export type { Leadership } from './leadership.ts';
@@ -23,5 +24,6 @@ export interface LeadOptions {
 
 /** Resolves when the leadership has ended and nothing of it is under way any more. */
 export async function lead(options: LeadOptions): Promise<void> {
-  await Promise.all([runLeaderLoop(options), watchOrphanedNodes(options), compactHistory(options, options.leadership.ended)]);
+  const { ended } = options.leadership;
+  await Promise.all([runLeaderLoop(options), watchOrphanedNodes(options), sweepOrphans(options), compactHistory(options, ended)]);
 }
