@@ -28,7 +28,7 @@ export function configureDev(command: Command, shell: Shell): void {
     .option('--nodes <number>', 'how many nodes', boundedInteger(1, 9), 3)
     .option('--manager-port <port>', 'port of the manager on 127.0.0.1', boundedInteger(1, 65_535), 7420)
     .option('--demo', 'deploy a demo service and ask every node for it', false)
-    .option('--port <port>', 'published port of the demo', boundedInteger(1, 45_000), 8080)
+    .option('--port <port>', 'published port of the demo', boundedInteger(1, 65_535), 8080)
     .option('-d, --detach', 'return when it is up, instead of running until Ctrl-C', false)
     .action(async (flags: UpFlags) => {
       await up(flags, shell);

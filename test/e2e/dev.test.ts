@@ -44,6 +44,11 @@ for (const store of ['embedded', 'etcd'] as const) {
       if (folder !== '') rmSync(folder, { recursive: true, force: true });
     });
 
+    const started = async (): Promise<Result> => {
+      const result = await shoal(folder, ...up);
+      assert.equal(result.code, 0, result.stderr);
+      return result;
+    };
     const processes = (): readonly ProcessId[] =>
       (JSON.parse(readFileSync(join(folder, '.shoal/dev/cluster.json'), 'utf8')) as { readonly processes: readonly ProcessId[] }).processes;
 
@@ -62,14 +67,14 @@ for (const store of ['embedded', 'etcd'] as const) {
     });
 
     it('refuses to start twice, and says what to do', async () => {
-      assert.equal((await shoal(folder, ...up)).code, 0);
+      await started();
       const again = await shoal(folder, ...up);
       assert.equal(again.code, 1);
       assert.match(again.stderr, /dev down/);
     });
 
     it('clears what a killed cluster left, tasks included', async () => {
-      assert.equal((await shoal(folder, ...up)).code, 0);
+      await started();
       const first = processes();
       for (const { pid } of first) process.kill(pid, 'SIGKILL');
       await until(() => !first.some(isAlive), 'the end of the killed processes');
