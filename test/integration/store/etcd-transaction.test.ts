@@ -20,16 +20,17 @@ describe('copies of a transaction in etcd', function () {
   const keys = keySpace('/copies/');
   let etcd: TestEtcd | undefined;
   let endpoint: Endpoint;
+  let started: Endpoint | undefined;
   let lane: Lane;
 
   before(async function () {
     requirement(this, 'etcd');
     etcd = await startEtcd();
-    endpoint = new Endpoint(etcd.url, systemClock, credentials.createInsecure(), undefined);
+    endpoint = started = new Endpoint(etcd.url, systemClock, credentials.createInsecure(), undefined);
   });
 
   after(async () => {
-    endpoint.close();
+    started?.close();
     await etcd?.stop();
   });
 
