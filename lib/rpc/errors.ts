@@ -13,12 +13,17 @@ interface WireError {
   readonly fields: readonly FieldProblem[];
 }
 
-export function toStatus(error: unknown): Partial<StatusObject> {
+export function toStatus(error: unknown): StatusObject {
   const { code, message, retryable, fields } = ShoalError.from(error);
   const metadata = new Metadata();
   const wire: WireError = { code, message: message.slice(0, 2000), retryable, fields: fields.slice(0, MAX_FIELDS) };
   metadata.set(ERROR_KEY, Buffer.from(JSON.stringify(wire)));
   return { code: ERROR_CODES[code].grpc, details: message.slice(0, 2000), metadata };
+}
+
+/** Whether the status was made by toStatus. */
+export function carriesError(metadata: Metadata | null | undefined): boolean {
+  return (metadata?.get(ERROR_KEY).length ?? 0) > 0;
 }
 
 /** What a call to `target` failed with: the peer's own ShoalError where it sent one, else what the transport says. */

@@ -10,9 +10,11 @@ import {
   type ServerWritableStream,
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
-import { messageOf, ShoalError } from '../errors.ts';
+import { ShoalError } from '../errors.ts';
 import type { Logger } from '../log.ts';
+import { callGuard } from './call-guard.ts';
 import { MAX_MESSAGE_BYTES } from './client.ts';
+import { createDoor, type Door } from './door.ts';
 import { toStatus } from './errors.ts';
 import type { CallContext, HandlersOf, MethodShape, ServiceShape } from './types.ts';
 
@@ -24,19 +26,21 @@ export const SERVER_OPTIONS: ChannelOptions = {
   'grpc.max_concurrent_streams': 1000,
   'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
   'grpc.max_send_message_length': MAX_MESSAGE_BYTES,
+  // A connection without a call for this long is closed; clients dial again when they have something to say.
+  'grpc.max_connection_idle_ms': 5 * 60_000,
 };
 
 export interface RpcServer {
   add<S extends ServiceShape>(service: S, handlers: HandlersOf<S>): void;
-  /** Resolves to the port. Rejects with `unavailable` where the address cannot be had. */
+  /** `address` is host:port. Resolves to the port. Rejects with `unavailable` where the address cannot be had. */
   listen(address: string, credentials: ServerCredentials): Promise<number>;
   /** Lets calls finish for `graceMs`, then cuts them. */
   stop(graceMs: number): Promise<void>;
 }
 
 export function createServer(log: Logger, options: ChannelOptions = {}): RpcServer {
-  const server = new Server({ ...SERVER_OPTIONS, ...options });
-  const bound: string[] = [];
+  const server = new Server({ ...SERVER_OPTIONS, ...options, interceptors: [callGuard(log, MAX_MESSAGE_BYTES)] });
+  const entrances: { readonly door: Door; readonly drain: (graceMs: number) => void }[] = [];
   return {
     add(service, handlers) {
       const untyped = handlers as Readonly<Record<string, (...args: never[]) => unknown>>;
@@ -45,24 +49,24 @@ export function createServer(log: Logger, options: ChannelOptions = {}): RpcServ
         if (handler === undefined) throw new ShoalError('internal', `no handler for ${method.path}`);
         return [name, adapt(method, handler, log)];
       });
-      server.addService(loggingMalformed(service, log), Object.fromEntries(implementation) as UntypedServiceImplementation);
+      server.addService(service, Object.fromEntries(implementation) as UntypedServiceImplementation);
     },
-    listen: (address, credentials) =>
-      new Promise((resolve, reject) => {
-        server.bindAsync(address, credentials, (error, port) => {
-          if (error === null) {
-            bound.push(address.replace(/:\d+$/, `:${port}`));
-            resolve(port);
-          } else reject(new ShoalError('unavailable', `cannot listen on ${address}: ${error.message}`, { cause: error }));
-        });
-      }),
+    listen(address, credentials) {
+      const injector = server.createConnectionInjector(credentials);
+      const door = createDoor({ log, plain: !credentials._isSecure(), admit: (socket) => injector.injectConnection(socket) });
+      entrances.push({ door, drain: (graceMs) => injector.drain(graceMs) });
+      return door.open(address);
+    },
     stop: (graceMs) =>
       new Promise((resolve) => {
         const timer = setTimeout(() => {
           server.forceShutdown();
         }, graceMs);
-        // Without channelz, forceShutdown (grpc-js 1.14) does not know the connections: draining the ports ends them.
-        for (const address of bound) server.drain(address, graceMs);
+        // Without channelz, forceShutdown (grpc-js 1.14) does not know the connections: draining ends them.
+        for (const { door, drain } of entrances) {
+          door.close();
+          drain(graceMs);
+        }
         server.tryShutdown(() => {
           clearTimeout(timer);
           resolve();
@@ -121,22 +125,6 @@ function contextOf(call: ServerUnaryCall<unknown, unknown> | ServerWritableStrea
 /** Ends a streaming call with this error as its status. (`destroy` would end it on this side only: the client would never hear of it.) */
 export function failCall(call: Pick<EventEmitter, 'emit'>, error: unknown, path: string, log: Logger): void {
   call.emit('error', asError(error, path, log));
-}
-
-/** grpc-js refuses bytes that are not the message by itself, and tells nobody on this side. */
-function loggingMalformed<S extends ServiceShape>(service: S, log: Logger): S {
-  const methods = Object.entries(service).map(([name, method]) => {
-    const requestDeserialize = (bytes: Buffer): unknown => {
-      try {
-        return method.requestDeserialize(bytes);
-      } catch (error) {
-        log.warn('a malformed message was refused', { path: method.path, bytes: bytes.length, reason: messageOf(error) });
-        throw error;
-      }
-    };
-    return [name, { ...method, requestDeserialize }];
-  });
-  return Object.fromEntries(methods) as S;
 }
 
 /** The error in the form that grpc-js sends as a status; unexpected ones are logged, since the client learns little of them. */

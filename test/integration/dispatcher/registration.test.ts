@@ -76,13 +76,13 @@ describe('dispatcher: registration and heartbeats', () => {
         });
         call.write(bytes);
       });
-    assert.equal(await endOf(Buffer.from([0xff, 0xff, 0xff])), 'internal');
+    assert.equal(await endOf(Buffer.from([0xff, 0xff, 0xff])), 'invalid_argument');
     assert.equal(await endOf(Buffer.alloc(5_000_000)), 'resource_exhausted');
     connection.close();
     const bad = agent(manager, { register: { nodeId: '../etc', nonce: '' } });
     assert.equal(await untilEnded(bad), 'invalid_argument');
     assert.match(bad.ended()?.message ?? '', /node_id.*nonce/);
-    assert.ok(manager.lines.some((line) => line.message === 'a malformed message was refused'));
+    assert.ok(manager.lines.some((line) => line.message === 'a call was refused'));
     const answers = good.answers().length;
     await until(() => good.answers().length > answers, 'the other agent is answered');
     assert.equal(good.ended(), undefined);
