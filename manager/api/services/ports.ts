@@ -94,7 +94,10 @@ function refuseHeldPorts(state: StateView, serviceId: string, uses: readonly Use
     if (claim.objectId !== '' && claim.objectId !== serviceId) {
       problems.push({ path, message: `port ${name} is already published by service ${nameOf(state, claim.objectId)}` });
     } else if (mode === PortMode.INGRESS && hosts.length > 0) {
-      const names = hosts.slice(0, 5).map((id) => nameOf(state, id));
+      const names = hosts
+        .map((id) => nameOf(state, id))
+        .sort()
+        .slice(0, 5);
       problems.push({ path, message: `port ${name} is already used in host mode by service ${names.join(', ')}` });
     }
   }
