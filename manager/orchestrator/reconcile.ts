@@ -41,7 +41,7 @@ function planService(pass: Pass): Plan {
   for (const edit of unwanted) clearSlot(pass, edit);
 
   const groups: WriteGroup[] = [];
-  const status = planStatus(pass, outlook, choice.wanted, moves);
+  const status = planStatus(pass, outlook, wanted, moves);
   if (status !== undefined) groups.push(status);
   for (const edit of [...wanted, ...unwanted]) {
     const group = edit.build();

@@ -65,7 +65,12 @@ function leavesAlready({ holder }: SlotTasks): boolean {
 }
 
 function byUse(one: SlotTasks, other: SlotTasks): number {
-  return Number(one.holder?.isUp ?? false) - Number(other.holder?.isUp ?? false) || number(other) - number(one);
+  return Number(serves(one)) - Number(serves(other)) || number(other) - number(one);
+}
+
+/** Its task is up, or the one that this takes over from still is. */
+function serves({ holder, others }: SlotTasks): boolean {
+  return holder?.isUp === true || others.some((other) => other.isUp && !other.task.drain);
 }
 
 function number(slot: SlotTasks): number {

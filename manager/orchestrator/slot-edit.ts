@@ -22,6 +22,8 @@ export interface NewTask {
 
 export class SlotEdit {
   readonly slot: SlotTasks;
+  /** The slot's task has ended, and is replaced when its delay is over. */
+  restartsLater = false;
   readonly #serviceId: string;
   readonly #wallMs: number;
   readonly #patches = new Map<TaskInfo, TaskPatch>();

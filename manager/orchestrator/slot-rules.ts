@@ -8,6 +8,7 @@ import { stopVerdict } from './misfit.ts';
 import type { Pass } from './pass.ts';
 import { decideRestart, type RestartDecision } from './restart.ts';
 import type { SlotEdit } from './slot-edit.ts';
+import { samePlacement } from './spec-rules.ts';
 import { slotKeyOf } from './slot.ts';
 import { isLeaving, orphaned, stopTask } from './stop.ts';
 import { endReason, taskEvent } from './task-events.ts';
@@ -44,9 +45,10 @@ function settleHolder(pass: Pass, edit: SlotEdit, holder: TaskInfo): void {
       replaceGone(pass, edit, holder, 'its node is down');
       return;
     case 'none':
-      if (!pass.isClean(holder) && pass.phase !== 'paused') {
+      if (isSuperseded(pass, holder)) {
         edit.remove(holder);
-        makeTask(pass, edit, { replaced: holder, restart: undefined, specNumber: pass.specNumber });
+        const restart = pass.isClean(holder) ? task.restart : undefined;
+        makeTask(pass, edit, { replaced: holder, restart, specNumber: pass.specNumber });
         return;
       }
       break;
@@ -59,11 +61,23 @@ function settleHolder(pass: Pass, edit: SlotEdit, holder: TaskInfo): void {
   if (task.desired === TaskState.READY) promote(pass, edit, holder);
 }
 
+/** What waits for a node is placed by its own spec: it is made anew where the active one says otherwise, be it of its placement alone. */
+function isSuperseded(pass: Pass, holder: TaskInfo): boolean {
+  if (holder.task.specNumber === pass.specNumber) return false;
+  if (!pass.isClean(holder)) return pass.phase !== 'paused';
+  return holder.spec === undefined || !samePlacement(holder.spec, pass.spec);
+}
+
 function promote(pass: Pass, edit: SlotEdit, holder: TaskInfo): void {
-  const delayMs = holder.task.restart?.delayMs ?? 0;
-  const leftMs = delayMs > 0 ? delayMs - pass.sinceMs(`restart:${holder.row.id}`) : 0;
+  const leftMs = delayLeftMs(pass, holder);
   if (leftMs > 0) pass.wakeIn(leftMs);
   else if (!edit.slot.others.some((other) => isLeaving(edit, other))) edit.patch(holder, { desired: TaskState.RUNNING });
+}
+
+/** Of the delay before the task may start. */
+function delayLeftMs(pass: Pass, holder: TaskInfo): number {
+  const delayMs = holder.task.restart?.delayMs ?? 0;
+  return delayMs > 0 ? Math.max(0, delayMs - pass.sinceMs(`restart:${holder.row.id}`)) : 0;
 }
 
 /** At once, and not counted as a restart; a delay that ran is waited out. */
@@ -75,23 +89,17 @@ function replaceGone(pass: Pass, edit: SlotEdit, holder: TaskInfo, why: string):
 }
 
 function replaceEnded(pass: Pass, edit: SlotEdit, holder: TaskInfo): void {
-  const isNew = holder.task.desired <= TaskState.RUNNING;
   const specNumber = nextSpecNumber(pass, holder);
   const isOutdated = !pass.isClean(holder) && specNumber === pass.specNumber;
   const attempts = holder.task.restart?.attempt ?? 0;
-  const policy = (isOutdated ? undefined : holder.spec)?.task?.restart ?? pass.spec.task?.restart;
-  const decision: RestartDecision = isOutdated
-    ? { kind: 'restart', restart: undefined }
-    : decideRestart(policy, holder, attempts, {
-        upMs: pass.notedUpMs(holder),
-        sinceAttemptMs: (attempt) => (attempt > 0 ? pass.sinceMs(attemptKey(edit.slot.key, attempt)) : undefined),
-      });
   noteAttempts(pass, edit.slot.key, attempts);
-  if (isNew && holder.isFinished) tellEnd(pass, edit, holder, decision);
+  const decision: RestartDecision = isOutdated ? { kind: 'restart', restart: undefined } : restartDecision(pass, edit, holder, attempts);
+  if (holder.isFinished && holder.task.desired <= TaskState.RUNNING) tellEnd(pass, edit, holder, decision);
   switch (decision.kind) {
     case 'never':
       return;
     case 'later':
+      edit.restartsLater = true;
       pass.wakeIn(decision.wakeInMs);
       return;
     case 'restart':
@@ -100,19 +108,37 @@ function replaceEnded(pass: Pass, edit: SlotEdit, holder: TaskInfo): void {
   }
 }
 
-/** Told with the replacement; where there is none, once by each leader. */
+function restartDecision(pass: Pass, edit: SlotEdit, holder: TaskInfo, attempts: number): RestartDecision {
+  const policy = holder.spec?.task?.restart ?? pass.spec.task?.restart;
+  const decision = decideRestart(policy, holder, attempts, {
+    upMs: pass.notedUpMs(holder),
+    sinceAttemptMs: (attempt) => (attempt > 0 ? pass.sinceMs(attemptKey(edit.slot.key, attempt)) : undefined),
+  });
+  // It failed while it was prepared, before its turn: the next one is not prepared before that either, or they would chase one another.
+  const leftMs = holder.task.desired === TaskState.READY ? delayLeftMs(pass, holder) : 0;
+  return decision.kind === 'restart' && leftMs > 0 ? { kind: 'later', wakeInMs: leftMs } : decision;
+}
+
+/** Told with the replacement, or before it where that has to wait; where there is none, once by each leader. */
 function tellEnd(pass: Pass, edit: SlotEdit, holder: TaskInfo, decision: RestartDecision): void {
   if (holder.status?.state !== TaskState.FAILED && holder.status?.state !== TaskState.REJECTED) return;
-  if (decision.kind === 'restart') {
-    const delayMs = decision.restart?.delayMs ?? 0;
-    const when = delayMs === 0 ? 'at once' : `in ${formatDurationMs(delayMs)}`;
-    edit.addEvent(taskEvent(pass, edit.slot, holder, 'fail', `${endReason(holder)}; it is replaced ${when}`));
-    return;
-  }
   const key = `told:${holder.row.id}`;
   const isTold = pass.context.seen.has(pass.serviceId, key);
-  pass.sinceMs(key);
-  if (!isTold) edit.addEvent(taskEvent(pass, edit.slot, holder, 'fail', `${endReason(holder)}; its restart policy does not replace it`));
+  if (decision.kind !== 'restart') pass.sinceMs(key);
+  if (!isTold) edit.addEvent(taskEvent(pass, edit.slot, holder, 'fail', `${endReason(holder)}; ${sequelOf(decision)}`));
+}
+
+function sequelOf(decision: RestartDecision): string {
+  switch (decision.kind) {
+    case 'never':
+      return 'its restart policy does not replace it';
+    case 'later':
+      return `it is replaced in ${formatDurationMs(Math.ceil(decision.wakeInMs))}`;
+    case 'restart': {
+      const delayMs = decision.restart?.delayMs ?? 0;
+      return `it is replaced ${delayMs === 0 ? 'at once' : `in ${formatDurationMs(delayMs)}`}`;
+    }
+  }
 }
 
 /** Somebody in the slot who is not its holder: before it, beside it for a while, or history. */

@@ -53,6 +53,11 @@ export function taskDigest(spec: ServiceSpec): string {
   return digest;
 }
 
+/** Whether a task that waits for a node would be placed otherwise by the other spec. */
+export function samePlacement(one: ServiceSpec, other: ServiceSpec): boolean {
+  return JSON.stringify(one.task?.placement) === JSON.stringify(other.task?.placement);
+}
+
 function portPart(port: PortSpec): string {
   return `${port.mode}/${port.protocol}/${port.targetPort}/${port.mode === PortMode.HOST ? port.publishedPort : ''}`;
 }

@@ -4,6 +4,7 @@ import { type Event, FailureAction, type ServiceStatus, TaskState, UpdateState, 
 import type { MovesOutcome } from './moves.ts';
 import type { Pass, UpdatePhase } from './pass.ts';
 import type { WriteGroup } from './plan.ts';
+import type { SlotEdit } from './slot-edit.ts';
 import type { SlotTasks } from './slot.ts';
 import { endReason, serviceEvent } from './task-events.ts';
 import type { TaskInfo } from './task-info.ts';
@@ -54,7 +55,7 @@ function hasFailed({ status }: TaskInfo): boolean {
 }
 
 /** The write of service-status, if it changes. */
-export function planStatus(pass: Pass, outlook: UpdateOutlook, wanted: readonly SlotTasks[], moves: MovesOutcome): WriteGroup | undefined {
+export function planStatus(pass: Pass, outlook: UpdateOutlook, wanted: readonly SlotEdit[], moves: MovesOutcome): WriteGroup | undefined {
   const before = pass.view.get('serviceStatus', pass.serviceId);
   const next = nextUpdate(pass, outlook, wanted, moves);
   if (!outlook.isNewSpec && next === undefined) return undefined;
@@ -73,7 +74,7 @@ interface NextUpdate {
   readonly events: readonly Event[];
 }
 
-function nextUpdate(pass: Pass, outlook: UpdateOutlook, wanted: readonly SlotTasks[], moves: MovesOutcome): NextUpdate | undefined {
+function nextUpdate(pass: Pass, outlook: UpdateOutlook, wanted: readonly SlotEdit[], moves: MovesOutcome): NextUpdate | undefined {
   const { wallMs } = pass.context;
   const current = statusOf(pass)?.update;
   const ended = (state: UpdateState, message: string): NextUpdate => ({
@@ -98,13 +99,16 @@ function nextUpdate(pass: Pass, outlook: UpdateOutlook, wanted: readonly SlotTas
   }
   if (outlook.failure !== undefined) return ended(UpdateState.UPDATE_PAUSED, outlook.failure);
   if (outlook.phase !== 'updating' || moves.moving > 0 || moves.waiting > 0) return undefined;
-  return wanted.every((slot) => hasProved(pass, slot)) ? ended(UpdateState.UPDATE_COMPLETED, 'update completed') : undefined;
+  return wanted.every((edit) => hasProved(pass, edit)) ? ended(UpdateState.UPDATE_COMPLETED, 'update completed') : undefined;
 }
 
 /** Its task is up for the monitor period, or is no business of the update. */
-function hasProved(pass: Pass, { holder }: SlotTasks): boolean {
+function hasProved(pass: Pass, { slot: { holder }, restartsLater }: SlotEdit): boolean {
   if (holder === undefined) return false;
-  if (holder.isFinished || holder.nodeCondition === 'down' || (holder.isWaiting && holder.task.replaces === '')) return true;
+  const hasFailed = holder.isFinished || (holder.task.restart?.attempt ?? 0) > 0;
+  if (hasFailed && pass.update.failureAction === FailureAction.FAILURE_CONTINUE) return true;
+  if (holder.isFinished) return !restartsLater;
+  if (holder.nodeCondition === 'down' || (holder.isWaiting && holder.task.replaces === '')) return true;
   if (holder.task.specNumber !== pass.specNumber) return pass.isClean(holder);
   if (!holder.isUp) return false;
   const leftMs = pass.update.monitorMs - pass.sinceMs(`up:${holder.row.id}`);
