@@ -29,8 +29,8 @@ export interface ManagerOptions {
   readonly dataDir: string;
   readonly storeDir: string;
   readonly listen: Address;
-  /** host:port that other managers and agents are told. */
-  readonly advertise: string;
+  /** host:port that other managers and agents are told; undefined: where it listens. */
+  readonly advertise: string | undefined;
   readonly insecureRegistries: readonly string[];
   /** Undefined: no health server. */
   readonly health: Address | undefined;
@@ -38,6 +38,8 @@ export interface ManagerOptions {
   readonly logFormat: 'auto' | 'json' | 'short';
 }
 
+/** All addresses: nobody can dial these. */
+const WILDCARDS: readonly string[] = ['0.0.0.0', '::'];
 const LOG_LEVELS: readonly string[] = ['error', 'warn', 'info', 'debug'];
 const LOG_FORMATS: readonly string[] = ['auto', 'json', 'short'];
 
@@ -47,6 +49,10 @@ export function checkManagerFlags(flags: ManagerFlags): ManagerOptions {
   const listen = addressOf('--listen', flags.listen, problems);
   const health = flags.healthAddr === 'none' ? undefined : addressOf('--health-addr', flags.healthAddr, problems);
   if (flags.advertiseAddr !== undefined) addressOf('--advertise-addr', flags.advertiseAddr, problems);
+  else if (WILDCARDS.includes(listen.host)) {
+    const message = `needed with --listen ${flags.listen}: the address under which agents and other managers reach this one, such as 10.0.0.1:${listen.port}`;
+    problems.push({ path: '--advertise-addr', message });
+  }
   for (const endpoint of flags.etcd ?? []) {
     if (!/^https?:\/\/[^\s/]+$/.test(endpoint))
       problems.push({ path: '--etcd', message: `"${endpoint}" is not a URL such as http://10.0.0.1:2379` });
@@ -69,7 +75,7 @@ export function checkManagerFlags(flags: ManagerFlags): ManagerOptions {
     dataDir: flags.dataDir,
     storeDir: join(flags.dataDir, 'store'),
     listen,
-    advertise: flags.advertiseAddr ?? flags.listen,
+    advertise: flags.advertiseAddr,
     insecureRegistries: flags.insecureRegistry ?? [],
     health,
     logLevel: flags.logLevel as LogLevel,
@@ -85,6 +91,10 @@ function addressOf(flag: string, text: string, problems: FieldProblem[]): Addres
     return { host: '', port: 0 };
   }
   return { host: (match[1] ?? '').replace(/^\[|\]$/g, ''), port };
+}
+
+export function authority({ host, port }: Address): string {
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
 function isLoopback(host: string): boolean {
