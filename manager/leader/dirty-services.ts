@@ -1,17 +1,20 @@
 // Which services must be looked at again after changes of state: the leader reconciles these and no others.
-import { TaskState } from '../../proto/index.ts';
+import { type Task, TaskState } from '../../proto/index.ts';
 import type { Change, ChangeOf, StateView } from '../state/index.ts';
+import { isWaiting } from './placer.ts';
 
 export class DirtyServices {
   readonly #state: StateView;
   readonly #dirty = new Set<string>();
   /** Services of tasks that drain, by task: acknowledgements concern only these. */
   readonly #draining = new Map<string, string>();
+  /** Services of tasks that wait for a node, by task: whatever ends anywhere may make room for these. */
+  readonly #waiting = new Map<string, string>();
   #all = true;
 
   constructor(state: StateView) {
     this.#state = state;
-    for (const { id, value } of state.all('tasks')) this.#noteDrain(id, value);
+    for (const { id, value } of state.all('tasks')) this.#noteTask(id, value);
   }
 
   /** Whether `take` would give anything. */
@@ -62,12 +65,14 @@ export class DirtyServices {
       case 'tasks': {
         const task = (change.after ?? change.before)?.value;
         if (task !== undefined) this.mark(task.serviceId);
-        this.#noteDrain(change.id, change.after?.value);
+        this.#noteTask(change.id, change.after?.value);
+        if (change.after === undefined) this.#markWaiting();
         return;
       }
       case 'taskStatus': {
         const task = this.#state.get('tasks', change.id)?.value;
         if (task !== undefined) this.mark(task.serviceId);
+        if (hasEnded(change)) this.#markWaiting();
         return;
       }
       case 'nodes':
@@ -92,9 +97,16 @@ export class DirtyServices {
     }
   }
 
-  #noteDrain(taskId: string, task: { readonly serviceId: string; readonly drain: boolean; readonly desired: TaskState } | undefined): void {
-    if (task !== undefined && task.drain && task.desired <= TaskState.RUNNING) this.#draining.set(taskId, task.serviceId);
+  #noteTask(taskId: string, task: Task | undefined): void {
+    const shallRun = task !== undefined && task.desired <= TaskState.RUNNING;
+    if (shallRun && task.drain) this.#draining.set(taskId, task.serviceId);
     else this.#draining.delete(taskId);
+    if (shallRun && isWaiting(task)) this.#waiting.set(taskId, task.serviceId);
+    else this.#waiting.delete(taskId);
+  }
+
+  #markWaiting(): void {
+    for (const serviceId of this.#waiting.values()) this.mark(serviceId);
   }
 
   #markDraining(): void {
@@ -105,6 +117,11 @@ export class DirtyServices {
 /** Service of a key "service/number". */
 function ownerOf(id: string): string {
   return id.slice(0, id.indexOf('/'));
+}
+
+function hasEnded({ before, after }: ChangeOf<'taskStatus'>): boolean {
+  const isOver = (state: TaskState | undefined): boolean => (state ?? TaskState.NEW) >= TaskState.COMPLETE;
+  return isOver(after?.value.state) && !isOver(before?.value.state);
 }
 
 function movesTasks({ before, after }: ChangeOf<'nodeStatus'>): boolean {

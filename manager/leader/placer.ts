@@ -29,9 +29,8 @@ export function placeWaiting(
   clock: Clock,
 ): Placed {
   const inPlan = waitingInPlan(groups, state);
-  const touched = new Set(
-    groups.flatMap((group) => group.writes.filter((write) => write.kind === 'put' && write.table === 'tasks').map(idOf)),
-  );
+  // Those that are deleted, too: they are not to come back with a node.
+  const touched = new Set(groups.flatMap((group) => group.writes.filter((write) => write.table === 'tasks').map(idOf)));
   const inState = services.flatMap((serviceId) => waitingInState(serviceId, touched, state));
   const waiting = [...inPlan, ...inState];
   if (waiting.length === 0) return { groups, assumed: [] };

@@ -105,6 +105,30 @@ describe('dirty services', () => {
     assert.deepEqual(taken(), [], 'none that has been told to stop or is gone');
   });
 
+  it('are those with a task that waits for a node when a task ends anywhere', () => {
+    const verdict = { state: TaskState.PENDING, message: 'no suitable node', sinceUnixMs: 0 };
+    begin(
+      service('a'),
+      service('b'),
+      task('waits', 'a', { verdict }),
+      task('runs', 'b', { nodeId: 'n' }),
+      task('other', 'b', { nodeId: 'n' }),
+    );
+    const status = (id: string, state: TaskState): RowWrite => row('taskStatus', id, TaskStatus.create({ taskId: id, nodeId: 'n', state }));
+    world.change([status('runs', TaskState.RUNNING)]);
+    assert.deepEqual(taken(), ['b']);
+    world.change([status('runs', TaskState.FAILED)]);
+    assert.deepEqual(taken(), ['a', 'b']);
+    world.change([], [['tasks', 'other']]);
+    assert.deepEqual(taken(), ['a', 'b']);
+    world.change([task('waits', 'a', { nodeId: 'n', verdict: { ...verdict, state: TaskState.ASSIGNED } })], [['tasks', 'runs']]);
+    assert.deepEqual(taken(), ['a', 'b']);
+    world.change([task('more', 'b')], [['taskStatus', 'runs']]);
+    taken();
+    world.change([status('more', TaskState.COMPLETE)]);
+    assert.deepEqual(taken(), ['b'], 'nobody waits any more');
+  });
+
   it('are not marked by what concerns no service', () => {
     begin(service('a'));
     world.change([

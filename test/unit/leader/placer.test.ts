@@ -129,13 +129,16 @@ describe('the placer', () => {
 
   it('leaves alone what does not wait: placed, told to stop, or deleted by the plan', () => {
     const assigned = waiting('t1', { nodeId: 'n1', verdict: { state: TaskState.ASSIGNED, message: '', sinceUnixMs: 1 } });
-    const { place } = begin(
+    const { place, world } = begin(
       specOf(),
       ...nodeRows('n1'),
       row('tasks', 't1', assigned),
       row('tasks', 't2', waiting('t2', { desired: TaskState.SHUTDOWN })),
+      row('tasks', 't4', waiting('t4')),
     );
-    const groups = [made(waiting('t3', { desired: TaskState.REMOVE }))];
+    const deleted = world.state.get('tasks', 't4') ?? assert.fail();
+    const deletion: WriteGroup = { serviceId: 's', writes: [{ kind: 'delete', table: 'tasks', row: deleted }], requires: [], events: [] };
+    const groups = [made(waiting('t3', { desired: TaskState.REMOVE })), deletion];
     assert.deepEqual(place(groups), { groups, assumed: [] });
   });
 
