@@ -41,7 +41,7 @@ export interface TestEngine {
   /** Starts it again on the same data. */
   restart(): Promise<void>;
   /** SIGSTOP and SIGCONT of dockerd: an engine that accepts and does not answer. */
-  freeze(): void;
+  freeze(): Promise<void>;
   thaw(): void;
   /** Stops it with all its containers, kills what outlives it, and removes the folder. */
   stop(): Promise<void>;
@@ -88,8 +88,9 @@ export async function startEngine(options: TestEngineOptions): Promise<TestEngin
       daemon = launch(options, socketPath, logPath);
       await ready();
     },
-    freeze() {
+    async freeze() {
       daemon.kill('SIGSTOP');
+      await until(() => isStopped(daemon.pid ?? 0), 'a stopped dockerd', STOP_DEADLINE_MS);
     },
     thaw() {
       daemon.kill('SIGCONT');
@@ -210,6 +211,12 @@ function forgetDead(pidFile: string): void {
   const pid = readIfThere(pidFile).trim();
   const stat = pid === '' ? '' : readIfThere(`/proc/${pid}/stat`);
   if (stat === '' || stat.includes(') Z ')) rmSync(pidFile, { force: true });
+}
+
+/** Whether every thread has come to the stop signal. */
+function isStopped(pid: number): boolean {
+  const threads = readdirSync(`/proc/${pid}/task`);
+  return threads.every((thread) => readIfThere(`/proc/${pid}/task/${thread}/stat`).includes(') T '));
 }
 
 function readIfThere(path: string): string {

@@ -5,7 +5,7 @@ import { createServer } from 'node:http';
 import { createServer as createSocketServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { describeFailures, detectEngine } from '../../../agent/runtime/detect.ts';
+import { describeFailures, detectEngine } from '../../../lib/container-engine.ts';
 import { systemClock } from '../../../lib/clock.ts';
 
 describe('finding the engine', () => {

@@ -220,7 +220,7 @@ describe('docker runtime', function () {
       await runtime.prepare(task, signal);
       const { pid } = await runtime.start(task.assignment.taskId, signal);
       const waited = runtime.wait(task.assignment.taskId, signal);
-      engine?.freeze();
+      await engine?.freeze();
       try {
         assert.match((await runtime.check(signal)) ?? '', /took longer than 5 s/);
         process.kill(pid, 'SIGKILL');
