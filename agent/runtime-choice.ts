@@ -24,7 +24,7 @@ export async function chooseRuntime(options: RuntimeChoiceOptions, signal: Abort
   switch (settings.runtime) {
     case 'docker': {
       const [{ describeFailures, detectEngine }, { createDockerRuntime }] = await Promise.all([
-        import('./runtime/detect.ts'),
+        import('../lib/container-engine.ts'),
         import('./runtime/docker/index.ts'),
       ]);
       const detection = await detectEngine({ dockerHost: settings.dockerHost, env: process.env, clock }, signal);

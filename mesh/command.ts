@@ -1,4 +1,4 @@
-// `shoal mesh`: the flags of the mesh process, and what it does with signals and its own failures.
+// `shoal mesh`: the flags of the mesh process.
 import { isIP } from 'node:net';
 import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
@@ -29,34 +29,21 @@ export function configureMesh(command: Command): void {
 }
 
 async function run(flags: Flags): Promise<void> {
-  const [{ createLogger }, { runMesh }] = await Promise.all([import('../lib/log.ts'), import('./main.ts')]);
-  const log = createLogger({ role: 'mesh', level: flags.logLevel, format: flags.logFormat });
-  const die = (error: unknown): void => {
-    log.error('the mesh has failed and ends; its agent starts it again', { error });
-    // The line goes out before the end.
-    setImmediate(() => process.exit(1));
+  const [{ createLogger }, { runDaemon }, { runMesh }] = await Promise.all([
+    import('../lib/log.ts'),
+    import('../lib/daemon.ts'),
+    import('./main.ts'),
+  ]);
+  const logOptions = { role: 'mesh', level: flags.logLevel, format: flags.logFormat };
+  const options = {
+    dataDir: resolve(flags.dataDir),
+    nodeId: flags.nodeId,
+    listen: flags.listen,
+    portOffset: flags.portOffset,
+    health: flags.healthAddr,
+    log: createLogger(logOptions),
   };
-  process.on('uncaughtException', die);
-  process.on('unhandledRejection', die);
-  const ending = new AbortController();
-  for (const name of ['SIGTERM', 'SIGINT'] as const) {
-    process.on(name, () => {
-      // The second one means it.
-      if (ending.signal.aborted) process.exit(1);
-      ending.abort();
-    });
-  }
-  await runMesh(
-    {
-      dataDir: resolve(flags.dataDir),
-      nodeId: flags.nodeId,
-      listen: flags.listen,
-      portOffset: flags.portOffset,
-      health: flags.healthAddr,
-      log,
-    },
-    { signal: ending.signal },
-  );
+  await runDaemon(logOptions, 'its agent starts it again', (signal) => runMesh(options, { signal }));
 }
 
 function addAddress(value: string, before: readonly string[]): readonly string[] {

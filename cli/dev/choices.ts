@@ -1,8 +1,9 @@
 // Which store and which runtime a development cluster takes, and what to install for the other.
 import { accessSync, constants } from 'node:fs';
-import { request } from 'node:http';
 import { delimiter, join } from 'node:path';
+import { describeFailures, detectEngine } from '../../lib/container-engine.ts';
 import { ShoalError } from '../../lib/errors.ts';
+import type { Shell } from '../shell.ts';
 
 export type StoreChoice = DevChoice<'etcd' | 'embedded'> & { readonly etcdBinary: string };
 export type RuntimeChoice = DevChoice<'docker' | 'process'> & { readonly socket: string };
@@ -12,8 +13,6 @@ interface DevChoice<T> {
   /** For people: why, and what to do for the other. */
   readonly words: string;
 }
-
-const ENGINE_DEADLINE_MS = 2000;
 
 /** `wanted` undefined: etcd where its binary is on the PATH. Throws `failed_precondition` where etcd is wanted and missing. */
 export function chooseStore(wanted: 'etcd' | 'embedded' | undefined, path: string | undefined): StoreChoice {
@@ -32,20 +31,23 @@ export function chooseStore(wanted: 'etcd' | 'embedded' | undefined, path: strin
 /** `wanted` undefined: containers where an engine answers. Throws `failed_precondition` where containers are wanted and none does. */
 export async function chooseRuntime(
   wanted: 'docker' | 'process' | undefined,
-  env: Readonly<Record<string, string | undefined>>,
+  { env, clock }: Pick<Shell, 'env' | 'clock'>,
+  signal: AbortSignal,
 ): Promise<RuntimeChoice> {
   if (wanted === 'process') return { choice: 'process', socket: '', words: 'plain processes (asked for)' };
-  const refusals: string[] = [];
-  for (const socket of engineSockets(env)) {
-    const problem = await pingEngine(socket);
-    if (problem === undefined)
-      return { choice: 'docker', socket, words: `containers (engine at ${socket}; --runtime process for plain processes)` };
-    refusals.push(`${socket}: ${problem}`);
+  const detection = await detectEngine({ env, clock }, signal);
+  if (detection.found !== undefined) {
+    const { socketPath, engine, version } = detection.found;
+    return {
+      choice: 'docker',
+      socket: socketPath,
+      words: `containers (${engine} ${version} at ${socketPath}; --runtime process for plain processes)`,
+    };
   }
   if (wanted === 'docker') {
     throw new ShoalError(
       'failed_precondition',
-      `no container engine answers (${refusals.join('; ')}): start Docker or Podman, or use --runtime process`,
+      `no container engine answers (${describeFailures(detection)}): start Docker or Podman, or use --runtime process`,
     );
   }
   return {
@@ -53,31 +55,6 @@ export async function chooseRuntime(
     socket: '',
     words: 'plain processes (no container engine answers; for containers install Docker or Podman and start it)',
   };
-}
-
-function engineSockets(env: Readonly<Record<string, string | undefined>>): readonly string[] {
-  const { DOCKER_HOST: host, XDG_RUNTIME_DIR: runtimeDirectory } = env;
-  if (host?.startsWith('unix://')) return [host.slice('unix://'.length)];
-  return [
-    '/var/run/docker.sock',
-    ...(runtimeDirectory === undefined ? [] : [join(runtimeDirectory, 'podman/podman.sock')]),
-    '/run/podman/podman.sock',
-  ];
-}
-
-/** Undefined when the engine at the socket answers; else why not. */
-function pingEngine(socketPath: string): Promise<string | undefined> {
-  return new Promise((resolve) => {
-    const call = request({ socketPath, path: '/_ping', timeout: ENGINE_DEADLINE_MS }, (response) => {
-      response.resume();
-      resolve(response.statusCode === 200 ? undefined : `answers ${response.statusCode ?? 0}`);
-    });
-    call.on('timeout', () => call.destroy(new Error('no answer within 2 s')));
-    call.on('error', (error: NodeJS.ErrnoException) => {
-      resolve(error.code === 'ENOENT' ? 'not there' : error.code === 'EACCES' ? 'no permission' : error.message);
-    });
-    call.end();
-  });
 }
 
 function findOnPath(name: string, path: string | undefined): string | undefined {

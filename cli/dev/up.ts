@@ -26,7 +26,7 @@ const UP_DEADLINE_MS = 30_000;
 export async function startCluster(layout: DevLayout, options: UpOptions, shell: Shell, signal: AbortSignal): Promise<DevCluster> {
   await clearLeftover(layout, shell);
   const store = chooseStore(options.store, shell.env['PATH']);
-  const runtime = await chooseRuntime(options.runtime, shell.env);
+  const runtime = await chooseRuntime(options.runtime, shell, signal);
   say(shell, `store: ${store.words}`);
   say(shell, `runtime: ${runtime.words}`);
   const nodes = await devNodes(options.nodes);

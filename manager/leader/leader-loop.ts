@@ -1,28 +1,16 @@
 // The leader's loop: changes mark services dirty; dirty services are reconciled, their waiting tasks placed, and the result is committed
 // in fenced transactions, many at once. A service is not looked at again before its own commits are in the state.
 import type { Clock, Timer } from '../../lib/clock.ts';
-import type { Ids } from '../../lib/ids.ts';
-import type { Logger } from '../../lib/log.ts';
 import { reconcileService } from '../orchestrator/index.ts';
 import type { WriteGroup } from '../orchestrator/plan.ts';
-import { type ClusterState, commitTo } from '../state/index.ts';
-import type { Store } from '../store/store.ts';
+import { commitTo } from '../state/index.ts';
 import { type BatchResult, Committer } from './committer.ts';
 import { DirtyServices } from './dirty-services.ts';
 import { EventRing } from './event-ring.ts';
 import { FirstSeenTimes } from './first-seen.ts';
 import { InventoryFeed } from './inventory-feed.ts';
-import type { Leadership } from './leadership.ts';
+import type { LeadOptions } from './leadership.ts';
 import { placeWaiting } from './placer.ts';
-
-export interface LeaderLoopOptions {
-  readonly store: Store;
-  readonly state: ClusterState;
-  readonly clock: Clock;
-  readonly ids: Ids;
-  readonly log: Logger;
-  readonly leadership: Leadership;
-}
 
 /** Reconciling gives way to heartbeats and watches at least this often. */
 const YIELD_MS = 50;
@@ -32,13 +20,13 @@ const RETRY_MS = 500;
 const CONFLICT_RETRY_MS = 50;
 
 /** Leads until `leadership.ended`; resolves when nothing of it is under way any more. */
-export async function runLeaderLoop(options: LeaderLoopOptions): Promise<void> {
+export async function runLeaderLoop(options: LeadOptions): Promise<void> {
   const loop = new LeaderLoop(options);
   await loop.run();
 }
 
 class LeaderLoop {
-  readonly #options: LeaderLoopOptions;
+  readonly #options: LeadOptions;
   readonly #dirty: DirtyServices;
   readonly #feed: InventoryFeed;
   readonly #ring: EventRing;
@@ -50,7 +38,7 @@ class LeaderLoop {
   #trimming = false;
   #wake: (() => void) | undefined;
 
-  constructor(options: LeaderLoopOptions) {
+  constructor(options: LeadOptions) {
     const { state, clock } = options;
     this.#options = options;
     this.#dirty = new DirtyServices(state);

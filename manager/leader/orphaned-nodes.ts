@@ -1,15 +1,11 @@
 // Nodes whose manager is gone: their heartbeats went with it, so the leader judges them. Each gets the full time anew from the moment the leader
 // saw the manager go, or took over; its agent finds another manager long before, unless the host is gone too.
-import type { Clock } from '../../lib/clock.ts';
-import type { Ids } from '../../lib/ids.ts';
-import type { Logger } from '../../lib/log.ts';
 import { startSteadyTime } from '../../lib/steady-time.ts';
 import { NodeState, type NodeSession, NodeStatus } from '../../proto/index.ts';
 import type { WriteGroup } from '../orchestrator/plan.ts';
-import type { ChangeOf, ClusterState, Change, Row, StateView, TableName } from '../state/index.ts';
-import type { Store } from '../store/store.ts';
+import type { ChangeOf, Change, Row, StateView, TableName } from '../state/index.ts';
 import { Committer } from './committer.ts';
-import type { Leadership } from './leadership.ts';
+import type { LeadOptions } from './leadership.ts';
 
 export interface OrphanedNode {
   readonly nodeId: string;
@@ -79,22 +75,13 @@ export function downGroup({ nodeId, session, status }: OrphanedNode, wallMs: num
   };
 }
 
-export interface OrphanWatchOptions {
-  readonly store: Store;
-  readonly state: ClusterState;
-  readonly clock: Clock;
-  readonly ids: Ids;
-  readonly log: Logger;
-  readonly leadership: Leadership;
-}
-
 const TICK_MS = 250;
 const STALL_MS = 100;
 const DOWN_AFTER_MS = 5000;
 const WATCHED: ReadonlySet<TableName> = new Set<TableName>(['sessions', 'managers', 'nodes', 'nodeStatus', 'cluster']);
 
 /** Beside the leader's loop, for as long as it leads; resolves once `leadership.ended` and nothing is under way. */
-export async function watchOrphanedNodes(options: OrphanWatchOptions): Promise<void> {
+export async function watchOrphanedNodes(options: LeadOptions): Promise<void> {
   const { state, clock, log, leadership } = options;
   const committer = new Committer(options);
   const times = new OrphanTimes();

@@ -1,29 +1,16 @@
 // Deletes what no pass over a service comes across: rows without an owner. When a leadership has begun, and then rarely.
-import { type Clock, sleep } from '../../lib/clock.ts';
-import type { Ids } from '../../lib/ids.ts';
-import type { Logger } from '../../lib/log.ts';
+import { sleep } from '../../lib/clock.ts';
 import { sweep } from '../orchestrator/index.ts';
-import type { ClusterState } from '../state/index.ts';
-import type { Store } from '../store/store.ts';
 import { Committer } from './committer.ts';
-import type { Leadership } from './leadership.ts';
+import type { LeadOptions } from './leadership.ts';
 
 /** The loop's own first passes come before. */
 const FIRST_AFTER_MS = 30_000;
 const EVERY_MS = 10 * 60_000;
 const AT_ONCE = 1000;
 
-export interface SweeperOptions {
-  readonly store: Store;
-  readonly state: ClusterState;
-  readonly clock: Clock;
-  readonly ids: Ids;
-  readonly log: Logger;
-  readonly leadership: Leadership;
-}
-
 /** Sweeps until `leadership.ended`. A row that changed meanwhile stays. */
-export async function sweepOrphans(options: SweeperOptions): Promise<void> {
+export async function sweepOrphans(options: LeadOptions): Promise<void> {
   const { state, clock, log, leadership } = options;
   const committer = new Committer(options);
   let waitMs = FIRST_AFTER_MS;

@@ -1,8 +1,8 @@
 // Finds the container engine of this host: the one that was named, or the first of the usual sockets that answers.
 import { request } from 'node:http';
 import { join } from 'node:path';
-import { type Clock, withDeadline } from '../../lib/clock.ts';
-import { errnoOf, messageOf, ShoalError } from '../../lib/errors.ts';
+import { type Clock, withDeadline } from './clock.ts';
+import { errnoOf, messageOf, ShoalError } from './errors.ts';
 
 const PING_DEADLINE_MS = 2000;
 const MAX_ANSWER_BYTES = 1024 * 1024;
