@@ -35,7 +35,8 @@ export function isFinished(state: TaskState): boolean {
  * desired REMOVE, nobody wants it any longer.
  */
 export function isAssigned(state: StateView, task: Task, nodeId: string): boolean {
-  if (task.nodeId !== nodeId) return false;
+  // A global task names its only possible node from the start, and may still wait for room there.
+  if (task.nodeId !== nodeId || task.verdict?.state === TaskState.PENDING) return false;
   if (task.desired !== TaskState.REMOVE) return true;
   return !isFinished(state.get('taskStatus', task.id)?.value.state ?? TaskState.NEW);
 }

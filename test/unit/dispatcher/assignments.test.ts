@@ -43,6 +43,12 @@ describe('assignments', () => {
     assert.equal(only.spec?.container?.hostname, 'n1');
   });
 
+  it('leave out a global task that waits for room on its node', () => {
+    const verdict = { state: TaskState.PENDING, message: 'no suitable node', sinceUnixMs: 1 };
+    const state = stateWith(...service('s', { spec: { mode: ServiceMode.GLOBAL } }), task('a', { slot: 0, verdict }));
+    assert.deepEqual(assignmentsOf(state, node), []);
+  });
+
   it('keep finished tasks, whose logs may be asked for, until they are to be removed', () => {
     const state = stateWith(
       ...service('s'),
