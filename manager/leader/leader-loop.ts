@@ -1,6 +1,6 @@
 // The leader's loop: changes mark services dirty; dirty services are reconciled, their waiting tasks placed, and the result is committed
 // in fenced transactions, many at once. A service is not looked at again before its own commits are in the state.
-import type { Clock, Timer } from '../../lib/clock.ts';
+import type { Timer } from '../../lib/clock.ts';
 import { reconcileService } from '../orchestrator/index.ts';
 import type { WriteGroup } from '../orchestrator/plan.ts';
 import { commitTo } from '../state/index.ts';
