@@ -5,7 +5,7 @@
 // inventory's list before each use. A node without room leaves the heap until it is on that list. So a placement costs O(log n).
 import { freeScore, type Inventory, type NodeEntry } from './inventory.ts';
 import { hasRoom, isKind } from './filters.ts';
-import { roundDown, type Shape } from './shape.ts';
+import { coarseKeyOf, roundDown, type Shape } from './shape.ts';
 
 interface Slot {
   readonly entry: NodeEntry;
@@ -167,7 +167,7 @@ export function candidatesFor(inventory: Inventory, shape: Shape): ShapeCandidat
   const { shapes } = inventory;
   const bound = Math.max(MIN_SHAPES, Math.min(MAX_SHAPES, Math.floor(MAX_PLACES / Math.max(1, inventory.nodeCount))));
   const isFull = shapes.size >= bound / 2;
-  const key = isFull && !shapes.has(shape.key) ? shape.coarseKey : shape.key;
+  const key = isFull && !shapes.has(shape.key) ? coarseKeyOf(shape) : shape.key;
   let candidates = shapes.get(key);
   if (candidates === undefined) {
     if (shapes.size >= bound) forgetLeastUsed(shapes);

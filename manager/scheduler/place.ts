@@ -59,15 +59,26 @@ export function place(inventory: Inventory, requests: readonly PlacementRequest[
   return results.filter((result) => result !== undefined);
 }
 
-function groupsOf(requests: readonly PlacementRequest[]): Iterable<Group> {
-  const groups = new Map<string, Group>();
+/** In the order of their first members. Nearly every service has one spec at a time, which spares a key of both. */
+function groupsOf(requests: readonly PlacementRequest[]): readonly Group[] {
+  const groups: Group[] = [];
+  const byService = new Map<string, Group>();
+  const bySpec = new Map<string, Group>();
   for (const [member, request] of requests.entries()) {
-    const key = `${request.serviceId}/${request.specNumber}`;
-    const group = groups.get(key);
-    if (group === undefined) groups.set(key, { first: request, shape: shapeOf(request.spec, request.ports), members: [member] });
-    else group.members.push(member);
+    const first = byService.get(request.serviceId);
+    const isFirst = first === undefined || first.first.specNumber === request.specNumber;
+    const specKey = isFirst ? '' : `${request.serviceId}/${request.specNumber}`;
+    const group = isFirst ? first : bySpec.get(specKey);
+    if (group !== undefined) {
+      group.members.push(member);
+      continue;
+    }
+    const made: Group = { first: request, shape: shapeOf(request.spec, request.ports), members: [member] };
+    groups.push(made);
+    if (isFirst) byService.set(request.serviceId, made);
+    else bySpec.set(specKey, made);
   }
-  return groups.values();
+  return groups;
 }
 
 function reserve(inventory: Inventory, shape: Shape, request: PlacementRequest, entry: NodeEntry): void {

@@ -5,8 +5,8 @@ import { type HostPort, hostPortKey, hostPortsOf } from './demand.ts';
 export interface Shape {
   /** Equal keys: equal in all the fields below but maxReplicasPerNode. */
   readonly key: string;
-  /** The same for shapes that differ in amounts and host ports only a little: see `coarse`. */
-  readonly coarseKey: string;
+  /** The part of the key that neither amounts nor host ports go into. */
+  readonly kindKey: string;
   readonly nanoCpus: number;
   readonly memoryBytes: number;
   readonly hostPorts: readonly HostPort[];
@@ -34,6 +34,11 @@ export function roundDown(amount: number): number {
   return amount < 1 ? 0 : 2 ** Math.floor(Math.log2(amount));
 }
 
+/** The same for shapes that differ only a little in amounts, or in host ports. */
+export function coarseKeyOf({ nanoCpus, memoryBytes, kindKey }: Shape): string {
+  return `~${roundDown(nanoCpus)}|${roundDown(memoryBytes)}|${kindKey}`;
+}
+
 function makeShape(spec: TaskSpec, ports: readonly PortSpec[]): Shape {
   const { container, placement } = spec;
   const nanoCpus = spec.reservations?.nanoCpus ?? 0;
@@ -42,10 +47,10 @@ function makeShape(spec: TaskSpec, ports: readonly PortSpec[]): Shape {
   const isProcess = container?.image === 'process';
   const plugins = pluginsOf(spec);
   const asked = placement === undefined ? '' : textOf(placement);
-  const fixed = `${isProcess ? 'p' : 'c'}|${plugins.length === 0 ? '' : JSON.stringify(plugins)}|${asked}`;
+  const kindKey = `${isProcess ? 'p' : 'c'}|${plugins.length === 0 ? '' : JSON.stringify(plugins)}|${asked}`;
   return {
-    key: `${nanoCpus}|${memoryBytes}|${hostPorts.length === 0 ? '' : hostPorts.map(hostPortKey).join()}|${fixed}`,
-    coarseKey: `~${roundDown(nanoCpus)}|${roundDown(memoryBytes)}|${fixed}`,
+    key: `${nanoCpus}|${memoryBytes}|${hostPorts.length === 0 ? '' : hostPorts.map(hostPortKey).join()}|${kindKey}`,
+    kindKey,
     nanoCpus,
     memoryBytes,
     hostPorts,
