@@ -3,10 +3,10 @@ import type { Clock } from '../../lib/clock.ts';
 import { messageOf, ShoalError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { StoredSpec, Task } from '../../proto/index.ts';
-import type { KeyValue, Op, Revision, WatchEvent } from '../store/store.ts';
-import { parseKey, TABLE_PREFIXES, type TableName } from './keys.ts';
+import type { KeyValue, Revision, WatchEvent } from '../store/store.ts';
+import { keyOf, parseKey, TABLE_PREFIXES, type TableName } from './keys.ts';
 import type { StateView } from './state-view.ts';
-import { type Change, type Row, TABLE_CODECS, type TableTypes } from './tables.ts';
+import { type Change, type OwnWrite, type Row, TABLE_CODECS, type TableTypes } from './tables.ts';
 
 type AnyRow = Row<TableTypes[TableName]>;
 type Rows<T> = Map<string, Row<T>>;
@@ -142,10 +142,11 @@ export class ClusterState implements StateView {
   }
 
   /** What this process committed at `revision`, before the watch brings it. */
-  applyOwn(revision: Revision, ops: readonly Op[]): void {
+  applyOwn(revision: Revision, writes: Iterable<OwnWrite>): void {
+    if (revision <= this.#revision) return;
     const changes: Change[] = [];
-    for (const op of ops) {
-      const change = op.type === 'put' ? this.#putOwn(op.key, op.value, revision) : this.#deleteOwn(op.key, revision);
+    for (const { table, id, value } of writes) {
+      const change = value === undefined ? this.#deleteOwn(table, id, revision) : this.#putOwn(table, id, value, revision);
       if (change !== undefined) changes.push(change);
     }
     this.#notify(changes, revision);
@@ -155,15 +156,14 @@ export class ClusterState implements StateView {
     return this.#tables.get(table) as Map<string, Row<TableTypes[T]>>;
   }
 
-  #putOwn(key: string, value: Uint8Array, revision: Revision): Change | undefined {
-    if (revision <= this.#revision) return undefined;
-    const parsed = parseKey(key);
-    const before = parsed && this.#rows(parsed.table).get(parsed.id);
-    return this.#put({ key, value, createRevision: before?.createRevision ?? revision, modRevision: revision });
+  #putOwn(table: TableName, id: string, value: TableTypes[TableName], revision: Revision): Change | undefined {
+    const before = this.#rows(table).get(id);
+    if (before !== undefined && before.modRevision >= revision) return undefined;
+    return this.#set(table, id, value, before?.createRevision ?? revision, revision);
   }
 
-  #deleteOwn(key: string, revision: Revision): Change | undefined {
-    if (revision <= this.#revision) return undefined;
+  #deleteOwn(table: TableName, id: string, revision: Revision): Change | undefined {
+    const key = keyOf(table, id);
     this.#deletedAhead.set(key, revision);
     return this.#delete(key, revision);
   }
@@ -172,13 +172,17 @@ export class ClusterState implements StateView {
     const parsed = parseKey(item.key);
     if (parsed === undefined) return undefined;
     const { table, id } = parsed;
-    const rows: Map<string, AnyRow> = this.#rows(table);
-    const before = rows.get(id);
+    const before = this.#rows(table).get(id);
     if (before !== undefined && before.modRevision >= item.modRevision) return undefined;
     if ((this.#deletedAhead.get(item.key) ?? 0) >= item.modRevision) return undefined;
     const value = this.#decode(table, item);
-    if (value === undefined) return undefined;
-    const after: AnyRow = { id, value, createRevision: item.createRevision, modRevision: item.modRevision };
+    return value && this.#set(table, id, value, item.createRevision, item.modRevision);
+  }
+
+  #set(table: TableName, id: string, value: TableTypes[TableName], createRevision: Revision, modRevision: Revision): Change {
+    const rows: Map<string, AnyRow> = this.#rows(table);
+    const before = rows.get(id);
+    const after: AnyRow = { id, value, createRevision, modRevision };
     rows.set(id, after);
     this.#index(table, before, after);
     return { table, id, before, after } as Change;

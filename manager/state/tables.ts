@@ -78,3 +78,10 @@ export interface ChangeOf<T extends TableName> {
   readonly before: Row<TableTypes[T]> | undefined;
   readonly after: Row<TableTypes[T]> | undefined;
 }
+
+/** A row that this process has committed itself; value undefined: deleted. */
+export interface OwnWrite {
+  readonly table: TableName;
+  readonly id: string;
+  readonly value: TableTypes[TableName] | undefined;
+}

@@ -4,12 +4,13 @@ import type { Event } from '../../proto/index.ts';
 import type { CommitResult, Compare, LeaseId, Op, Revision, Store, Transaction } from '../store/store.ts';
 import type { ClusterState } from './cluster-state.ts';
 import { keyOf, type TableName } from './keys.ts';
-import { type Row, TABLE_CODECS, type TableTypes } from './tables.ts';
+import { type OwnWrite, type Row, TABLE_CODECS, type TableTypes } from './tables.ts';
 
 /** Collects the writes of one transaction. One write per row. */
 export class TransactionBuilder {
   readonly #compare = new Map<string, Compare>();
   readonly #ops = new Map<string, Op>();
+  readonly #own = new Map<string, OwnWrite>();
   #bytes = 0;
 
   /** Compares that rows are as seen, without writing them. */
@@ -43,6 +44,7 @@ export class TransactionBuilder {
     const key = keyOf(table, row.id);
     this.#expect(key, row.modRevision);
     this.#ops.set(key, { type: 'delete', key });
+    this.#own.set(key, { table, id: row.id, value: undefined });
     this.#bytes += key.length;
     return this;
   }
@@ -66,6 +68,11 @@ export class TransactionBuilder {
     return { compare: [...this.#compare.values()], ops: [...this.#ops.values()] };
   }
 
+  /** The same writes as values, for this process's own state. */
+  ownWrites(): Iterable<OwnWrite> {
+    return this.#own.values();
+  }
+
   #expect(key: string, modRevision: Revision): void {
     this.#add(key, { key, modRevision });
   }
@@ -79,6 +86,7 @@ export class TransactionBuilder {
     const key = keyOf(table, id);
     const bytes = TABLE_CODECS[table].encode(value);
     this.#ops.set(key, leaseId === undefined ? { type: 'put', key, value: bytes } : { type: 'put', key, value: bytes, leaseId });
+    this.#own.set(key, { table, id, value });
     this.#bytes += key.length + bytes.length;
   }
 }
@@ -90,9 +98,8 @@ export async function commitTo(
   builder: TransactionBuilder,
   signal?: AbortSignal,
 ): Promise<CommitResult> {
-  const transaction = builder.build();
-  const result = await store.commit(transaction, signal);
-  if (result.committed) state.applyOwn(result.revision, transaction.ops);
+  const result = await store.commit(builder.build(), signal);
+  if (result.committed) state.applyOwn(result.revision, builder.ownWrites());
   return result;
 }
 

@@ -21,7 +21,7 @@ type Down = NonNullable<ManagerMessage['message']>;
 function commitOwn(state: ClusterState, revision: Revision, ...rows: readonly RowWrite[]): void {
   const builder = new TransactionBuilder();
   for (const write of rows) write(builder);
-  state.applyOwn(revision, builder.build().ops);
+  state.applyOwn(revision, builder.ownWrites());
 }
 
 interface Feeds {

@@ -34,7 +34,7 @@ describe('cluster state', () => {
   it('takes its own commit at once, and the watch brings it no second time', () => {
     const { state, changes } = newState();
     const builder = new TransactionBuilder().put('nodes', 'n1', Node.create({ id: 'n1' }), undefined);
-    state.applyOwn(5, builder.build().ops);
+    state.applyOwn(5, builder.ownWrites());
     assert.equal(state.get('nodes', 'n1')?.modRevision, 5);
     assert.equal(state.revision, 0);
     const value = Node.encode(Node.create({ id: 'n1' }));
@@ -48,7 +48,7 @@ describe('cluster state', () => {
     state.applyRevision(1, [{ type: 'put', item: taskItem('a', { slot: 1 }, 1) }]);
     const row = state.get('tasks', 'a');
     assert.ok(row);
-    state.applyOwn(4, new TransactionBuilder().put('tasks', 'a', { ...row.value, slot: 2 }, row).build().ops);
+    state.applyOwn(4, new TransactionBuilder().put('tasks', 'a', { ...row.value, slot: 2 }, row).ownWrites());
     state.applyRevision(3, [{ type: 'put', item: taskItem('a', { slot: 9 }, 3, 1) }]);
     assert.equal(state.get('tasks', 'a')?.value.slot, 2);
     assert.equal(state.get('tasks', 'a')?.createRevision, 1);
@@ -59,7 +59,7 @@ describe('cluster state', () => {
     state.applyRevision(1, [{ type: 'put', item: taskItem('a', {}, 1) }]);
     const row = state.get('tasks', 'a');
     assert.ok(row);
-    state.applyOwn(4, new TransactionBuilder().delete('tasks', row).build().ops);
+    state.applyOwn(4, new TransactionBuilder().delete('tasks', row).ownWrites());
     state.applyRevision(3, [{ type: 'put', item: taskItem('a', {}, 3, 1) }]);
     assert.equal(state.get('tasks', 'a'), undefined);
     state.applyRevision(6, [{ type: 'put', item: taskItem('a', {}, 6) }]);
