@@ -1,9 +1,9 @@
 // The leader's loop: changes mark services dirty; dirty services are reconciled, their waiting tasks placed, and the result is committed
 // in fenced transactions, many at once. A service is not looked at again before its own commits are in the state.
-import type { Timer } from '../../lib/clock.ts';
+import type { Clock, Timer } from '../../lib/clock.ts';
 import { reconcileService } from '../orchestrator/index.ts';
 import type { WriteGroup } from '../orchestrator/plan.ts';
-import { commitTo } from '../state/index.ts';
+import { type ClusterState, commitTo } from '../state/index.ts';
 import { type BatchResult, Committer } from './committer.ts';
 import { DirtyServices } from './dirty-services.ts';
 import { EventRing } from './event-ring.ts';
@@ -14,6 +14,8 @@ import { placeWaiting } from './placer.ts';
 
 /** Reconciling gives way to heartbeats and watches at least this often. */
 const YIELD_MS = 50;
+/** Placed and sent together: placing does not give way. */
+const SLICE_GROUPS = 5000;
 /** After a failed commit, so that a store that is down is not asked in a tight loop. */
 const RETRY_MS = 500;
 /** After a conflict: usually the watch brings the cause, and with it the next look, earlier. */
@@ -23,6 +25,12 @@ const CONFLICT_RETRY_MS = 50;
 export async function runLeaderLoop(options: LeadOptions): Promise<void> {
   const loop = new LeaderLoop(options);
   await loop.run();
+}
+
+/** Part of one pass. */
+interface Slice {
+  readonly services: string[];
+  readonly groups: WriteGroup[];
 }
 
 class LeaderLoop {
@@ -78,14 +86,22 @@ class LeaderLoop {
     this.#trimEvents();
     const services = this.#dirty.take((id) => this.#busy.has(id));
     if (services.length === 0) return;
-    const groups: WriteGroup[] = [];
+    let slice: Slice = { services: [], groups: [] };
     let startedMs = clock.nowMs();
     for (const serviceId of services) {
-      groups.push(...this.#reconcile(serviceId));
-      if (clock.nowMs() - startedMs < YIELD_MS) continue;
+      slice.services.push(serviceId);
+      slice.groups.push(...this.#reconcile(serviceId));
+      if (clock.nowMs() - startedMs < YIELD_MS && slice.groups.length < SLICE_GROUPS) continue;
+      this.#settle(slice, state, clock);
+      slice = { services: [], groups: [] };
       await yieldToOthers();
+      if (this.#options.leadership.ended.aborted) return;
       startedMs = clock.nowMs();
     }
+    this.#settle(slice, state, clock);
+  }
+
+  #settle({ services, groups }: Slice, state: ClusterState, clock: Clock): void {
     const placed = placeWaiting(groups, services, state, this.#feed, clock);
     if (placed.groups.length > 0) this.#commit(placed.groups, placed.assumed);
   }
