@@ -142,14 +142,15 @@ export class Session {
     if (open === undefined) return;
     const { metrics, log, steadyNowMs, settings, routes, state } = this.#services;
     const nowMs = steadyNowMs();
-    if (routes.index.draining.size > 0 && open.mesh.restartDue(nowMs)) {
+    const isUnready = state.get('nodeStatus', open.nodeId)?.value.meshUnready;
+    // The leader excuses a late mesh at the same deadline, and then nothing drains any more: the mesh is late all the same.
+    if ((routes.index.draining.size > 0 || isUnready === true) && open.mesh.restartDue(nowMs)) {
       const reason = `it has not acknowledged a route table for ${settings.meshAckMs / 1000} s while a task waits to be stopped`;
       log.warn('asking for a restart of a mesh', { node: open.nodeId, reason });
       metrics.meshRestarts.inc();
       this.#stream.send({ message: { case: 'restartMesh', value: { reason } } });
     }
-    if (open.mesh.isDown(nowMs) && state.get('nodeStatus', open.nodeId)?.value.meshUnready === false)
-      this.#change('mesh', meshReady(false));
+    if (open.mesh.isDown(nowMs) && isUnready === false) this.#change('mesh', meshReady(false));
   }
 
   get #open(): Open | undefined {
@@ -287,7 +288,9 @@ export class Session {
     if (foreign.length > 0 || unknown.length > 0) {
       metrics.statuses.inc({ result: 'foreign' }, foreign.length);
       metrics.statuses.inc({ result: 'unknown' }, unknown.length);
-      log.warn('an agent reported tasks that are not its own or not in the store; these statuses were refused', {
+      // A last word about a task that was removed meanwhile is nothing unusual.
+      const level = foreign.length > 0 ? 'warn' : 'debug';
+      log[level]('an agent reported tasks that are not its own or not in the store; these statuses were refused', {
         node: open.nodeId,
         foreign: foreign.slice(0, 5),
         foreignCount: foreign.length,

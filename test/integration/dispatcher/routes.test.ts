@@ -130,6 +130,19 @@ describe('dispatcher: route tables and acknowledgements', () => {
     await until(() => nodeOf(manager, agent)?.meshUnready === false, 'cleared');
   });
 
+  it('that are late bring a restart also when the leader, who goes by the same deadline, has ended the drain already', async () => {
+    const manager = await bench.start(['m1'], { settings: { meshAckMs: 300 } });
+    const agent = await serving(manager, ['a'], false);
+    await manager.write(taskRow('a', 's', agent.nodeId(), { drain: true }));
+    const status = nodeOf(manager, agent);
+    assert.ok(status);
+    await manager.write(
+      taskRow('a', 's', agent.nodeId(), { drain: true, desired: TaskState.SHUTDOWN }),
+      row('nodeStatus', agent.nodeId(), { ...status, meshUnready: true }),
+    );
+    await until(() => agent.received.some((message) => message.case === 'restartMesh'), 'it is restarted');
+  });
+
   it('report ports that could not be opened, and a mesh process that stays away', async () => {
     const manager = await bench.start(['m1'], { settings: { meshAckMs: 300 } });
     const agent = await serving(manager, ['a'], false);
