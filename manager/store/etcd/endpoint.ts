@@ -47,7 +47,10 @@ type UnaryMethod = (
   done: (error: ServiceError | null, response: unknown) => void,
 ) => { cancel(): void; getPeer(): string };
 
-/** etcd refuses pings that come more often than every 5 s. A single answer can be large: 500 keys of up to 1.5 MiB. */
+/**
+ * etcd ends a connection on which pings come more often than every 5 s, or more than twice while no call is open (as between the calls of a
+ * client that only writes). A single answer can be large: 500 keys of up to 1.5 MiB.
+ */
 const CHANNEL_OPTIONS: ChannelOptions = {
   'grpc.enable_retries': 0,
   'grpc.enable_channelz': 0,
@@ -55,7 +58,7 @@ const CHANNEL_OPTIONS: ChannelOptions = {
   'grpc.use_local_subchannel_pool': 1,
   'grpc.keepalive_time_ms': 10_000,
   'grpc.keepalive_timeout_ms': 3000,
-  'grpc.keepalive_permit_without_calls': 1,
+  'grpc.keepalive_permit_without_calls': 0,
   'grpc.initial_reconnect_backoff_ms': 100,
   'grpc.max_reconnect_backoff_ms': 1000,
   'grpc.max_receive_message_length': -1,
