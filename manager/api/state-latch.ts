@@ -26,8 +26,12 @@ export function stateLatch(state: ClusterState, concerns: (change: Change) => bo
     async changed(signal) {
       if (!isSet && !signal.aborted) {
         await new Promise<void>((resolve) => {
-          wake = resolve;
-          signal.addEventListener('abort', () => resolve(), { once: true });
+          const done = (): void => {
+            signal.removeEventListener('abort', done);
+            resolve();
+          };
+          wake = done;
+          signal.addEventListener('abort', done, { once: true });
         });
       }
       wake = undefined;
