@@ -19,7 +19,7 @@ interface DockerConfig {
   readonly credsStore?: string;
 }
 
-/** base64url of {username, password, serveraddress} (or an identitytoken); empty where there is no login for the image's registry. */
+/** base64url, padded, of {username, password, serveraddress} (or an identitytoken); empty where there is no login for the image's registry. */
 export async function registryAuthFor(image: string, shell: Pick<Shell, 'env' | 'home' | 'clock'>, signal: AbortSignal): Promise<string> {
   const config = readConfig(shell);
   const key = configKeyOf(registryOf(image));
@@ -29,7 +29,8 @@ export async function registryAuthFor(image: string, shell: Pick<Shell, 'env' | 
   if (credentials === undefined) return '';
   const { username, password, identityToken } = credentials;
   const auth = identityToken === '' ? { username, password, serveraddress: key } : { identitytoken: identityToken, serveraddress: key };
-  return Buffer.from(JSON.stringify(auth)).toString('base64url');
+  // Engines decode it strictly, and take one without its padding for no login at all.
+  return Buffer.from(JSON.stringify(auth)).toString('base64').replaceAll('+', '-').replaceAll('/', '_');
 }
 
 function readConfig(shell: Pick<Shell, 'env' | 'home'>): DockerConfig {

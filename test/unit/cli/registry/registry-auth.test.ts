@@ -52,6 +52,16 @@ describe('the login for a registry', () => {
     assert.equal(await login('other.io/web'), undefined);
   });
 
+  it('is padded, in the alphabet for URLs: an engine takes anything else for no login', async () => {
+    for (const password of ['p', 'pp', 'ppp', '\u{10ffff}?>~\u00ff']) {
+      configure({ auths: { 'r.io': basic(`u:${password}`) } });
+      const encoded = await registryAuthFor('r.io/web', capturedShell({ home }).shell, new AbortController().signal);
+      assert.match(encoded, /^[\w-]+={0,2}$/);
+      assert.equal(encoded.length % 4, 0);
+      assert.deepEqual(await login('r.io/web'), { username: 'u', password, serveraddress: 'r.io' });
+    }
+  });
+
   it('is nothing where Docker was never configured', async () => {
     assert.equal(await login('nginx'), undefined);
   });
