@@ -6,9 +6,11 @@ import {
   chmodSync,
   copyFileSync,
   existsSync,
+  lstatSync,
   mkdirSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   rmSync,
   statSync,
   symlinkSync,
@@ -75,10 +77,11 @@ function build() {
 /** So that `npx shoal` in the clone finds this very build. */
 function linkExecutable() {
   const link = join(root, 'node_modules', '.bin', 'shoal');
-  if (existsSync(link)) return;
+  const target = '../../deploy/shoal';
+  if (lstatSync(link, { throwIfNoEntry: false })?.isSymbolicLink() && readlinkSync(link) === target) return;
   mkdirSync(dirname(link), { recursive: true });
   rmSync(link, { force: true });
-  symlinkSync('../../dist/cli/main.js', link);
+  symlinkSync(target, link);
 }
 
 function run(args) {

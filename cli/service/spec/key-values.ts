@@ -1,5 +1,5 @@
 // Flags of KEY=VALUE: labels, environment, log options; and plain lists with add and rm forms.
-import { readFileSync } from 'node:fs';
+import { closeSync, openSync, readSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { messageOf } from '../../../lib/errors.ts';
 import type { Environment } from '../../shell.ts';
@@ -40,7 +40,7 @@ export function applyEnv(lines: readonly string[], flags: FlagReader, source: En
   ];
   for (const [flag, text] of fresh) {
     const [key, value] = splitKeyValue(text);
-    if (key === '' || /\s/.test(key)) flags.problem(flag, `"${text}" is not KEY=VALUE`);
+    if (key === '' || /\s/.test(key)) flags.problem(flag, `${quoted(text)} is not KEY=VALUE`);
     // Docker's: a key alone passes the variable on from here, if it is set.
     else if (value !== undefined) byKey.set(key, text);
     else if (source.env[key] !== undefined) byKey.set(key, `${key}=${source.env[key]}`);
@@ -50,7 +50,8 @@ export function applyEnv(lines: readonly string[], flags: FlagReader, source: En
 
 function readEnvFile(file: string, flag: string, flags: FlagReader, source: EnvironmentSource): readonly string[] {
   try {
-    const text = readFileSync(resolve(source.cwd, file), 'utf8').replace(/^\uFEFF/, '');
+    const text = readShortFile(resolve(source.cwd, file)).replace(/^\uFEFF/, '');
+    if (text.includes('\0')) throw new Error('it is not a text file');
     return text
       .split(/\r?\n/)
       .map((line) => line.trimStart())
@@ -59,6 +60,30 @@ function readEnvFile(file: string, flag: string, flags: FlagReader, source: Envi
     flags.problem(flag, `cannot read ${file}: ${messageOf(error)}`);
     return [];
   }
+}
+
+const MAX_ENV_FILE_BYTES = 1024 * 1024;
+
+/** Also of a pipe, as in `--env-file <(...)`. */
+function readShortFile(file: string): string {
+  const descriptor = openSync(file, 'r');
+  try {
+    const buffer = Buffer.alloc(MAX_ENV_FILE_BYTES + 1);
+    let length = 0;
+    for (;;) {
+      const read = readSync(descriptor, buffer, length, buffer.length - length, null);
+      length += read;
+      if (length > MAX_ENV_FILE_BYTES) throw new Error('it has more than 1 MiB');
+      if (read === 0) return buffer.toString('utf8', 0, length);
+    }
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+/** What a person can read on one line: no control characters, and not more than there is to recognise it by. */
+function quoted(text: string): string {
+  return JSON.stringify(text.length > 60 ? `${text.slice(0, 60)}…` : text);
 }
 
 /** A list without repeats: --name-rm taken out, --name(-add) appended. `parse` answers with the entry, or undefined after it told a problem. */

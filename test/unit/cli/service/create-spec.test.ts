@@ -223,4 +223,23 @@ describe('the spec of a new service', () => {
     assert.match(problemsOf({ publish: ['published=80,target=80,mode=host'], updateOrder: 'start-first' })[0] ?? '', /host mode/);
     assert.match(problemsOf({ mode: 'global', replicas: '3' })[0] ?? '', /--replicas: a global service/);
   });
+
+  it('names what is wrong with an env-file in a line that can be read', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'shoal-env-'));
+    try {
+      const file = (content: string): string => {
+        writeFileSync(join(folder, 'env'), content);
+        return join(folder, 'env');
+      };
+      assert.deepEqual(problemsOf({ envFile: [file(`A=1\nb \u001b[2J${'x'.repeat(5000)}`)] }), [
+        `--env-file: "b \\u001b[2J${'x'.repeat(54)}…" is not KEY=VALUE`,
+      ]);
+      const path = file('A=1\n\0\0\0');
+      assert.deepEqual(problemsOf({ envFile: [path] }), [`--env-file: cannot read ${path}: it is not a text file`]);
+      assert.deepEqual(problemsOf({ envFile: ['/dev/zero'] }), ['--env-file: cannot read /dev/zero: it has more than 1 MiB']);
+      assert.match(problemsOf({ envFile: [folder] })[0] ?? '', /cannot read .*EISDIR/);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
 });
