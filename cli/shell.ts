@@ -93,12 +93,17 @@ function outputOf(stream: NodeJS.WriteStream): Output {
       return stream.isTTY;
     },
     get columns() {
-      return stream.isTTY ? stream.columns : 80;
+      return sizeOf(stream.columns, 80);
     },
     get rows() {
-      return stream.isTTY ? stream.rows : 24;
+      return sizeOf(stream.rows, 24);
     },
   });
+}
+
+/** No terminal has no size; one that nobody told its size says 0 (CI, expect). */
+function sizeOf(told: number | undefined, usual: number): number {
+  return told === undefined || told === 0 ? usual : told;
 }
 
 function writableOutput(stream: Writable, size: Pick<Output, 'isTerminal' | 'columns' | 'rows'>): Output {

@@ -53,13 +53,21 @@ async function demoSpec(cluster: DevCluster, port: number, shell: Shell): Promis
 async function converged(control: Control, revision: number, shell: Shell): Promise<void> {
   const { client, target, options } = await control.streaming();
   const progress = client.watchProgress({ serviceRef: DEMO_SERVICE, revision }, { ...options, deadlineMs: CONVERGE_MS });
-  let last = '';
-  for await (const message of messages(progress, target)) {
-    const waiting = message.waiting.find((slot) => slot.message !== '');
-    const line = `${message.running}/${message.desired} running${waiting === undefined ? '' : ` (${waiting.slot}: ${waiting.message})`}`;
-    if (line !== last) say(shell, line);
-    last = line;
-    if (message.converged) return;
+  let last = 'nothing heard of it';
+  try {
+    for await (const message of messages(progress, target)) {
+      const waiting = message.waiting.find((slot) => slot.message !== '');
+      const line = `${message.running}/${message.desired} running${waiting === undefined ? '' : ` (${waiting.slot}: ${waiting.message})`}`;
+      if (line !== last) say(shell, line);
+      last = line;
+      if (message.converged) return;
+    }
+  } catch (error) {
+    if (ShoalError.from(error).code !== 'deadline_exceeded') throw error;
+    const what = `the demo does not run after ${CONVERGE_MS / 1000} s: ${last}`;
+    throw new ShoalError('not_converged', `${what}; start without --demo to look into it, the logs are in .shoal/dev/logs`, {
+      cause: error,
+    });
   }
   throw new ShoalError('unavailable', 'the manager ended before the demo ran');
 }
