@@ -3,7 +3,8 @@
 import type { ServerDuplexStream } from '@grpc/grpc-js';
 import type { Clock, Timer } from '../../lib/clock.ts';
 import { ShoalError } from '../../lib/errors.ts';
-import type { Logger } from '../../lib/log.ts';
+import type { LogFields, Logger } from '../../lib/log.ts';
+import type { RareLog } from '../../lib/rare-log.ts';
 import { failCall, MAX_MESSAGE_BYTES } from '../../lib/rpc/index.ts';
 import { type AgentMessage, ManagerMessage } from '../../proto/index.ts';
 import type { DispatcherSettings } from './settings.ts';
@@ -25,6 +26,8 @@ export interface AgentStreamEvents {
 export interface AgentStreamOptions {
   readonly clock: Clock;
   readonly log: Logger;
+  /** For streams that never became a session: anybody can open those. */
+  readonly warnRarely: RareLog;
   readonly settings: DispatcherSettings;
 }
 
@@ -39,6 +42,8 @@ export class AgentStream {
   readonly #options: AgentStreamOptions;
   readonly #events: AgentStreamEvents;
   #log: Logger;
+  #fields: LogFields;
+  #isRegistered = false;
   #firstMessage: Timer | undefined;
   #stall: Timer | undefined;
   #throttle: Timer | undefined;
@@ -53,7 +58,8 @@ export class AgentStream {
     this.#options = options;
     this.#events = events;
     this.address = withoutPort(call.getPeer());
-    this.#log = options.log.child({ peer: call.getPeer() });
+    this.#fields = { peer: call.getPeer() };
+    this.#log = options.log.child(this.#fields);
     this.#tokens = options.settings.inboundBurst;
     this.#tokensAtMs = options.clock.nowMs();
     const { firstMessageMs } = options.settings;
@@ -86,8 +92,14 @@ export class AgentStream {
   }
 
   /** Adds to what the stream's log line says. */
-  name(fields: Readonly<Record<string, unknown>>): void {
-    this.#log = this.#log.child(fields);
+  name(fields: LogFields): void {
+    this.#fields = { ...this.#fields, ...fields };
+    this.#log = this.#options.log.child(this.#fields);
+  }
+
+  registered(fields: LogFields): void {
+    this.name(fields);
+    this.#isRegistered = true;
   }
 
   send(message: ManagerMessage | Uint8Array): void {
@@ -144,7 +156,7 @@ export class AgentStream {
     this.#tokens = Math.min(inboundBurst, this.#tokens + ((nowMs - this.#tokensAtMs) / 1000) * inboundPerSecond) - cost;
     this.#tokensAtMs = nowMs;
     if (this.#tokens >= 0 || this.#throttle !== undefined) return;
-    this.#log.warn('an agent sends more than is taken; reading it more slowly');
+    this.#options.warnRarely('an agent sends more than is taken; reading it more slowly', this.#fields);
     this.#call.pause();
     this.#throttle = this.#options.clock.after(Math.min(MAX_THROTTLE_MS, (-this.#tokens / inboundPerSecond) * 1000), () => {
       this.#throttle = undefined;
@@ -158,8 +170,10 @@ export class AgentStream {
     this.#firstMessage?.cancel();
     this.#stall?.cancel();
     this.#throttle?.cancel();
-    if (reason.code === 'cancelled') this.#log.info('an agent session ended', { reason: reason.message });
-    else this.#log.warn('an agent session was ended', { code: reason.code, reason: reason.message });
+    const fields = { code: reason.code, reason: reason.message };
+    if (!this.#isRegistered) this.#options.warnRarely('an agent was not registered', { ...this.#fields, ...fields });
+    else if (reason.code === 'cancelled') this.#log.info('an agent session ended', { reason: reason.message });
+    else this.#log.warn('an agent session was ended', fields);
     this.#events.onEnd(reason);
   }
 }

@@ -2,6 +2,7 @@
 import { credentials } from '@grpc/grpc-js';
 import { adaptiveWindow, type AdaptiveWindow, type WindowBounds } from '../../lib/adaptive-window.ts';
 import { ShoalError } from '../../lib/errors.ts';
+import { rareLog } from '../../lib/rare-log.ts';
 import { connect } from '../../lib/rpc/index.ts';
 import { startSteadyTime, type SteadyTime } from '../../lib/steady-time.ts';
 import { type Cluster, NodeState, type OpenStream, TaskState } from '../../proto/index.ts';
@@ -24,6 +25,9 @@ import { Session, type SessionServices } from './session.ts';
 import { DEFAULT_SETTINGS, type DispatcherSettings, nodeDownAfterMs, STALL_MS } from './settings.ts';
 import type { TaskStream } from './task-streams.ts';
 
+/** Of one kind in ten seconds: enough for many agents with the same trouble. */
+const MAX_WARNINGS = 50;
+
 export class Hub {
   readonly settings: DispatcherSettings;
   readonly local: LocalStreams;
@@ -35,6 +39,8 @@ export class Hub {
   readonly #gate = new RevisionGate();
   /** All streams, registered or not. */
   readonly #streams = new Set<Session>();
+  /** Those that have not said who they are, oldest first. */
+  readonly #silent = new Set<Session>();
   readonly #byNode = new Map<string, Session>();
   readonly #unsubscribe: () => void;
   #managers: readonly string[] | undefined;
@@ -76,6 +82,7 @@ export class Hub {
       clock,
       rng,
       log,
+      warnRarely: rareLog(log, clock, { perPeriod: MAX_WARNINGS }),
       settings,
       metrics,
       routes,
@@ -105,6 +112,9 @@ export class Hub {
           { ...options, catchUpMs: settings.catchUpMs, heardLately: (nodeId) => this.#liveness.fresh(nodeId), wanted },
           register,
         ),
+      spoke: (session) => {
+        this.#silent.delete(session);
+      },
       opened: (session) => {
         this.#opened(session);
       },
@@ -144,10 +154,19 @@ export class Hub {
   }
 
   accept(call: SessionCall): void {
+    // An agent says who it is at once: streams that say nothing must not keep it out.
+    const [oldest] = this.#silent;
+    if (oldest !== undefined && this.#silent.size >= this.settings.maxSilent) {
+      oldest.end(
+        new ShoalError('resource_exhausted', `more than ${this.settings.maxSilent} streams have not registered; this one made room`),
+      );
+    }
     if (this.#streams.size >= this.settings.maxSessions) {
       throw new ShoalError('resource_exhausted', `this manager serves ${this.settings.maxSessions} agents already; try another`);
     }
-    this.#streams.add(new Session(call, this.#services));
+    const session = new Session(call, this.#services);
+    this.#streams.add(session);
+    this.#silent.add(session);
   }
 
   async openStream(nodeId: string, request: OpenStream, signal: AbortSignal): Promise<TaskStream> {
@@ -211,6 +230,7 @@ export class Hub {
 
   #ended(session: Session): void {
     this.#streams.delete(session);
+    this.#silent.delete(session);
     const { nodeId } = session;
     if (nodeId === undefined || this.#byNode.get(nodeId) !== session) return;
     this.#byNode.delete(nodeId);

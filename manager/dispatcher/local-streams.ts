@@ -4,6 +4,7 @@ import type { Clock, Timer } from '../../lib/clock.ts';
 import { ShoalError } from '../../lib/errors.ts';
 import type { Ids } from '../../lib/ids.ts';
 import type { Logger } from '../../lib/log.ts';
+import { type RareLog, rareLog } from '../../lib/rare-log.ts';
 import { failCall } from '../../lib/rpc/index.ts';
 import type { OpenStream, TaskStreamDown, TaskStreamUp } from '../../proto/index.ts';
 import { frameStream } from './frame-stream.ts';
@@ -30,14 +31,19 @@ interface Pending {
 }
 
 const PATH = 'AgentSession/TaskStream';
+/** In ten seconds. */
+const MAX_WARNINGS = 20;
 
 export class LocalStreams {
   readonly #options: LocalStreamOptions;
   readonly #pending = new Map<string, Pending>();
   readonly #open = new Map<TaskStream, string>();
 
+  readonly #warn: RareLog;
+
   constructor(options: LocalStreamOptions) {
     this.#options = options;
+    this.#warn = rareLog(options.log, options.clock, { perPeriod: MAX_WARNINGS });
   }
 
   /** As TaskStreams.open, for sessions of this manager only. */
@@ -91,7 +97,7 @@ export class LocalStreams {
     const { clock, log, attachMs } = this.#options;
     const refuse = (error: ShoalError): void => {
       timer.cancel();
-      log.warn('a task stream was refused', { peer: call.getPeer(), code: error.code, reason: error.message });
+      this.#warn('a task stream was refused', { peer: call.getPeer(), code: error.code, reason: error.message });
       failCall(call, error, PATH, log);
     };
     const timer = clock.after(attachMs, () => {

@@ -5,7 +5,8 @@ import { type NodeDescription, NodeDescription as Description, NodeState, NodeSt
 export type NodeChange = (current: NodeStatus) => NodeStatus;
 
 const MAX_PROBLEMS = 200;
-const MAX_TEXT = 1024;
+/** With all problems, a row stays far below what one transaction holds. */
+const MAX_TEXT = 256;
 
 export const MESH_DOWN = 'the mesh process does not run on this node';
 

@@ -3,6 +3,7 @@ import { adaptiveWindow } from '../../lib/adaptive-window.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { ShoalError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
+import { type RareLog, rareLog } from '../../lib/rare-log.ts';
 import type { Rng } from '../../lib/rng.ts';
 import {
   type AgentMessage,
@@ -42,6 +43,8 @@ export interface SessionServices {
   readonly clock: Clock;
   readonly rng: Rng;
   readonly log: Logger;
+  /** For what any client can cause. */
+  readonly warnRarely: RareLog;
   readonly settings: DispatcherSettings;
   readonly metrics: DispatcherMetrics;
   readonly writer: FencedWriter;
@@ -54,6 +57,8 @@ export interface SessionServices {
   readonly managers: () => readonly string[];
   readonly aheadRevision: () => Revision;
   readonly register: (register: Register, wanted: () => boolean) => Promise<Registration>;
+  /** It has said who it is. */
+  readonly spoke: (session: Session) => void;
   readonly opened: (session: Session) => void;
   readonly ended: (session: Session) => void;
   readonly heard: (nodeId: string) => void;
@@ -71,9 +76,12 @@ interface Open {
   /** The first batch of statuses has come. */
   complete: boolean;
   owedAnswer: number | undefined;
+  /** Of this agent's mistakes. */
+  readonly warn: RareLog;
 }
 
 const HEARTBEAT_JITTER = 0.1;
+const REPEAT_WARNING_MS = 60_000;
 
 export class Session {
   readonly #services: SessionServices;
@@ -161,6 +169,7 @@ export class Session {
     if (this.#state === 'new') {
       if (message?.case !== 'register') throw new ShoalError('invalid_argument', 'the first message of a session must be Register');
       this.#state = 'registering';
+      this.#services.spoke(this);
       this.#stream.hold();
       void this.#register(message.value);
       return;
@@ -209,7 +218,7 @@ export class Session {
 
   #begin(register: Register, { nodeId, cluster, session }: Registration): void {
     const services = this.#services;
-    this.#stream.name({ node: nodeId });
+    this.#stream.registered({ node: nodeId });
     const open: Open = {
       nodeId,
       cluster,
@@ -219,6 +228,7 @@ export class Session {
       reported: new Map(),
       complete: false,
       owedAnswer: undefined,
+      warn: rareLog(services.log, services.clock, { periodMs: REPEAT_WARNING_MS }),
     };
     this.#state = open;
     services.opened(this);
@@ -289,8 +299,8 @@ export class Session {
       metrics.statuses.inc({ result: 'foreign' }, foreign.length);
       metrics.statuses.inc({ result: 'unknown' }, unknown.length);
       // A last word about a task that was removed meanwhile is nothing unusual.
-      const level = foreign.length > 0 ? 'warn' : 'debug';
-      log[level]('an agent reported tasks that are not its own or not in the store; these statuses were refused', {
+      const write = foreign.length > 0 ? open.warn : log.debug;
+      write('an agent reported tasks that are not its own or not in the store; these statuses were refused', {
         node: open.nodeId,
         foreign: foreign.slice(0, 5),
         foreignCount: foreign.length,

@@ -24,6 +24,8 @@ export interface DispatcherSettings {
   /** Kept that long after the last drain, so that an update's pauses do not make it come and go. */
   readonly ackRowLingerMs: number;
   readonly maxSessions: number;
+  /** Streams without a Register yet. */
+  readonly maxSilent: number;
   /** Messages of one agent; what comes faster is left in its socket. */
   readonly inboundPerSecond: number;
   readonly inboundBurst: number;
@@ -46,6 +48,7 @@ export const DEFAULT_SETTINGS: DispatcherSettings = {
   ackWindow: { shortMs: 10, longMs: 20 },
   ackRowLingerMs: 2000,
   maxSessions: 10_000,
+  maxSilent: 1000,
   inboundPerSecond: 300,
   inboundBurst: 1000,
   maxStreamsPerNode: 64,

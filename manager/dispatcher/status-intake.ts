@@ -1,6 +1,6 @@
 // What of an agent's status batch may be written: pure rules.
 import { ShoalError } from '../../lib/errors.ts';
-import { TaskState, TaskStatus, type StatusBatch } from '../../proto/index.ts';
+import { type Endpoint, TaskState, TaskStatus, type StatusBatch } from '../../proto/index.ts';
 import type { StateView } from '../state/index.ts';
 import { isFinished } from './assignments.ts';
 
@@ -14,6 +14,8 @@ export interface Intake {
 
 const MAX_TEXT = 4096;
 const MAX_ENDPOINTS = 256;
+const MAX_ADDRESS = 64;
+const MAX_PORT = 65_535;
 
 /** Throws `invalid_argument` on a batch that no agent sends: states that are not an agent's to report, endless lists. */
 export function takeBatch(state: StateView, nodeId: string, batch: StatusBatch): Intake {
@@ -34,8 +36,14 @@ export function takeBatch(state: StateView, nodeId: string, batch: StatusBatch):
 function problemOf(status: TaskStatus): string | undefined {
   if (status.state < TaskState.ASSIGNED || status.state > TaskState.REJECTED) return `state ${status.state} is not an agent's to report`;
   if (status.endpoints.length > MAX_ENDPOINTS) return `${status.endpoints.length} endpoints; at most ${MAX_ENDPOINTS} are taken`;
+  if (!status.endpoints.every(isEndpoint)) return 'an endpoint is not an address and port';
   if (status.containerId.length > MAX_TEXT) return 'its container id is too long';
   return undefined;
+}
+
+function isEndpoint({ nodeAddress, nodePort, containerAddress, containerPort, targetPort }: Endpoint): boolean {
+  const ports = [nodePort, containerPort, targetPort];
+  return nodeAddress.length <= MAX_ADDRESS && containerAddress.length <= MAX_ADDRESS && ports.every((port) => port <= MAX_PORT);
 }
 
 /** What the row becomes; undefined: nothing to write. States only move forward, and nothing follows a finished one. */

@@ -54,6 +54,7 @@ export interface ManagerProcessOptions {
 
 const READY_MS = 30_000;
 const EXIT_MS = 20_000;
+const CLI_MS = 30_000;
 
 export async function startManagerProcess(options: ManagerProcessOptions = {}): Promise<ManagerProcess> {
   const dataDir = options.dataDir ?? mkdtempSync(join(tmpdir(), 'shoal-manager-'));
@@ -120,8 +121,9 @@ export async function startManagerProcess(options: ManagerProcessOptions = {}): 
   return manager;
 }
 
+/** Ended with SIGKILL, so with the code null, where it takes too long. */
 export async function runShoal(args: readonly string[]): Promise<CliResult> {
-  const child = spawn(process.execPath, [SHOAL, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(process.execPath, [SHOAL, ...args], { stdio: ['ignore', 'pipe', 'pipe'], timeout: CLI_MS, killSignal: 'SIGKILL' });
   let stdout = '';
   let stderr = '';
   child.stdout.on('data', (chunk: Buffer) => (stdout += chunk.toString()));

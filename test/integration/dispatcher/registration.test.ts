@@ -61,7 +61,7 @@ describe('dispatcher: registration and heartbeats', () => {
     assert.equal(await endOf(true), 'invalid_argument');
     assert.equal(await endOf(false), 'invalid_argument');
     connection.close();
-    assert.equal(manager.lines.filter((line) => line.message === 'an agent session was ended').length, 2);
+    assert.equal(manager.lines.filter((line) => line.message === 'an agent was not registered').length, 2);
   });
 
   it('refuses messages that no agent sends, and disturbs nobody else', async () => {
