@@ -9,7 +9,10 @@ export function usageError(command: Command, problems: readonly FieldProblem[]):
 
 /** What commander found wrong: "error: unknown option '--foo'\n(Did you mean ...?)", in one line. */
 export function usageMistake(command: Command, error: CommanderError): ShoalError {
-  const message = error.message.replace(/^error: /, '').replaceAll(/\s*\n\s*/g, ' ');
+  const message = error.message
+    .replace(/^error: /, '')
+    .replaceAll(/\s*\n\s*/g, ' ')
+    .replace(/\.$/, '');
   return new ShoalError('invalid_argument', `${message}; see \`${pathOf(command)} --help\``, { cause: error });
 }
 

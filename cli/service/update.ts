@@ -17,7 +17,9 @@ export async function run(context: VerbContext, [ref = '']: readonly string[], f
     const spec = updateSpec(old, flags, shell);
     const image = spec.task?.container?.image ?? '';
     const registryAuth = flags['withRegistryAuth'] === true ? await registryAuthFor(image, shell, shell.interrupt()) : '';
-    return { spec: withRegistryAuth(spec, registryAuth), registryAuth, noResolveImage: flags['resolveImage'] === false };
+    // Docker's: only a new --image is asked for, so that other changes neither wait for a registry nor bring another image.
+    const noResolveImage = flags['resolveImage'] === false || flags['image'] === undefined;
+    return { spec: withRegistryAuth(spec, registryAuth), registryAuth, noResolveImage };
   });
   tellWarnings(context, change);
   shell.out.write(`${ref}\n`);

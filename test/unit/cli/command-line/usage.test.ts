@@ -32,7 +32,7 @@ describe('the command line', () => {
     ['service create', /missing required argument 'IMAGE'; see `shoal service create --help`/],
     ['service ps', /missing required argument 'SERVICE'/],
     ['service update web --image', /argument missing; see `shoal service update --help`/],
-    ['service ls extra', /too many arguments/],
+    ['service ls extra', /too many arguments.* got 1; see/],
     ['--nonsense service ls', /unknown option '--nonsense'/],
     ['service ls --filter name', /\n {2}--filter: "name" is not KEY=VALUE/],
     ['service create -p x -p 70000:80 nginx', /\n {2}--publish: "x" is not .*\n {2}--publish: port 70000 is not between 1 and 65535\n$/],

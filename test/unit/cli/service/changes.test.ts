@@ -241,6 +241,21 @@ service web converged
       assert.deepEqual(request.spec?.labels, { a: '1', b: '2' });
     });
 
+    it('has the manager ask a registry only about a new image', async () => {
+      const asked: boolean[] = [];
+      const manager = await start({
+        getService: () => Promise.resolve(serviceView('web')),
+        updateService: ({ noResolveImage }) => {
+          asked.push(!noResolveImage);
+          return change(serviceView('web'));
+        },
+      });
+      for (const flags of [['--force'], ['--image', 'nginx'], ['--image', 'nginx', '--no-resolve-image']]) {
+        assert.equal((await shoal(['service', 'update', '-d', ...flags, 'web'], { manager })).exitCode, 0);
+      }
+      assert.deepEqual(asked, [false, true, false]);
+    });
+
     it('starts over twice where somebody else was quicker, then gives up with 4', async () => {
       let version = 1;
       let conflicts = 2;
