@@ -7,6 +7,8 @@ import { until } from '../support/until.ts';
 import { allContainersOf, containersOf, createWeb, getFrom, killContainer, spreadOf, urlsOf } from '../support/web-service.ts';
 
 const PORT = 8080;
+/** What createWeb's containers run, as `--args` takes it. */
+const SERVE_COMMAND = "sh -c 'hostname > /www/index.html; exec httpd -f -p 80 -h /www'";
 
 describe('a cluster of three hosts on etcd', () => {
   let cluster: TestCluster;
@@ -161,6 +163,60 @@ describe('a cluster of three hosts on etcd', () => {
     }
     await until(answersEverywhere, 'answers on every node', 10_000);
     assert.equal((await allContainersOf(cluster, 'web')).length, 3);
+  });
+
+  it('replaces a mesh that hangs, once it holds up the stop of a task', async () => {
+    await shoal('service', 'scale', 'web=6', '--timeout', '60s');
+    const { stdout } = await cluster.client.run('pgrep', ['-f', `mesh --data-dir ${cluster.agentFolder(1)}/mesh`]);
+    await cluster.client.run('kill', ['-STOP', stdout.trim()]);
+    await shoal('service', 'scale', 'web=3', '--timeout', '60s');
+    await converged({ h1: 1, h2: 1, h3: 1 });
+    await until(answersEverywhere, 'answers on every node', 20_000);
+  });
+
+  it('pauses an update that fails while the old replicas serve on, and recovers with a better one', async () => {
+    const before = await allContainersOf(cluster, 'web');
+    const load = await startLoad(cluster.client, urlsOf(cluster, PORT), 2);
+    const bad = await cluster.shoal('service', 'update', '--args', "sh -c 'exit 3'", '--timeout', '30s', 'web');
+    assert.equal(bad.code, 6, bad.stderr);
+    assert.match(bad.stderr, /paused due to failure of task web\.\d.*exit code 3/);
+    const kept = await allContainersOf(cluster, 'web');
+    assert.ok(
+      before.every((name) => kept.includes(name)),
+      'an old replica is gone',
+    );
+    await shoal('service', 'update', '--args', SERVE_COMMAND, '--env-add', 'VERSION=3', '--timeout', '60s', 'web');
+    const { failures } = await load.stop();
+    assert.deepEqual(failures, []);
+    await converged({ h1: 1, h2: 1, h3: 1 });
+  });
+
+  it('replaces the tasks of a host that is cut off, and has the exact number again when it is back', async () => {
+    const [host] = cluster.hosts.slice(2);
+    await host?.cutOff();
+    const majority = (): Promise<readonly string[][]> =>
+      Promise.all([0, 1].map(async (index) => [...(await containersOf(cluster, index, 'web'))]));
+    await until(async () => (await majority()).flat().length === 3, 'three containers on the majority side', 20_000);
+    const answers = (): Promise<readonly (string | undefined)[]> =>
+      Promise.all(
+        urlsOf(cluster, PORT)
+          .slice(0, 2)
+          .map((url) => getFrom(cluster.client, url)),
+      );
+    await until(async () => (await answers()).every((answer) => answer?.startsWith('web.')), 'answers on the majority side');
+    await host?.reconnect();
+    await until(async () => (await cluster.list('node', 'ls')).every((node) => node['Status'] === 'Ready'), 'all nodes ready', 20_000);
+    await until(async () => (await allContainersOf(cluster, 'web')).length === 3, 'three containers in all', 20_000);
+    assert.equal((await containersOf(cluster, 2, 'web')).length, 0);
+    await until(answersEverywhere, 'answers on every node', 10_000);
+  });
+
+  it('makes a service anew under the name and port of one just removed', async () => {
+    await shoal('service', 'rm', 'web');
+    const created = await createWeb(cluster, 'web', PORT, '--replicas', '3');
+    assert.equal(created.code, 0, created.stderr);
+    await converged({ h1: 1, h2: 1, h3: 1 });
+    assert.ok(await answersEverywhere());
   });
 
   it('says why a task waits, and forgets a removed service', async () => {
