@@ -119,7 +119,8 @@ export function superseded(): ShoalError {
 export function removed(nodeId: string): ShoalError {
   return new ShoalError(
     'permission_denied',
-    `node ${nodeId} was removed from the cluster; join again: start the agent with an empty data folder`,
+    `node ${nodeId} was removed from the cluster; what it ran runs on until it is told otherwise. ` +
+      'Run this agent once with --purge, which ends its tasks and its mesh; to join again, start it with an empty data folder after that',
   );
 }
 

@@ -22,11 +22,13 @@ export function serviceEvent(pass: Pass, action: string, message: string): Event
 }
 
 /** `failed: exit code 1 (...)`: what the node said of the end of a task. */
-export function endReason({ status }: TaskInfo): string {
+export function endReason({ status }: Pick<TaskInfo, 'status'>): string {
   if (status === undefined) return 'ended';
   const verb = status.state === TaskState.REJECTED ? 'was rejected' : status.state === TaskState.COMPLETE ? 'completed' : 'failed';
-  const code = status.exitCode === undefined || status.exitCode === 0 ? '' : `exit code ${status.exitCode}`;
   const reason = status.error === '' ? status.message : status.error;
+  const exitCode = status.exitCode === undefined || status.exitCode === 0 ? '' : `exit code ${status.exitCode}`;
+  // Where a node has nothing to say but the code, it says that.
+  const code = reason.startsWith(exitCode) ? '' : exitCode;
   const details = [code, reason].filter((part) => part !== '').join(': ');
   return details === '' ? verb : `${verb}: ${details}`;
 }
