@@ -101,6 +101,10 @@ async function assemble(
     ...(store === 'etcd' ? ['--etcd', etcdUrl] : []),
   ]);
   const agentFolder = (index: number): string => join(folder, `agent-${index + 1}`);
+  // Before the agents in this list, so after their end: a living agent would start its mesh again.
+  cleanUp.push(async () => {
+    await Promise.all(hosts.map((host, index) => stopMesh(host, agentFolder(index))));
+  });
   const agents = hosts.map((host, index) =>
     shoalPart(`agent-${host.name}`, host, [
       'agent',
@@ -108,9 +112,6 @@ async function assemble(
       ...['--docker-host', `unix://${engines[index]?.socketPath ?? ''}`, '--health-addr', '127.0.0.1:7422'],
     ]),
   );
-  cleanUp.push(async () => {
-    await Promise.all(agents.map((agent, index) => stopMesh(agent.host, agentFolder(index))));
-  });
   const shoal = (...args: readonly string[]): Promise<CommandResult> =>
     runToEnd(client, process.execPath, [SHOAL, '--host', managerAddress, ...args]);
   const cluster: TestCluster = {
