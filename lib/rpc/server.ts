@@ -26,6 +26,8 @@ export const SERVER_OPTIONS: ChannelOptions = {
   'grpc.max_concurrent_streams': 1000,
   'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
   'grpc.max_send_message_length': MAX_MESSAGE_BYTES,
+  // MB for what waits to be sent; new calls are refused beyond.
+  'grpc-node.max_session_memory': 64,
   // A connection without a call for this long is closed; clients dial again when they have something to say.
   'grpc.max_connection_idle_ms': 5 * 60_000,
 };

@@ -299,7 +299,7 @@ export class Session {
       metrics.statuses.inc({ result: 'foreign' }, foreign.length);
       metrics.statuses.inc({ result: 'unknown' }, unknown.length);
       // A last word about a task that was removed meanwhile is nothing unusual.
-      const write = foreign.length > 0 ? open.warn : log.debug;
+      const write: RareLog = foreign.length > 0 ? open.warn : (message, fields) => log.debug(message, fields);
       write('an agent reported tasks that are not its own or not in the store; these statuses were refused', {
         node: open.nodeId,
         foreign: foreign.slice(0, 5),
