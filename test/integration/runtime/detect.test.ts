@@ -55,7 +55,10 @@ describe('finding the engine', () => {
   });
 
   it('gives up on one that accepts and says nothing', async () => {
-    const path = await listen(createSocketServer((socket) => socket.resume()), join(folder, 'mute.sock'));
+    const path = await listen(
+      createSocketServer((socket) => socket.resume()),
+      join(folder, 'mute.sock'),
+    );
     assert.match(describeFailures(await find(path)), /longer than 2 s/);
   });
 });
