@@ -98,6 +98,8 @@ describe('process runtime', () => {
     const { taskId, instance } = await start(runtime, 'sleep 1000');
     process.kill(Number(instance.containerId), 'SIGKILL');
     process.kill(-instance.pid, 'SIGKILL');
+    const killed = [processId(Number(instance.containerId)), processId(instance.pid)];
+    await until(() => !killed.some(isAlive), 'the end of supervisor and task');
     const file = join(directory, taskId, 'pid');
     const [, , boot = ''] = (await readFile(file, 'utf8')).trim().split(' ');
     // The pid of this very process, with the start time of the one that is gone.
