@@ -12,8 +12,10 @@ import { boundOutput, outputLines } from '../../../agent/runtime/process/output-
 import { type Instance, type Runtime } from '../../../agent/runtime/runtime.ts';
 import { systemClock } from '../../../lib/clock.ts';
 import { silentLogger } from '../../../lib/log.ts';
+import { isAlive, processId } from '../../../lib/process-id.ts';
 import { type ContainerSpec, LogsRequest } from '../../../proto/index.ts';
 import { taskContext } from '../../support/task-context.ts';
+import { until } from '../../support/until.ts';
 import { conformance, hasCode } from './conformance.ts';
 
 describe('process runtime', () => {
@@ -96,9 +98,9 @@ describe('process runtime', () => {
   it('does not take another process with a recycled pid for the task', async () => {
     const runtime = create();
     const { taskId, instance } = await start(runtime, 'sleep 1000');
+    const killed = [processId(Number(instance.containerId)), processId(instance.pid)];
     process.kill(Number(instance.containerId), 'SIGKILL');
     process.kill(-instance.pid, 'SIGKILL');
-    const killed = [processId(Number(instance.containerId)), processId(instance.pid)];
     await until(() => !killed.some(isAlive), 'the end of supervisor and task');
     const file = join(directory, taskId, 'pid');
     const [, , boot = ''] = (await readFile(file, 'utf8')).trim().split(' ');
