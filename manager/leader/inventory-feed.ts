@@ -4,12 +4,16 @@ import { type Task, TaskState } from '../../proto/index.ts';
 import { demandOf, Inventory } from '../scheduler/index.ts';
 import { type Change, specOf, type StateView } from '../state/index.ts';
 
+/** Finished tasks that are kept of a slot. */
+const MAX_ATTEMPTS_BACK = 10;
+
 export class InventoryFeed {
   readonly inventory = new Inventory();
   readonly #state: StateView;
   readonly #clock: Clock;
   /** Task -> the live one that takes over from it: while both are there, only the newer counts for spreading. */
   readonly #successors = new Map<string, string>();
+  readonly #predecessors = new Map<string, string>();
 
   constructor(state: StateView, clock: Clock) {
     this.#state = state;
@@ -29,7 +33,7 @@ export class InventoryFeed {
         case 'taskStatus':
           this.#noteFailure(change);
           this.feedTask(change.id);
-          if (change.after === undefined) this.#successors.delete(change.id);
+          if (change.after === undefined) this.#forget(change.id);
           break;
         default:
       }
@@ -44,17 +48,45 @@ export class InventoryFeed {
     if (task !== undefined) this.#noteSuccessor(task, task.desired <= TaskState.RUNNING && isUnended(this.#state, task));
   }
 
+  #forget(taskId: string): void {
+    const successor = this.#successors.get(taskId);
+    if (successor !== undefined) this.#predecessors.delete(successor);
+    this.#successors.delete(taskId);
+    const predecessor = this.#predecessors.get(taskId);
+    this.#predecessors.delete(taskId);
+    if (predecessor === undefined) return;
+    this.#successors.delete(predecessor);
+    this.feedTask(predecessor);
+  }
+
   /** A task that is about to be placed takes over from another: the place of that one is free to be taken again. */
   aboutToReplace(task: Task): void {
     this.#noteSuccessor(task, true);
   }
 
   #noteSuccessor(task: Task, takesOver: boolean): void {
-    if (task.replaces === '' || (this.#successors.get(task.replaces) === task.id) === takesOver) return;
-    if (takesOver) this.#successors.set(task.replaces, task.id);
-    else this.#successors.delete(task.replaces);
-    const replaced = this.#state.get('tasks', task.replaces)?.value;
+    const replacedId = this.#predecessors.get(task.id) ?? (takesOver ? this.#predecessorOf(task) : undefined);
+    if (replacedId === undefined || (this.#successors.get(replacedId) === task.id) === takesOver) return;
+    if (takesOver) {
+      this.#successors.set(replacedId, task.id);
+      this.#predecessors.set(task.id, replacedId);
+    } else {
+      this.#successors.delete(replacedId);
+      this.#predecessors.delete(task.id);
+    }
+    const replaced = this.#state.get('tasks', replacedId)?.value;
     if (replaced !== undefined && replaced.nodeId !== '' && occupies(this.#state, replaced)) this.#count(replaced, takesOver);
+  }
+
+  /** The task that is still there of those that came before in the slot: an attempt in between may have failed. */
+  #predecessorOf(task: Task): string | undefined {
+    let id = task.replaces;
+    for (let step = 0; step < MAX_ATTEMPTS_BACK && id !== ''; step++) {
+      const earlier = this.#state.get('tasks', id)?.value;
+      if (earlier === undefined || (earlier.nodeId !== '' && occupies(this.#state, earlier))) return earlier?.id;
+      id = earlier.replaces;
+    }
+    return undefined;
   }
 
   #count(task: Task, isReplaced: boolean): void {
