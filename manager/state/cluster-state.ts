@@ -159,7 +159,7 @@ export class ClusterState implements StateView {
   #putOwn(table: TableName, id: string, value: TableTypes[TableName], revision: Revision): Change | undefined {
     const before = this.#rows(table).get(id);
     if (before !== undefined && before.modRevision >= revision) return undefined;
-    return this.#set(table, id, value, before?.createRevision ?? revision, revision);
+    return this.#set(table, before, { id, value, createRevision: before?.createRevision ?? revision, modRevision: revision });
   }
 
   #deleteOwn(table: TableName, id: string, revision: Revision): Change | undefined {
@@ -176,16 +176,14 @@ export class ClusterState implements StateView {
     if (before !== undefined && before.modRevision >= item.modRevision) return undefined;
     if ((this.#deletedAhead.get(item.key) ?? 0) >= item.modRevision) return undefined;
     const value = this.#decode(table, item);
-    return value && this.#set(table, id, value, item.createRevision, item.modRevision);
+    return value && this.#set(table, before, { id, value, createRevision: item.createRevision, modRevision: item.modRevision });
   }
 
-  #set(table: TableName, id: string, value: TableTypes[TableName], createRevision: Revision, modRevision: Revision): Change {
+  #set(table: TableName, before: AnyRow | undefined, after: AnyRow): Change {
     const rows: Map<string, AnyRow> = this.#rows(table);
-    const before = rows.get(id);
-    const after: AnyRow = { id, value, createRevision, modRevision };
-    rows.set(id, after);
+    rows.set(after.id, after);
     this.#index(table, before, after);
-    return { table, id, before, after } as Change;
+    return { table, id: after.id, before, after } as Change;
   }
 
   #delete(key: string, revision: Revision): Change | undefined {
@@ -211,11 +209,13 @@ export class ClusterState implements StateView {
 
   #index(table: TableName, before: AnyRow | undefined, after: AnyRow | undefined): void {
     if (table === 'tasks') {
-      const [was, is] = [before as Row<Task> | undefined, after as Row<Task> | undefined];
+      const was = before as Row<Task> | undefined;
+      const is = after as Row<Task> | undefined;
       reindex(this.#tasksByService, was?.value.serviceId, was, is?.value.serviceId, is);
       reindex(this.#tasksByNode, was?.value.nodeId, was, is?.value.nodeId, is);
     } else if (table === 'specs') {
-      const [was, is] = [before as Row<StoredSpec> | undefined, after as Row<StoredSpec> | undefined];
+      const was = before as Row<StoredSpec> | undefined;
+      const is = after as Row<StoredSpec> | undefined;
       reindex(this.#specsByService, was?.value.serviceId, was, is?.value.serviceId, is);
     }
   }
