@@ -60,7 +60,8 @@ export function testAgent(launchMesh?: (nodeId: string, dataDir: string) => Laun
     stop,
     async remove() {
       await stop();
-      rmSync(dataDir, { recursive: true, force: true });
+      // A last atomic write of the agent may still be under way: it is not waited for, since a killed agent would not wait either.
+      rmSync(dataDir, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
     },
   };
 }
