@@ -22,6 +22,9 @@ const PACKAGES = [
   'util-linux',
 ];
 
+/** A suite that takes this long hangs. */
+const SUITE_TIMEOUT_MS = 15 * 60_000;
+
 const SUITES = [
   { name: 'format', command: ['node_modules/prettier/bin/prettier.cjs', '--check', '--log-level', 'warn', '.'] },
   { name: 'lint', command: ['node_modules/eslint/bin/eslint.js', '.', '--max-warnings', '0'] },
@@ -65,6 +68,8 @@ function runSuite(suite, counts) {
     'test/support/counting-reporter.cjs',
     '--timeout',
     String(suite.timeoutMs ?? 10_000),
+    // What a failed test left open must not hold the run.
+    '--exit',
     ...(suite.parallel ? ['--parallel', '--jobs', '2'] : []),
     ...suite.mocha,
   ];
@@ -72,6 +77,7 @@ function runSuite(suite, counts) {
     cwd: root,
     stdio: ['ignore', 'inherit', 'inherit'],
     env: { ...process.env, SHOAL_TEST_COUNTS: counts },
+    timeout: SUITE_TIMEOUT_MS,
   });
   return result.status === 0;
 }
