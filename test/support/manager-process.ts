@@ -1,6 +1,7 @@
 // A manager as a process of its own, from the build: what it writes, how it ends, signals, and the CLI against it.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SHOAL } from './cluster.ts';
@@ -23,7 +24,7 @@ export interface ManagerProcess {
   exit(): number | string | undefined;
   untilExit(deadlineMs?: number): Promise<number | string>;
   signal(name: NodeJS.Signals): void;
-  /** Resident memory. */
+  /** Resident memory; 0 where the system does not tell. */
   rssBytes(): Promise<number>;
   /** The CLI against this manager. */
   shoal(...args: readonly string[]): Promise<CliResult>;
@@ -149,7 +150,6 @@ function parseLine(line: string): ManagerLine {
 }
 
 async function rssOf(pid: number): Promise<number> {
-  const { readFile } = await import('node:fs/promises');
-  const status = await readFile(`/proc/${pid}/status`, 'utf8');
-  return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1] ?? Number.NaN) * 1024;
+  const status = await readFile(`/proc/${pid}/status`, 'utf8').catch(() => '');
+  return Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1] ?? 0) * 1024;
 }
