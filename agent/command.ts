@@ -23,6 +23,7 @@ export function configureAgent(command: Command): void {
     .option('--memory <size>', "memory to offer, such as 8GiB (default: the engine's)")
     .option('--ephemeral', "on SIGTERM stop this node's tasks and mesh too; otherwise they go on", false)
     .option('--purge', "stop and remove this node's tasks and mesh, and exit", false)
+    .option('--kill', 'with --purge: give the tasks no time to stop', false)
     .option('--log-level <level>', 'error, warn, info or debug', 'info')
     .option('--log-format <format>', 'auto, json or short', 'auto')
     .action(async (flags: AgentFlags) => {

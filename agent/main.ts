@@ -37,8 +37,9 @@ async function run(settings: AgentSettings, { signal, self = ownCommand() }: Run
   const who = identity.current();
   if (settings.purge) {
     if (who === undefined) return;
-    const { purgeNode } = await import('./purge.ts');
-    await purgeNode({ ...base, dataDir: settings.dataDir, dataAddress: settings.dataAddress, identity: who, runtime }, signal);
+    const { killingRuntime, purgeNode } = await import('./purge.ts');
+    const { dataDir, dataAddress, kill } = settings;
+    await purgeNode({ ...base, dataDir, dataAddress, identity: who, runtime: kill ? killingRuntime(runtime) : runtime }, signal);
     return;
   }
   const trouble = await runtime.check(signal);

@@ -22,6 +22,7 @@ export interface AgentFlags {
   readonly memory?: string;
   readonly ephemeral: boolean;
   readonly purge: boolean;
+  readonly kill?: boolean;
   readonly logLevel: string;
   readonly logFormat: string;
 }
@@ -45,6 +46,8 @@ export interface AgentSettings {
   readonly memoryBytes: number | undefined;
   readonly ephemeral: boolean;
   readonly purge: boolean;
+  /** With `purge`: tasks get no grace period. */
+  readonly kill: boolean;
   readonly logLevel: LogLevel;
   readonly logFormat: 'auto' | 'json' | 'short';
 }
@@ -99,6 +102,7 @@ export function checkAgentFlags(flags: AgentFlags): AgentSettings {
     memoryBytes: memoryOf(flags.memory, wrong),
     ephemeral: flags.ephemeral,
     purge: flags.purge,
+    kill: flags.kill === true,
     logLevel: flags.logLevel as LogLevel,
     logFormat: flags.logFormat as AgentSettings['logFormat'],
   };

@@ -24,6 +24,19 @@ export interface PurgeOptions {
 
 const MESH_GRACE_MS = 1000;
 const FIND_MS = 10_000;
+/** As a shell reports SIGKILL. */
+const KILLED = 137;
+
+/** Its tasks get no grace period: stopping one kills it. */
+export function killingRuntime(runtime: Runtime): Runtime {
+  return {
+    ...runtime,
+    async stop(taskId, signal) {
+      await runtime.remove(taskId, signal);
+      return { exitCode: KILLED, reason: 'it was killed' };
+    },
+  };
+}
 
 /** Throws `unavailable` where the engine does not say what runs, or something could not be removed. */
 export async function purgeNode(options: PurgeOptions, signal: AbortSignal): Promise<void> {

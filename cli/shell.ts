@@ -36,12 +36,16 @@ export interface Shell {
   readonly rng: Rng;
   /** Aborted by the first Ctrl-C or SIGTERM; a second one ends the process. Nothing is caught before the first call. */
   interrupt(): AbortSignal;
+  /** Aborted by the second one, which then does not end the process: only a third does. For what must not be left half stopped. */
+  hurry(): AbortSignal;
   /** Calls at each change of the terminal's size; returns what ends that. */
   onResize(listener: () => void): () => void;
 }
 
 export function processShell(): Shell {
   let controller: AbortController | undefined;
+  let hurry: AbortController | undefined;
+  const interrupt = (): AbortController => (controller ??= abortOnSignals(() => hurry));
   return {
     out: outputOf(process.stdout),
     err: outputOf(process.stderr),
@@ -57,9 +61,11 @@ export function processShell(): Shell {
     home: homedir(),
     clock: systemClock,
     rng: systemRng,
-    interrupt() {
-      controller ??= abortOnSignals();
-      return controller.signal;
+    interrupt: () => interrupt().signal,
+    hurry() {
+      interrupt();
+      hurry ??= new AbortController();
+      return hurry.signal;
     },
     onResize(listener) {
       process.stdout.on('resize', listener);
@@ -72,11 +78,13 @@ export function processShell(): Shell {
 
 export const INTERRUPTED_EXIT = 130;
 
-function abortOnSignals(): AbortController {
+/** `hurry`: what the second signal aborts, if anything. */
+function abortOnSignals(hurry: () => AbortController | undefined): AbortController {
   const controller = new AbortController();
   const onSignal = (): void => {
-    if (controller.signal.aborted) process.exit(INTERRUPTED_EXIT);
-    controller.abort(new ShoalError('cancelled', 'interrupted'));
+    const next = [controller, hurry()].find((one) => one?.signal.aborted === false);
+    if (next === undefined) process.exit(INTERRUPTED_EXIT);
+    next.abort(new ShoalError('cancelled', 'interrupted'));
   };
   process.on('SIGINT', onSignal);
   process.on('SIGTERM', onSignal);

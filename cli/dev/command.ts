@@ -41,7 +41,7 @@ export function configureDev(command: Command, shell: Shell): void {
     });
   command
     .command('status')
-    .description('what of the cluster runs')
+    .description('what of the cluster runs; exit code 1 where a part of it has ended')
     .action(async () => {
       await status(shell);
     });
@@ -74,8 +74,12 @@ async function up(flags: UpFlags, shell: Shell): Promise<void> {
   } finally {
     if (failed || !flags.detach) {
       const { stopCluster } = await import('./down.ts');
-      say(shell, 'stopping everything...');
-      await stopCluster(layout, shell.clock);
+      say(shell, 'stopping everything... (Ctrl-C again kills it)');
+      const hurry = shell.hurry();
+      hurry.addEventListener('abort', () => {
+        say(shell, 'killing everything at once');
+      });
+      await stopCluster(layout, shell.clock, hurry);
     }
   }
 }
@@ -116,7 +120,12 @@ async function untilInterrupted(cluster: DevCluster, shell: Shell, signal: Abort
 async function down(shell: Shell): Promise<void> {
   const { findLayout } = await import('./layout.ts');
   const { stopCluster } = await import('./down.ts');
-  const stopped = await stopCluster(findLayout(shell.cwd), shell.clock);
+  const { say } = await import('./up.ts');
+  const hurry = shell.interrupt();
+  hurry.addEventListener('abort', () => {
+    say(shell, 'killing everything at once');
+  });
+  const stopped = await stopCluster(findLayout(shell.cwd), shell.clock, hurry);
   shell.out.write(stopped === undefined ? 'no cluster runs here\n' : `stopped (${stopped} processes); its state is gone\n`);
 }
 
@@ -131,4 +140,11 @@ async function status(shell: Shell): Promise<void> {
   for (const process of cluster.processes) {
     shell.out.write(`${process.name.padEnd(10)} ${isAlive(process) ? `running (pid ${process.pid})` : 'DEAD'}  ${process.logFile}\n`);
   }
+  const dead = cluster.processes.filter((process) => !isAlive(process));
+  if (dead.length === 0) return;
+  const names = dead.map(({ name, logFile }) => `${name} (see ${logFile})`).join(', ');
+  throw new ShoalError(
+    'failed_precondition',
+    `${dead.length === 1 ? 'a part has' : 'parts have'} ended: ${names}. \`npx shoal dev down\` clears what is left, \`npx shoal dev up\` starts a new cluster`,
+  );
 }

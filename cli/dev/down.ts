@@ -14,26 +14,34 @@ const run = promisify(execFile);
 const AGENT_STOP_MS = 20_000;
 const STOP_MS = 5000;
 
-/** Resolves to how many processes were stopped; undefined where there was no cluster. */
-export async function stopCluster(layout: DevLayout, clock: Clock): Promise<number | undefined> {
+/**
+ * Resolves to how many processes were stopped; undefined where there was no cluster. When `hurry` aborts, nobody gets time to end any more:
+ * the parts are killed, and then what they left.
+ */
+export async function stopCluster(layout: DevLayout, clock: Clock, hurry: AbortSignal): Promise<number | undefined> {
   const cluster = readCluster(layout);
   if (cluster === undefined) return undefined;
   const of = (role: string) => cluster.processes.filter((process) => process.role === role);
   const orphaned = cluster.nodes.filter((node) => !of('agent').some((agent) => agent.name === node.hostname && isAlive(agent)));
-  let stopped = await stopProcesses(of('agent'), AGENT_STOP_MS, clock);
-  await Promise.all(orphaned.map((node) => purgeNode(layout, cluster, node)));
-  stopped += await stopProcesses(of('manager'), STOP_MS, clock);
-  stopped += await stopProcesses(of('etcd'), STOP_MS, clock);
+  let stopped = await stopProcesses(of('agent'), AGENT_STOP_MS, clock, hurry);
+  if (!hurry.aborted) await Promise.all(orphaned.map((node) => purgeNode(layout, cluster, node, hurry)));
+  stopped += await stopProcesses(of('manager'), STOP_MS, clock, hurry);
+  stopped += await stopProcesses(of('etcd'), STOP_MS, clock, hurry);
+  if (hurry.aborted) await Promise.all(cluster.nodes.map((node) => purgeNode(layout, cluster, node, hurry)));
   removeAll(layout);
   return stopped;
 }
 
 /** What an agent that was killed left running is found and stopped by another one on its data. */
-async function purgeNode(layout: DevLayout, cluster: DevCluster, node: DevNode): Promise<void> {
+async function purgeNode(layout: DevLayout, cluster: DevCluster, node: DevNode, hurry: AbortSignal): Promise<void> {
   const settings = { manager: cluster.managers[0] ?? '', runtime: cluster.runtime, dockerSocket: cluster.dockerSocket };
+  const isKill = hurry.aborted;
+  const args = [...agentArgs(layout, node, settings), '--purge', ...(isKill ? ['--kill'] : [])];
   try {
-    await run(process.execPath, [...agentArgs(layout, node, settings), '--purge'], { timeout: AGENT_STOP_MS });
+    await run(process.execPath, args, { timeout: AGENT_STOP_MS, killSignal: 'SIGKILL', ...(isKill ? {} : { signal: hurry }) });
   } catch (error) {
+    // Another one follows, which kills.
+    if (hurry.aborted && !isKill) return;
     throw new ShoalError('unavailable', `what ${node.hostname} left running could not be stopped: ${messageOf(error)}`, { cause: error });
   }
 }

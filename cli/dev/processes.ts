@@ -32,12 +32,17 @@ export function launch(layout: DevLayout, { name, role, command, args }: Launch)
   }
 }
 
-/** Signals all and waits for them; what is left after `deadlineMs` is killed. Resolves to how many were running. */
-export async function stopProcesses(processes: readonly DevProcess[], deadlineMs: number, clock: Clock): Promise<number> {
+/** Signals all and waits for them; what is left after `deadlineMs`, or when `hurry` aborts, is killed. Resolves to how many were running. */
+export async function stopProcesses(
+  processes: readonly DevProcess[],
+  deadlineMs: number,
+  clock: Clock,
+  hurry: AbortSignal,
+): Promise<number> {
   const running = processes.filter((process) => signalProcess(process, 'SIGTERM'));
   const endMs = clock.nowMs() + deadlineMs;
   while (running.some(isAlive)) {
-    if (clock.nowMs() > endMs) {
+    if (hurry.aborted || clock.nowMs() > endMs) {
       for (const process of running) signalProcess(process, 'SIGKILL');
       return running.length;
     }

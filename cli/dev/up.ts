@@ -47,7 +47,7 @@ export async function startCluster(layout: DevLayout, options: UpOptions, shell:
   try {
     return await startProcesses(layout, plan, store, runtime, shell, signal);
   } catch (error) {
-    await stopCluster(layout, shell.clock);
+    await stopCluster(layout, shell.clock, shell.hurry());
     throw error;
   }
 }
@@ -61,7 +61,7 @@ async function clearLeftover(layout: DevLayout, shell: Shell): Promise<void> {
       `a cluster already runs here (${layout.clusterFile}): see \`npx shoal dev status\`, stop it with \`npx shoal dev down\``,
     );
   }
-  const stopped = await stopCluster(layout, shell.clock);
+  const stopped = await stopCluster(layout, shell.clock, shell.hurry());
   say(shell, `cleared what an earlier run left (${stopped ?? 0} processes stopped)`);
 }
 

@@ -1,11 +1,12 @@
 // What a newcomer does first: a whole cluster on this machine, with plain processes, and its end.
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePort } from '../../cli/dev/ports.ts';
-import { isAlive, type ProcessId } from '../../lib/process-id.ts';
+import { isAlive, processId, type ProcessId } from '../../lib/process-id.ts';
 import { SHOAL } from '../support/cluster.ts';
 import { isOnPath } from '../support/requirements.ts';
 import { until } from '../support/until.ts';
@@ -71,6 +72,41 @@ for (const store of ['embedded', 'etcd'] as const) {
       const again = await shoal(folder, ...up);
       assert.equal(again.code, 1);
       assert.match(again.stderr, /dev down/);
+    });
+
+    it('says which part is dead, what to do about it, and exits with 1', async () => {
+      await started();
+      assert.equal((await shoal(folder, 'dev', 'status')).code, 0);
+      const [last] = processes().slice(-1);
+      assert.ok(last);
+      process.kill(last.pid, 'SIGKILL');
+      await until(() => !isAlive(last), 'the end of the killed process');
+      const { code, stdout, stderr } = await shoal(folder, 'dev', 'status');
+      assert.equal(code, 1);
+      assert.match(stdout, /^manager +running .*$/m);
+      assert.match(stderr, /node-3 \(see .*node-3\.log\).*dev down/);
+    });
+
+    it('kills everything at the second Ctrl-C, also what does not stop', async () => {
+      const attached = spawn(process.execPath, [SHOAL, ...up.filter((flag) => flag !== '--detach')], {
+        cwd: folder,
+        stdio: ['ignore', 'pipe', 'pipe'],
+      });
+      let said = '';
+      for (const stream of [attached.stdout, attached.stderr]) stream.on('data', (text: Buffer) => (said += text.toString()));
+      const exited = once(attached, 'exit');
+      await until(() => said.includes('Ctrl-C stops everything'), 'the cluster runs');
+      const stubborn = ['process', '/bin/sh', '-c', `trap '' TERM; echo $$ >${join(folder, 'pid')}; while :; do sleep 0.1; done`];
+      const created = await shoal(folder, 'service', 'create', '--name', 'stubborn', '--stop-grace-period', '1h', ...stubborn);
+      assert.equal(created.code, 0, created.stderr);
+      const running = [...processes(), processId(Number(readFileSync(join(folder, 'pid'), 'utf8')))];
+      attached.kill('SIGINT');
+      await until(() => said.includes('Ctrl-C again kills it'), 'the cluster stops');
+      attached.kill('SIGINT');
+      await exited;
+      assert.match(said, /killing everything at once/);
+      assert.deepEqual(running.filter(isAlive), []);
+      assert.equal(existsSync(join(folder, '.shoal/dev')), false);
     });
 
     it('clears what a killed cluster left, tasks included', async () => {

@@ -21,7 +21,7 @@ export interface CapturedShell {
   readonly input: PassThrough;
   stdout(): string;
   stderr(): string;
-  /** As Ctrl-C. */
+  /** As Ctrl-C; the second call hurries. */
   interrupt(): void;
   /** As a change of the window's size. */
   resize(): void;
@@ -34,7 +34,7 @@ export const NOW_UNIX_MS = Date.UTC(2026, 0, 2, 12, 0, 0);
 export function capturedShell(options: CapturedOptions = {}): CapturedShell {
   const { terminal = false, columns = 80 } = options;
   const [out, err] = [captured(terminal, columns), captured(terminal, columns)];
-  const controller = new AbortController();
+  const [controller, hurry] = [new AbortController(), new AbortController()];
   const resizeListeners = new Set<() => void>();
   const rawModes: boolean[] = [];
   const input = new PassThrough();
@@ -44,7 +44,8 @@ export function capturedShell(options: CapturedOptions = {}): CapturedShell {
     stdout: () => out.text(),
     stderr: () => err.text(),
     interrupt: () => {
-      controller.abort(new ShoalError('cancelled', 'interrupted'));
+      const next = controller.signal.aborted ? hurry : controller;
+      next.abort(new ShoalError('cancelled', 'interrupted'));
     },
     resize: () => {
       for (const listener of resizeListeners) listener();
@@ -65,6 +66,7 @@ export function capturedShell(options: CapturedOptions = {}): CapturedShell {
       clock: options.clock ?? { ...systemClock, wallMs: () => NOW_UNIX_MS },
       rng: seededRng(1),
       interrupt: () => controller.signal,
+      hurry: () => hurry.signal,
       onResize: (listener) => {
         resizeListeners.add(listener);
         return () => resizeListeners.delete(listener);
