@@ -23,10 +23,12 @@ export async function finishChange(
 
 function changeOf({ service, revision }: ServiceChange, before: ServiceView | undefined): Change {
   const id = service?.id ?? before?.id ?? '';
+  const isChanged = before === undefined || service?.version !== before.version;
   return {
     serviceId: id,
     serviceName: service?.spec?.name ?? before?.spec?.name ?? id,
     revision,
-    earlierUpdateUnixMs: before?.status?.update?.startedUnixMs ?? 0,
+    isChanged,
+    earlierUpdateUnixMs: isChanged ? (before?.status?.update?.startedUnixMs ?? 0) : 0,
   };
 }

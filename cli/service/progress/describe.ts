@@ -5,18 +5,19 @@ export interface ProgressLine {
   /** The same for the same thing over time: a view can tell what changed. */
   readonly key: string;
   readonly text: string;
+  /** What `text` gives as reasons, one after the other: a view that says each only once leaves those out that it has said. */
+  readonly reasons: readonly string[];
 }
 
 /** Reasons shown where there are too many slots for a line each. */
 const MAX_REASONS = 5;
+/** As the manager puts them together: how it goes with the task; why the one before failed. */
+const BETWEEN_REASONS = '; ';
 
 export function progressLines(progress: ServiceProgress): readonly ProgressLine[] {
-  const slots =
-    progress.slots.length > 0
-      ? progress.slots.map((slot) => ({ key: `slot ${slot.slot}`, text: `${slotName(slot, progress.desired)}: ${slotText(slot)}` }))
-      : reasons(progress.waiting);
+  const slots = progress.slots.length > 0 ? progress.slots.map((slot) => slotLine(slot, progress.desired)) : reasons(progress.waiting);
   return [
-    { key: 'overall', text: `overall progress: ${progress.running} out of ${progress.desired} tasks${updateText(progress)}` },
+    { key: 'overall', text: `overall progress: ${progress.running} out of ${progress.desired} tasks${updateText(progress)}`, reasons: [] },
     ...slots,
   ];
 }
@@ -32,25 +33,49 @@ function slotName({ slot }: SlotProgress, desired: number): string {
   return /^\d+$/.test(slot) ? `${slot}/${desired}` : slot;
 }
 
-/** Messages that say no more than the state does are left out. */
-function slotText({ state, message, nodeHostname }: SlotProgress): string {
+function slotLine(slot: SlotProgress, desired: number): ProgressLine {
+  const why = reasonOf(slot);
+  return {
+    key: `slot ${slot.slot}`,
+    text: withReason(`${slotName(slot, desired)}: ${stateText(slot)}`, why),
+    reasons: why === '' ? [] : why.split(BETWEEN_REASONS),
+  };
+}
+
+function stateText({ state, nodeHostname }: SlotProgress): string {
   const name = enumName(TaskState, state).toLowerCase();
-  const where = nodeHostname === '' ? '' : ` on ${nodeHostname}`;
-  const why = message === '' || state === TaskState.RUNNING || message.toLowerCase() === name ? '' : `: ${oneLine(message)}`;
-  return `${name}${where}${why}`;
+  return nodeHostname === '' ? name : `${name} on ${nodeHostname}`;
+}
+
+/** Messages that say no more than the state does are left out. */
+function reasonOf({ state, message }: SlotProgress): string {
+  const isPlain = state === TaskState.RUNNING || message.toLowerCase() === enumName(TaskState, state).toLowerCase();
+  return isPlain ? '' : oneLine(message);
+}
+
+function withReason(text: string, reason: string): string {
+  return reason === '' ? text : `${text}: ${reason}`;
+}
+
+/** `line` without the reasons that `isKnown` names. */
+export function withoutReasons(line: ProgressLine, isKnown: (reason: string) => boolean): string {
+  const all = line.reasons.join(BETWEEN_REASONS);
+  if (all === '' || !line.text.endsWith(`: ${all}`)) return line.text;
+  const news = line.reasons.filter((reason) => !isKnown(reason)).join(BETWEEN_REASONS);
+  return withReason(line.text.slice(0, -all.length - 2), news);
 }
 
 /** Slots that wait for the same reason share a line, the most frequent first. */
 function reasons(waiting: readonly SlotProgress[]): readonly ProgressLine[] {
   const counts = new Map<string, number>();
   for (const slot of waiting) {
-    const text = slotText({ ...slot, nodeHostname: '' });
+    const text = withReason(stateText({ ...slot, nodeHostname: '' }), reasonOf(slot));
     counts.set(text, (counts.get(text) ?? 0) + 1);
   }
   return [...counts]
     .sort(([, a], [, b]) => b - a)
     .slice(0, MAX_REASONS)
-    .map(([text, count]) => ({ key: `reason ${text}`, text: `${count} ${count === 1 ? 'task' : 'tasks'} ${text}` }));
+    .map(([text, count]) => ({ key: `reason ${text}`, text: `${count} ${count === 1 ? 'task' : 'tasks'} ${text}`, reasons: [] }));
 }
 
 function oneLine(text: string): string {

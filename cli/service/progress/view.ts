@@ -3,7 +3,7 @@ import { displayWidth } from '../../format/table.ts';
 import { ellipsis } from '../../format/text.ts';
 import type { Output, Shell } from '../../shell.ts';
 import { styled } from '../../style.ts';
-import type { ProgressLine } from './describe.ts';
+import { type ProgressLine, withoutReasons } from './describe.ts';
 
 export interface ProgressView {
   show(lines: readonly ProgressLine[]): void;
@@ -16,15 +16,28 @@ export function progressView(shell: Shell, quiet: boolean): ProgressView {
   return shell.err.isTerminal ? terminalView(shell) : plainView(shell.err);
 }
 
-/** Each line once, and again when it changed. */
+interface Shown {
+  readonly text: string;
+  /** What is printed where all reasons are known. */
+  readonly bare: string;
+  /** Of the last line that gave any. */
+  readonly reasons: readonly string[];
+}
+
+/** Each line once, and again when it changed; a reason once, and again after another one. */
 function plainView(output: Output): ProgressView {
-  const shown = new Map<string, string>();
+  const shown = new Map<string, Shown>();
   return {
     show(lines) {
-      for (const { key, text } of lines) {
-        if (shown.get(key) === text) continue;
-        shown.set(key, text);
-        output.write(`${text}\n`);
+      for (const line of lines) {
+        const { key, text } = line;
+        const before = shown.get(key);
+        if (before?.text === text) continue;
+        const known = before?.reasons ?? [];
+        const print = withoutReasons(line, (reason) => known.includes(reason));
+        const bare = withoutReasons(line, () => true);
+        shown.set(key, { text, bare, reasons: line.reasons.length > 0 ? line.reasons : known });
+        if (print !== before?.bare) output.write(`${print}\n`);
       }
       // A reason that is gone and comes back is news.
       for (const key of [...shown.keys()]) if (!lines.some((line) => line.key === key)) shown.delete(key);

@@ -21,6 +21,8 @@ export interface Change {
   readonly serviceName: string;
   /** Of the store, after the change. */
   readonly revision: number;
+  /** False: the service was so already, and what is waited for is what went on before. */
+  readonly isChanged: boolean;
   /** When the update began that stood before the change; a pause of that one is old news. 0: there was none. */
   readonly earlierUpdateUnixMs: number;
 }
@@ -85,9 +87,15 @@ function isOver(progress: ServiceProgress, change: Change, view: ProgressView): 
   }
   const { update } = progress;
   const paused = update?.state === UpdateState.UPDATE_PAUSED || update?.state === UpdateState.ROLLBACK_PAUSED;
-  if (update !== undefined && paused && update.startedUnixMs !== change.earlierUpdateUnixMs)
-    throw new ShoalError('not_converged', `the update of ${change.serviceName} was paused: ${update.message}. ${wayToLook(change)}`);
+  if (update !== undefined && paused && update.startedUnixMs !== change.earlierUpdateUnixMs) throw pausedError(change, update.message);
   return false;
+}
+
+function pausedError(change: Change, reason: string): ShoalError {
+  const { serviceName, isChanged } = change;
+  const what = isChanged ? `the update of ${serviceName} was paused` : `${serviceName} is like that already, and its update is paused`;
+  const wayOut = `\`shoal service update --force ${serviceName}\` tries it again`;
+  return new ShoalError('not_converged', `${what}: ${reason}. ${wayToLook(change)}; ${wayOut}`);
 }
 
 function timedOut(change: Change, timeoutMs: number): ShoalError {

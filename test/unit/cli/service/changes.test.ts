@@ -95,6 +95,39 @@ service web converged
       );
     });
 
+    it('says of each slot once why it waits, and again when that is another reason', async () => {
+      const failed = 'its last task failed: exit code 3';
+      const manager = await start({
+        createService: () => change(serviceView('web')),
+        watchProgress: (_request, call) => {
+          const states: readonly (readonly [state: TaskState, message: string])[] = [
+            [TaskState.FAILED, 'exit code 3'],
+            [TaskState.READY, `waits out its restart delay; ${failed}`],
+            [TaskState.PREPARING, failed],
+            [TaskState.STARTING, failed],
+            [TaskState.STARTING, 'its last task failed: exit code 4'],
+            [TaskState.STARTING, failed],
+          ];
+          for (const [state, message] of states) call.write(progress(0, 1, { slots: [slot('1', state, message)] }));
+          call.write(progress(1, 1, { converged: true, slots: [slot('1', TaskState.RUNNING)] }));
+          return Promise.resolve();
+        },
+      });
+      const { stderr } = await shoal(['service', 'create', 'nginx'], { manager });
+      assert.deepEqual(
+        stderr.split('\n').filter((line) => line.startsWith('1/1')),
+        [
+          '1/1: failed: exit code 3',
+          `1/1: ready: waits out its restart delay; ${failed}`,
+          '1/1: preparing',
+          '1/1: starting',
+          '1/1: starting: its last task failed: exit code 4',
+          `1/1: starting: ${failed}`,
+          '1/1: running',
+        ],
+      );
+    });
+
     it('redraws in place on a terminal', async () => {
       const manager = await start({ createService: () => change(serviceView('web')), watchProgress: CONVERGES });
       const { stderr } = await shoal(['service', 'create', 'nginx'], { manager, terminal: true, columns: 30 });
@@ -274,7 +307,7 @@ service web converged
       const update = { state: UpdateState.UPDATE_PAUSED, message: 'old', startedUnixMs: 5, completedUnixMs: 0 };
       const manager = await start({
         getService: () => Promise.resolve(serviceView('web', {}, { status: { serviceId: idOf('web'), activeSpecNumber: 1, update } })),
-        updateService: () => change(serviceView('web')),
+        updateService: () => change(serviceView('web', {}, { version: 11 })),
         watchProgress: (_request, call) => {
           call.write(progress(0, 1, { update }));
           call.write(progress(1, 1, { converged: true }));
@@ -295,6 +328,22 @@ service web converged
       const { exitCode, stdout } = await shoal(['service', 'scale', 'web=5', 'api=0'], { manager });
       assert.deepEqual([exitCode, stdout], [0, 'web scaled to 5\napi scaled to 0\n']);
       assert.deepEqual(fake?.calls, ['getService', 'updateService', 'getService', 'updateService', 'watchProgress', 'watchProgress']);
+    });
+
+    it('says at once that the update is paused where there is nothing to scale', async () => {
+      const update = { state: UpdateState.UPDATE_PAUSED, message: 'web.1 failed', startedUnixMs: 5, completedUnixMs: 0 };
+      const service = serviceView('web', { replicas: 3 }, { status: { serviceId: idOf('web'), activeSpecNumber: 1, update } });
+      const manager = await start({
+        getService: () => Promise.resolve(service),
+        updateService: () => change(service),
+        watchProgress: (request, call, context) => {
+          call.write(progress(0, 3, { update }));
+          return STUCK(request, call, context);
+        },
+      });
+      const { exitCode, stderr } = await shoal(['service', 'scale', 'web=3'], { manager });
+      assert.equal(exitCode, 6);
+      assert.match(stderr, /web is like that already, and its update is paused: web\.1 failed\..*service update --force web/);
     });
 
     it('refuses a global service, and goes on with the others', async () => {
