@@ -1,14 +1,15 @@
 // The agent put together: what comes down the session goes to the worker, the mesh and the streams; what they report goes up.
 import { join } from 'node:path';
-import type { ChannelCredentials } from '@grpc/grpc-js';
 import type { Register, Registered } from '../proto/index.ts';
 import type { Clock } from '../lib/clock.ts';
+import { type Disk, systemDisk, watchedDisk } from '../lib/durable-file.ts';
 import { ShoalError } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import { bootId } from '../lib/process-id.ts';
 import type { Rng } from '../lib/rng.ts';
+import { grpcTransport, type RpcTransport } from '../lib/rpc/index.ts';
 import { type DescriptionOptions, describeNode } from './description.ts';
-import { probeTargets } from './endpoints/endpoints.ts';
+import { probeTargets, type TryConnect } from './endpoints/endpoints.ts';
 import { engineWatch } from './engine-watch.ts';
 import type { MeshReportKind } from './mesh/mesh-link.ts';
 import type { LaunchMesh } from './mesh/mesh-process.ts';
@@ -42,8 +43,14 @@ export interface AgentOptions {
   readonly clock: Clock;
   readonly rng: Rng;
   readonly log: Logger;
-  readonly credentials?: ChannelCredentials;
+  /** gRPC without encryption unless given. */
+  readonly transport?: RpcTransport;
+  /** The host's own unless given, as the four below. */
+  readonly disk?: Disk;
+  readonly bootId?: string;
   readonly canBind?: CanBind;
+  readonly tryConnect?: TryConnect;
+  readonly superviseMesh?: typeof meshSupervisor;
 }
 
 export interface Agent {
@@ -62,15 +69,18 @@ export interface Agent {
 /** After this long without an answer of the engine a new session hears what is recorded of the tasks. */
 const ADOPTION_PATIENCE_MS = 5000;
 const MESH_DRAIN_MS = 500;
+/** What waits for a disk at the end of the agent. */
+const LAST_WRITES_MS = 2000;
 
 export function createAgent(options: AgentOptions): Agent {
   const { dataDir, clock, rng, log, identity, runtime } = options;
-  const managers = openManagerList(dataDir, options.managers, rng, log);
+  const disk = watchedDisk(options.disk ?? systemDisk);
+  const managers = openManagerList(dataDir, options.managers, rng, log, disk);
   if (managers.all().length === 0)
     throw new ShoalError('invalid_argument', 'no manager is known: give --manager HOST:PORT of one manager of the cluster');
   const outbox = statusOutbox();
   const relay = routeRelay();
-  const boot = bootId();
+  const boot = options.bootId ?? bootId();
   let parts: { readonly worker: Worker; readonly mesh: MeshSupervisor | undefined } | undefined;
   let sayRecorded = false;
 
@@ -80,6 +90,7 @@ export function createAgent(options: AgentOptions): Agent {
   const description = (): ReturnType<typeof describeNode> => describeNode(options.description, engine.facts());
   const assignments = openAssignments({
     dataDir,
+    disk,
     clock,
     rng,
     log,
@@ -102,7 +113,7 @@ export function createAgent(options: AgentOptions): Agent {
     rng,
     log,
     register,
-    ...(options.credentials === undefined ? {} : { credentials: options.credentials }),
+    transport: options.transport ?? grpcTransport(),
     handlers: {
       registered(registered: Registered) {
         identity.confirm(registered);
@@ -221,9 +232,10 @@ export function createAgent(options: AgentOptions): Agent {
     const node = { nodeId: who.nodeId, clusterId: who.clusterId, dataAddress: options.description.dataAddress };
     const worker = createWorker({
       runtime,
-      ports: openPortLeases({ ...options, dataAddress: node.dataAddress }),
-      probe: probeTargets(clock, rng),
+      ports: openPortLeases({ ...options, disk, dataAddress: node.dataAddress }),
+      probe: probeTargets(clock, rng, options.tryConnect),
       dataDir,
+      disk,
       clock,
       rng,
       log,
@@ -242,7 +254,7 @@ export function createAgent(options: AgentOptions): Agent {
     const mesh =
       options.launchMesh === undefined
         ? undefined
-        : meshSupervisor({
+        : (options.superviseMesh ?? meshSupervisor)({
             ...who,
             dataDir: join(dataDir, 'mesh'),
             launch: options.launchMesh(who.nodeId),
@@ -285,6 +297,7 @@ export function createAgent(options: AgentOptions): Agent {
     streams.stop();
     parts?.mesh?.stop();
     await parts?.worker.stop();
+    if (!(await disk.settled(clock, LAST_WRITES_MS))) log.warn('the disk did not finish the last writes in time');
   };
 
   return {

@@ -2,7 +2,19 @@
 import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
 import { open, rename } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { type Clock, sleep } from './clock.ts';
 import { errnoOf } from './errors.ts';
+
+/** Where a role keeps its small files: the host's disk, or a simulated one. Paths are whole. */
+export interface Disk {
+  /** As writeDurably. */
+  write(path: string, bytes: Uint8Array | string): Promise<void>;
+  /** As writeDurablySync. */
+  writeSync(path: string, bytes: Uint8Array | string): void;
+  /** As readIfThere. */
+  read(path: string): Buffer | undefined;
+  rename(from: string, to: string): void;
+}
 
 /** Resolves when `bytes` are on disk under `path`; a crash leaves the old content or the new, never a part. One writer per path at a time. */
 export async function writeDurably(path: string, bytes: Uint8Array | string): Promise<void> {
@@ -58,17 +70,53 @@ export function readIfThere(path: string): Buffer | undefined {
   }
 }
 
+export const systemDisk: Disk = { write: writeDurably, writeSync: writeDurablySync, read: readIfThere, rename: renameSync };
+
+/** The same disk, and `settled`: resolves when no write is under way any more, at the latest after `deadlineMs`; false then. */
+export function watchedDisk(disk: Disk): Disk & { settled(clock: Clock, deadlineMs: number): Promise<boolean> } {
+  const underWay = new Set<Promise<unknown>>();
+  const allOver = async (): Promise<true> => {
+    // One write may have waited for another.
+    while (underWay.size > 0) await Promise.allSettled(underWay);
+    return true;
+  };
+  return {
+    ...disk,
+    write(path, bytes) {
+      const written = disk.write(path, bytes);
+      const over = written
+        .catch(() => undefined)
+        .finally(() => {
+          underWay.delete(over);
+        });
+      underWay.add(over);
+      return written;
+    },
+    async settled(clock, deadlineMs) {
+      if (underWay.size === 0) return true;
+      const cut = new AbortController();
+      const tooLate = sleep(clock, deadlineMs, cut.signal).then(
+        () => false,
+        () => false,
+      );
+      const over = await Promise.race([allOver(), tooLate]);
+      cut.abort();
+      return over;
+    },
+  };
+}
+
 export interface GroupWriter {
   /** Resolves when a write that began after this call is on disk; rejects when that one fails. Calls made meanwhile share the next write. */
   flush(): Promise<void>;
 }
 
 /** Group commit of one file: `content` is asked when a write begins, so each write holds all that was changed before it. */
-export function groupWriter(path: string, content: () => Uint8Array | string): GroupWriter {
+export function groupWriter(path: string, content: () => Uint8Array | string, disk: Disk = systemDisk): GroupWriter {
   let running: Promise<void> | undefined;
   let next: Promise<void> | undefined;
   const write = (): Promise<void> => {
-    const begun = writeDurably(path, content());
+    const begun = disk.write(path, content());
     const settled = begun
       .catch(() => undefined)
       .then(() => {

@@ -1,5 +1,4 @@
 // A manager over a store that is open: state, agent sessions, control API, and the campaign to lead, from start to end.
-import { ServerCredentials } from '@grpc/grpc-js';
 import type { Registry } from 'prom-client';
 import { backoff } from '../lib/backoff.ts';
 import { type Clock, sleep } from '../lib/clock.ts';
@@ -7,10 +6,10 @@ import { ShoalError } from '../lib/errors.ts';
 import type { Ids } from '../lib/ids.ts';
 import type { Logger } from '../lib/log.ts';
 import type { Rng } from '../lib/rng.ts';
-import { createServer } from '../lib/rpc/index.ts';
+import { grpcTransport, type RpcTransport } from '../lib/rpc/index.ts';
 import { VERSION } from '../lib/version.ts';
 import { AgentSessionService, type Cluster, ControlService, ManagerLiveness, PeerService } from '../proto/index.ts';
-import { createControlApi, createImageResolver } from './api/index.ts';
+import { createControlApi, createImageResolver, type ImageResolver } from './api/index.ts';
 import { ensureCluster } from './cluster-identity.ts';
 import { createDispatcher, type Dispatcher } from './dispatcher/index.ts';
 import { campaign, lead } from './leader/index.ts';
@@ -30,6 +29,10 @@ export interface ManagerParts {
   readonly ids: Ids;
   readonly log: Logger;
   readonly metrics: Registry;
+  /** gRPC without encryption unless given. */
+  readonly transport?: RpcTransport;
+  /** Asks registries over HTTP unless given. */
+  readonly images?: ImageResolver;
   /** Once calls are answered, with host:port. */
   readonly onServing: (address: string) => void;
 }
@@ -40,7 +43,7 @@ const RETRY = { baseMs: 200, capMs: 2000 };
 
 /** Resolves when the manager has ended, after `signal`. Throws what kept it from starting; a store that does not answer is waited for. */
 export async function serveManager(parts: ManagerParts, signal: AbortSignal): Promise<void> {
-  const { store, clock, rng, ids, log, managerId } = parts;
+  const { store, clock, rng, ids, log, managerId, transport = grpcTransport() } = parts;
   const ending = new AbortController();
   const state = new ClusterState(clock, log);
   const following = followStore({ store, state, clock, rng, log }, ending.signal);
@@ -48,9 +51,12 @@ export async function serveManager(parts: ManagerParts, signal: AbortSignal): Pr
   try {
     await firstSnapshot(state, signal);
     const cluster = await clusterOf(parts, state, signal);
-    dispatcher = createDispatcher({ store, state, managerId, clusterId: cluster.id, clock, rng, ids, log, registry: parts.metrics });
-    const server = createServer(log);
-    const registry = createImageResolver({ clock, insecureRegistries: parts.insecureRegistries });
+    dispatcher = createDispatcher({
+      ...{ store, state, managerId, clusterId: cluster.id, clock, rng, ids, log, registry: parts.metrics },
+      connectTo: (address) => transport.connect(address),
+    });
+    const server = transport.serve(log);
+    const registry = parts.images ?? createImageResolver({ clock, insecureRegistries: parts.insecureRegistries });
     const { taskStreams } = dispatcher;
     server.add(
       ControlService,
@@ -59,7 +65,7 @@ export async function serveManager(parts: ManagerParts, signal: AbortSignal): Pr
     server.add(AgentSessionService, dispatcher.sessionHandlers);
     server.add(PeerService, dispatcher.peerHandlers);
     dispatcher.start();
-    const port = await server.listen(authority(parts.listen), ServerCredentials.createInsecure());
+    const port = await server.listen(authority(parts.listen));
     const address = authority({ host: parts.listen.host, port });
     log.info('started', { id: managerId, cluster: cluster.id, store: store.driver, listen: address, version: VERSION });
     parts.onServing(address);

@@ -105,7 +105,7 @@ export class Mesh {
     }
     // The socket is the lock: nothing of the directory is read, and no port opened, before it is held.
     await this.#control.start();
-    const initial = await this.#load();
+    const initial = this.#load();
     if (initial !== undefined) {
       await this.#serve(initial);
       log.info(`serving the saved route table of ${describeEpoch(initial.epoch)}`, { ports: initial.ports.size });
@@ -136,9 +136,9 @@ export class Mesh {
     await this.#control.stop();
   }
 
-  async #load(): Promise<Table | undefined> {
+  #load(): Table | undefined {
     try {
-      return await loadTable(this.#options.dataDir);
+      return loadTable(this.#options.dataDir);
     } catch (error) {
       this.#options.log.error(messageOf(error));
       return undefined;
@@ -168,7 +168,7 @@ export class Mesh {
       this.#ports.setNodeId(hello.nodeId);
     }
     return [
-      { case: 'ready', value: { version: this.#options.version, pid: process.pid, epoch: keeper.acknowledgedEpoch } },
+      { case: 'ready', value: { version: this.#options.version, pid: process.pid, epoch: keeper.acknowledgedEpoch, answersPings: true } },
       { case: 'idle', value: this.#idleList(keeper.epoch) },
       { case: 'portProblems', value: this.#problems() },
     ];

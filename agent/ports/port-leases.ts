@@ -4,7 +4,7 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { PortMode, PortProtocol, type PortSpec } from '../../proto/index.ts';
 import type { Clock } from '../../lib/clock.ts';
-import { groupWriter, readIfThere } from '../../lib/durable-file.ts';
+import { type Disk, groupWriter, systemDisk } from '../../lib/durable-file.ts';
 import { messageOf, ShoalError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { LeasedPort } from '../runtime/runtime.ts';
@@ -39,6 +39,8 @@ export type CanBind = (protocol: 'tcp' | 'udp', address: string, port: number) =
 
 export interface PortLeaseOptions {
   readonly dataDir: string;
+  /** The host's unless given. */
+  readonly disk?: Disk;
   readonly dataAddress: string;
   readonly clock: Clock;
   readonly log: Logger;
@@ -57,15 +59,16 @@ const FILE = 'ports.json';
 const MAX_TRIES = 200;
 
 export function openPortLeases(options: PortLeaseOptions): PortLeases {
-  const { clock, log, dataAddress } = options;
+  const { clock, log, dataAddress, disk = systemDisk } = options;
   const range = options.range ?? NODE_PORTS;
   const canBind = options.canBind ?? bindable;
   const path = join(options.dataDir, FILE);
-  const book = load(path, range, clock.nowMs(), log);
-  const writer = groupWriter(path, () => {
+  const book = load(path, range, clock.nowMs(), log, disk);
+  const content = (): string => {
     sweepCooling(book, clock.nowMs());
     return JSON.stringify(stored(book));
-  });
+  };
+  const writer = groupWriter(path, content, disk);
   const persist = (): void => {
     writer.flush().catch((error: unknown) => {
       log.warn('cannot write the port leases', { path, error: messageOf(error) });
@@ -167,10 +170,10 @@ function stored(book: PortBook): Stored {
 }
 
 /** What was cooling begins anew: no clock runs from one process to the next. */
-function load(path: string, range: PortRange, nowMs: number, log: Logger): PortBook {
+function load(path: string, range: PortRange, nowMs: number, log: Logger, disk: Disk): PortBook {
   const book = emptyPortBook(range);
   try {
-    const text = readIfThere(path)?.toString();
+    const text = disk.read(path)?.toString();
     if (text === undefined) return book;
     const { next, leases, cooling } = JSON.parse(text) as Stored;
     if (Number.isInteger(next) && next >= range.first && next <= range.last) book.next = next;

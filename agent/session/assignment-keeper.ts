@@ -1,11 +1,10 @@
 // Takes assignments from the session, puts them on disk, and only then hands them on to be acted on: a restarted agent, even one without
 // a manager, never acts on something older. Many increments in quick succession share one write.
-import { renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { AssignmentSet, type AssignmentDelta, type Epoch } from '../../proto/index.ts';
 import { backoff } from '../../lib/backoff.ts';
 import { type Clock } from '../../lib/clock.ts';
-import { groupWriter, readIfThere } from '../../lib/durable-file.ts';
+import { type Disk, groupWriter, systemDisk } from '../../lib/durable-file.ts';
 import { messageOf } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Rng } from '../../lib/rng.ts';
@@ -23,6 +22,8 @@ export interface AssignmentKeeper {
 
 export interface KeeperOptions {
   readonly dataDir: string;
+  /** The host's unless given. */
+  readonly disk?: Disk;
   readonly clock: Clock;
   readonly rng: Rng;
   readonly log: Logger;
@@ -34,17 +35,18 @@ const FILE = 'assignments.bin';
 const RETRY = { baseMs: 200, capMs: 5000 };
 
 export function openAssignments(options: KeeperOptions): AssignmentKeeper {
-  const { dataDir, clock, rng, log } = options;
+  const { dataDir, clock, rng, log, disk = systemDisk } = options;
   const path = join(dataDir, FILE);
-  let applied = load(path, log);
+  let applied = load(path, log, disk);
   let newest = { book: applied, complete: false };
   let writing = newest;
   let retrying = false;
   const retry = backoff(RETRY, rng);
-  const writer = groupWriter(path, () => {
+  const content = (): Uint8Array => {
     writing = newest;
     return AssignmentSet.encode(setOf(writing.book));
-  });
+  };
+  const writer = groupWriter(path, content, disk);
 
   const persist = (): void => {
     writer.flush().then(
@@ -99,13 +101,13 @@ export function openAssignments(options: KeeperOptions): AssignmentKeeper {
   };
 }
 
-function load(path: string, log: Logger): AssignmentBook {
-  const bytes = readIfThere(path);
+function load(path: string, log: Logger, disk: Disk): AssignmentBook {
+  const bytes = disk.read(path);
   if (bytes === undefined) return emptyBook;
   try {
     return bookOf(AssignmentSet.decode(bytes));
   } catch (error) {
-    renameSync(path, `${path}.unreadable`);
+    disk.rename(path, `${path}.unreadable`);
     log.error('the stored assignments cannot be read; tasks are left as they are until a manager sends all assignments', {
       kept: `${path}.unreadable`,
       error: messageOf(error),

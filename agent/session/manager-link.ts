@@ -1,12 +1,12 @@
 // Keeps one session with one manager: dials, dials again after an end, and looks for a better manager while the present one does not answer
 // or cannot reach its store. The old session is given up only once another one is registered.
-import type { ChannelCredentials } from '@grpc/grpc-js';
 import type { AgentMessage, Register, Registered } from '../../proto/index.ts';
 import { backoff } from '../../lib/backoff.ts';
 import type { Clock, Timer } from '../../lib/clock.ts';
 import { type ErrorCode, ShoalError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Rng } from '../../lib/rng.ts';
+import type { RpcTransport } from '../../lib/rpc/index.ts';
 import type { DownMessage } from './manager-message.ts';
 import type { ManagerList } from './manager-list.ts';
 import { openSession, type Session, type SessionHandlers } from './session.ts';
@@ -24,7 +24,7 @@ export interface LinkOptions {
   readonly clock: Clock;
   readonly rng: Rng;
   readonly log: Logger;
-  readonly credentials?: ChannelCredentials;
+  readonly transport: RpcTransport;
   /** Made anew for each dial: it names the newest that was applied. */
   readonly register: () => Register;
   readonly handlers: LinkHandlers;

@@ -1,7 +1,7 @@
 // The managers this agent may dial: those told by managers first, then those of the command line. Kept on disk, so that a restarted agent
 // finds its cluster even where the first manager is gone.
 import { join } from 'node:path';
-import { groupWriter, readIfThere } from '../../lib/durable-file.ts';
+import { type Disk, groupWriter, systemDisk } from '../../lib/durable-file.ts';
 import { messageOf } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import { randomInt, type Rng } from '../../lib/rng.ts';
@@ -21,10 +21,10 @@ const FILE = 'managers.json';
 const MAX_MANAGERS = 32;
 
 /** `seeds` (host:port, from the command line) is not empty unless the file has some. */
-export function openManagerList(dataDir: string, seeds: readonly string[], rng: Rng, log: Logger): ManagerList {
+export function openManagerList(dataDir: string, seeds: readonly string[], rng: Rng, log: Logger, disk: Disk = systemDisk): ManagerList {
   const path = join(dataDir, FILE);
-  let learnt = load(path, log);
-  const writer = groupWriter(path, () => JSON.stringify({ managers: learnt }));
+  let learnt = load(path, log, disk);
+  const writer = groupWriter(path, () => JSON.stringify({ managers: learnt }), disk);
   const all = (): readonly string[] => [...new Set([...learnt, ...seeds])];
   return {
     learn(addresses) {
@@ -57,9 +57,9 @@ function shuffled(items: readonly string[], rng: Rng): readonly string[] {
     .map(({ item }) => item);
 }
 
-function load(path: string, log: Logger): readonly string[] {
+function load(path: string, log: Logger, disk: Disk): readonly string[] {
   try {
-    const text = readIfThere(path)?.toString();
+    const text = disk.read(path)?.toString();
     if (text === undefined) return [];
     const { managers } = JSON.parse(text) as { readonly managers?: unknown };
     return Array.isArray(managers) ? managers.filter((item): item is string => typeof item === 'string').slice(0, MAX_MANAGERS) : [];

@@ -1,6 +1,6 @@
 // Who this node is: made by a manager at the first registration, then kept on disk for good.
 import { join } from 'node:path';
-import { readIfThere, writeDurablySync } from '../../lib/durable-file.ts';
+import { type Disk, systemDisk } from '../../lib/durable-file.ts';
 import { ShoalError } from '../../lib/errors.ts';
 
 export interface NodeIdentity {
@@ -21,9 +21,9 @@ export interface IdentityFile {
 const FILE = 'node.json';
 
 /** Throws `failed_precondition` on a file that cannot be understood: guessing could join the host to a cluster as a second node. */
-export function openIdentity(dataDir: string): IdentityFile {
+export function openIdentity(dataDir: string, disk: Disk = systemDisk): IdentityFile {
   const path = join(dataDir, FILE);
-  let current = load(path);
+  let current = load(path, disk);
   return {
     current: () => current,
     confirm(said) {
@@ -33,7 +33,7 @@ export function openIdentity(dataDir: string): IdentityFile {
           'the manager registered this node without a node or cluster id; is it of another version?',
         );
       if (current === undefined) {
-        writeDurablySync(path, JSON.stringify({ nodeId: said.nodeId, clusterId: said.clusterId }));
+        disk.writeSync(path, JSON.stringify({ nodeId: said.nodeId, clusterId: said.clusterId }));
         current = { nodeId: said.nodeId, clusterId: said.clusterId };
         return;
       }
@@ -48,8 +48,8 @@ export function openIdentity(dataDir: string): IdentityFile {
   };
 }
 
-function load(path: string): NodeIdentity | undefined {
-  const text = readIfThere(path)?.toString();
+function load(path: string, disk: Disk): NodeIdentity | undefined {
+  const text = disk.read(path)?.toString();
   if (text === undefined) return undefined;
   try {
     const { nodeId, clusterId } = JSON.parse(text) as Partial<NodeIdentity>;

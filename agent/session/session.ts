@@ -1,11 +1,11 @@
 // One stream to one manager, from Register to its end: heartbeats, liveness, and messages in both directions. Which manager, and what comes
 // after the end, is the link's affair (manager-link.ts).
-import { type ChannelCredentials, credentials as grpcCredentials, type ClientDuplexStream } from '@grpc/grpc-js';
+import type { ClientDuplexStream } from '@grpc/grpc-js';
 import type { AgentMessage, Register, Registered } from '../../proto/index.ts';
 import { type Clock, type Timer } from '../../lib/clock.ts';
 import { ShoalError } from '../../lib/errors.ts';
 import type { Rng } from '../../lib/rng.ts';
-import { connect, type ClientOf, fromServiceError } from '../../lib/rpc/index.ts';
+import { type ClientOf, fromServiceError, type RpcTransport } from '../../lib/rpc/index.ts';
 import { liveness } from './liveness.ts';
 import { type DownMessage, sessionMethods } from './manager-message.ts';
 
@@ -46,7 +46,7 @@ export interface SessionOptions {
   readonly registerDeadlineMs: number;
   readonly clock: Clock;
   readonly rng: Rng;
-  readonly credentials?: ChannelCredentials;
+  readonly transport: RpcTransport;
 }
 
 /** Without an answer to heartbeats for this long, another manager may be better. */
@@ -56,7 +56,7 @@ const PERIOD_MS = { min: 100, max: 10_000, default: 1000 };
 
 export function openSession(options: SessionOptions, handlers: SessionHandlers): Session {
   const { target, clock, rng } = options;
-  const connection = connect(target, options.credentials ?? grpcCredentials.createInsecure());
+  const connection = options.transport.connect(target);
   const client = connection.client(sessionMethods);
   const call: ClientDuplexStream<AgentMessage | Uint8Array, DownMessage> = client.session();
   let state: 'registering' | 'open' | 'ended' = 'registering';

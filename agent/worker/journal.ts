@@ -3,7 +3,7 @@
 import { join } from 'node:path';
 import { StatusBatch, type TaskStatus } from '../../proto/index.ts';
 import type { Clock, Timer } from '../../lib/clock.ts';
-import { groupWriter, readIfThere } from '../../lib/durable-file.ts';
+import { type Disk, groupWriter, systemDisk } from '../../lib/durable-file.ts';
 import { messageOf } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 
@@ -19,9 +19,15 @@ export interface Journal {
 const FILE = 'tasks.bin';
 const WINDOW_MS = 200;
 
-export function openJournal(dataDir: string, statuses: () => readonly TaskStatus[], clock: Clock, log: Logger): Journal {
+export function openJournal(
+  dataDir: string,
+  statuses: () => readonly TaskStatus[],
+  clock: Clock,
+  log: Logger,
+  disk: Disk = systemDisk,
+): Journal {
   const path = join(dataDir, FILE);
-  const writer = groupWriter(path, () => StatusBatch.encode({ statuses: statuses(), complete: true }));
+  const writer = groupWriter(path, () => StatusBatch.encode({ statuses: statuses(), complete: true }), disk);
   let timer: Timer | undefined;
   const write = async (): Promise<void> => {
     timer = undefined;
@@ -32,7 +38,7 @@ export function openJournal(dataDir: string, statuses: () => readonly TaskStatus
     }
   };
   return {
-    recorded: load(path, log),
+    recorded: load(path, log, disk),
     changed() {
       timer ??= clock.after(WINDOW_MS, () => void write());
     },
@@ -44,8 +50,8 @@ export function openJournal(dataDir: string, statuses: () => readonly TaskStatus
   };
 }
 
-function load(path: string, log: Logger): ReadonlyMap<string, TaskStatus> {
-  const bytes = readIfThere(path);
+function load(path: string, log: Logger, disk: Disk): ReadonlyMap<string, TaskStatus> {
+  const bytes = disk.read(path);
   if (bytes === undefined) return new Map();
   try {
     return new Map(StatusBatch.decode(bytes).statuses.map((status) => [status.taskId, status]));

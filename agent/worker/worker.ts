@@ -3,6 +3,7 @@
 import { Assignment, TaskState, TaskStatus } from '../../proto/index.ts';
 import { backoff } from '../../lib/backoff.ts';
 import { type Clock, sleep } from '../../lib/clock.ts';
+import type { Disk } from '../../lib/durable-file.ts';
 import { messageOf, ShoalError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Rng } from '../../lib/rng.ts';
@@ -20,6 +21,8 @@ export interface WorkerOptions {
   readonly ports: PortLeases;
   readonly probe: ProbeTargets;
   readonly dataDir: string;
+  /** The host's unless given. */
+  readonly disk?: Disk;
   readonly clock: Clock;
   readonly rng: Rng;
   readonly log: Logger;
@@ -72,7 +75,7 @@ export function createWorker(options: WorkerOptions): Worker {
   let complete = false;
   let emptied: (() => void) | undefined;
 
-  const journal = openJournal(options.dataDir, () => statuses(), clock, log);
+  const journal = openJournal(options.dataDir, () => statuses(), clock, log, options.disk);
   const isOurs = (runner: TaskRunner): boolean => runner.machine.desired !== 'absent' && runners.get(runner.taskId) === runner;
   const deps: RunnerDeps = {
     ...options,

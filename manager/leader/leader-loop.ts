@@ -1,6 +1,6 @@
 // The leader's loop: changes mark services dirty; dirty services are reconciled, their waiting tasks placed, and the result is committed
 // in fenced transactions, many at once. A service is not looked at again before its own commits are in the state.
-import type { Clock, Timer } from '../../lib/clock.ts';
+import { type Clock, sleep, type Timer } from '../../lib/clock.ts';
 import { reconcileService } from '../orchestrator/index.ts';
 import type { WriteGroup } from '../orchestrator/plan.ts';
 import { type ClusterState, commitTo } from '../state/index.ts';
@@ -94,7 +94,8 @@ class LeaderLoop {
       if (clock.nowMs() - startedMs < YIELD_MS && slice.groups.length < SLICE_GROUPS) continue;
       this.#settle(slice, state, clock);
       slice = { services: [], groups: [] };
-      await yieldToOthers();
+      // A turn of the event loop, by the injected clock.
+      await sleep(clock, 0);
       if (this.#options.leadership.ended.aborted) return;
       startedMs = clock.nowMs();
     }
@@ -192,10 +193,4 @@ class LeaderLoop {
       if (this.#options.leadership.ended.aborted || this.#canWork()) this.#wake();
     });
   }
-}
-
-function yieldToOthers(): Promise<void> {
-  return new Promise((resolve) => {
-    setImmediate(resolve);
-  });
 }

@@ -60,8 +60,7 @@ export function testAgent(launchMesh?: (nodeId: string, dataDir: string) => Laun
     stop,
     async remove() {
       await stop();
-      // A last atomic write of the agent may still be under way: it is not waited for, since a killed agent would not wait either.
-      rmSync(dataDir, { recursive: true, force: true, maxRetries: 10, retryDelay: 50 });
+      rmSync(dataDir, { recursive: true, force: true });
     },
   };
 }

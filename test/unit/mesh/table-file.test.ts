@@ -18,12 +18,12 @@ describe('saved route table', () => {
 
   it('comes back as it was, readable by its user only', async () => {
     await saveTable(dataDir, table);
-    assert.deepEqual(await loadTable(dataDir), table);
+    assert.deepEqual(loadTable(dataDir), table);
     assert.equal((await stat(tablePath(dataDir))).mode & 0o777, 0o600);
   });
 
-  it('is none where nothing was saved', async () => {
-    assert.equal(await loadTable(dataDir), undefined);
+  it('is none where nothing was saved', () => {
+    assert.equal(loadTable(dataDir), undefined);
   });
 
   it('is refused, with its path, when it was cut short or changed anywhere', async () => {
@@ -33,7 +33,10 @@ describe('saved route table', () => {
     flipped.writeUInt8(flipped.readUInt8(whole.length - 3) ^ 1, whole.length - 3);
     for (const damaged of [Buffer.alloc(0), whole.subarray(0, 20), whole.subarray(0, whole.length - 1), flipped, Buffer.alloc(500)]) {
       await writeFile(tablePath(dataDir), damaged);
-      await assert.rejects(loadTable(dataDir), (error: ShoalError) => error.code === 'internal' && error.message.includes(dataDir));
+      assert.throws(
+        () => loadTable(dataDir),
+        (error: ShoalError) => error.code === 'internal' && error.message.includes(dataDir),
+      );
     }
   });
 
@@ -41,6 +44,6 @@ describe('saved route table', () => {
     await saveTable(dataDir, table);
     await rm(`${tablePath(dataDir)}.new`, { force: true });
     await assert.rejects(saveTable(join(dataDir, 'gone'), table), (error: ShoalError) => error.code === 'unavailable');
-    assert.deepEqual(await loadTable(dataDir), table);
+    assert.deepEqual(loadTable(dataDir), table);
   });
 });
