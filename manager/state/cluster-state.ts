@@ -9,7 +9,14 @@ import type { StateView } from './state-view.ts';
 import { type Change, type OwnWrite, type Row, TABLE_CODECS, type TableTypes } from './tables.ts';
 
 type AnyRow = Row<TableTypes[TableName]>;
-type Rows<T> = Map<string, Row<T>>;
+
+/** Where a row stands in its table and in the indexes: a change of the row itself moves nothing. */
+interface Cell<T> {
+  row: Row<T>;
+}
+
+type AnyCell = Cell<TableTypes[TableName]>;
+type Index<T> = Map<string, Set<Cell<T>>>;
 
 /** Called with all changes of one revision (or of one own commit), after they are in. Must not throw. */
 export type ChangeListener = (changes: readonly Change[], revision: Revision) => void;
@@ -19,15 +26,13 @@ interface Waiter {
   readonly resolve: () => void;
 }
 
-const NO_ROWS: Rows<never> = new Map();
-
 export class ClusterState implements StateView {
   readonly #clock: Clock;
   readonly #log: Logger;
-  readonly #tables: ReadonlyMap<TableName, Map<string, AnyRow>>;
-  readonly #tasksByService = new Map<string, Rows<Task>>();
-  readonly #tasksByNode = new Map<string, Rows<Task>>();
-  readonly #specsByService = new Map<string, Rows<StoredSpec>>();
+  readonly #tables: ReadonlyMap<TableName, Map<string, AnyCell>>;
+  readonly #tasksByService: Index<Task> = new Map();
+  readonly #tasksByNode: Index<Task> = new Map();
+  readonly #specsByService: Index<StoredSpec> = new Map();
   /** Deletions applied ahead of the watch: an event that is not newer must not bring the row back. */
   readonly #deletedAhead = new Map<string, Revision>();
   readonly #listeners = new Set<ChangeListener>();
@@ -38,7 +43,7 @@ export class ClusterState implements StateView {
   constructor(clock: Clock, log: Logger) {
     this.#clock = clock;
     this.#log = log;
-    this.#tables = new Map((Object.keys(TABLE_PREFIXES) as TableName[]).map((table) => [table, new Map<string, AnyRow>()]));
+    this.#tables = new Map((Object.keys(TABLE_PREFIXES) as TableName[]).map((table) => [table, new Map<string, AnyCell>()]));
   }
 
   get revision(): Revision {
@@ -51,27 +56,27 @@ export class ClusterState implements StateView {
   }
 
   get<T extends TableName>(table: T, id: string): Row<TableTypes[T]> | undefined {
-    return this.#rows(table).get(id);
+    return this.#cells(table).get(id)?.row;
   }
 
   all<T extends TableName>(table: T): Iterable<Row<TableTypes[T]>> {
-    return this.#rows(table).values();
+    return rowsIn(this.#cells(table).values());
   }
 
   count(table: TableName): number {
-    return this.#rows(table).size;
+    return this.#cells(table).size;
   }
 
   tasksOfService(serviceId: string): Iterable<Row<Task>> {
-    return (this.#tasksByService.get(serviceId) ?? NO_ROWS).values();
+    return rowsIn(this.#tasksByService.get(serviceId) ?? []);
   }
 
   tasksOfNode(nodeId: string): Iterable<Row<Task>> {
-    return (this.#tasksByNode.get(nodeId) ?? NO_ROWS).values();
+    return rowsIn(this.#tasksByNode.get(nodeId) ?? []);
   }
 
   specsOfService(serviceId: string): Iterable<Row<StoredSpec>> {
-    return (this.#specsByService.get(serviceId) ?? NO_ROWS).values();
+    return rowsIn(this.#specsByService.get(serviceId) ?? []);
   }
 
   /** Calls `listener` for each change from now on; returns how to end that. */
@@ -125,8 +130,8 @@ export class ClusterState implements StateView {
   applySnapshot(revision: Revision, items: readonly KeyValue[]): void {
     const changes: Change[] = [];
     const present = new Set(items.map((item) => item.key));
-    for (const [table, rows] of this.#tables) {
-      for (const row of [...rows.values()]) {
+    for (const [table, cells] of this.#tables) {
+      for (const { row } of [...cells.values()]) {
         const key = TABLE_PREFIXES[table] + row.id;
         if (present.has(key) || row.modRevision > revision) continue;
         const change = this.#delete(key, revision);
@@ -152,14 +157,14 @@ export class ClusterState implements StateView {
     this.#notify(changes, revision);
   }
 
-  #rows<T extends TableName>(table: T): Map<string, Row<TableTypes[T]>> {
-    return this.#tables.get(table) as Map<string, Row<TableTypes[T]>>;
+  #cells<T extends TableName>(table: T): Map<string, Cell<TableTypes[T]>> {
+    return this.#tables.get(table) as Map<string, Cell<TableTypes[T]>>;
   }
 
   #putOwn(table: TableName, id: string, value: TableTypes[TableName], revision: Revision): Change | undefined {
-    const before = this.#rows(table).get(id);
-    if (before !== undefined && before.modRevision >= revision) return undefined;
-    return this.#set(table, before, { id, value, createRevision: before?.createRevision ?? revision, modRevision: revision });
+    const cell = this.#cells(table).get(id);
+    if (cell !== undefined && cell.row.modRevision >= revision) return undefined;
+    return this.#set(table, cell, { id, value, createRevision: cell?.row.createRevision ?? revision, modRevision: revision });
   }
 
   #deleteOwn(table: TableName, id: string, revision: Revision): Change | undefined {
@@ -172,17 +177,19 @@ export class ClusterState implements StateView {
     const parsed = parseKey(item.key);
     if (parsed === undefined) return undefined;
     const { table, id } = parsed;
-    const before = this.#rows(table).get(id);
-    if (before !== undefined && before.modRevision >= item.modRevision) return undefined;
+    const cell = this.#cells(table).get(id);
+    if (cell !== undefined && cell.row.modRevision >= item.modRevision) return undefined;
     if ((this.#deletedAhead.get(item.key) ?? 0) >= item.modRevision) return undefined;
     const value = this.#decode(table, item);
-    return value && this.#set(table, before, { id, value, createRevision: item.createRevision, modRevision: item.modRevision });
+    return value && this.#set(table, cell, { id, value, createRevision: item.createRevision, modRevision: item.modRevision });
   }
 
-  #set(table: TableName, before: AnyRow | undefined, after: AnyRow): Change {
-    const rows: Map<string, AnyRow> = this.#rows(table);
-    rows.set(after.id, after);
-    this.#index(table, before, after);
+  #set(table: TableName, present: AnyCell | undefined, after: AnyRow): Change {
+    const before = present?.row;
+    const cell: AnyCell = present ?? { row: after };
+    cell.row = after;
+    if (present === undefined) (this.#cells(table) as Map<string, AnyCell>).set(after.id, cell);
+    this.#index(table, cell, before, after);
     return { table, id: after.id, before, after } as Change;
   }
 
@@ -190,12 +197,12 @@ export class ClusterState implements StateView {
     const parsed = parseKey(key);
     if (parsed === undefined) return undefined;
     const { table, id } = parsed;
-    const rows: Map<string, AnyRow> = this.#rows(table);
-    const before = rows.get(id);
-    if (before === undefined || before.modRevision > revision) return undefined;
-    rows.delete(id);
-    this.#index(table, before, undefined);
-    return { table, id, before, after: undefined } as Change;
+    const cells: Map<string, AnyCell> = this.#cells(table);
+    const cell = cells.get(id);
+    if (cell === undefined || cell.row.modRevision > revision) return undefined;
+    cells.delete(id);
+    this.#index(table, cell, cell.row, undefined);
+    return { table, id, before: cell.row, after: undefined } as Change;
   }
 
   #decode(table: TableName, item: KeyValue): TableTypes[TableName] | undefined {
@@ -207,16 +214,16 @@ export class ClusterState implements StateView {
     }
   }
 
-  #index(table: TableName, before: AnyRow | undefined, after: AnyRow | undefined): void {
+  #index(table: TableName, cell: AnyCell, before: AnyRow | undefined, after: AnyRow | undefined): void {
     if (table === 'tasks') {
-      const was = before as Row<Task> | undefined;
-      const is = after as Row<Task> | undefined;
-      reindex(this.#tasksByService, was?.value.serviceId, was, is?.value.serviceId, is);
-      reindex(this.#tasksByNode, was?.value.nodeId, was, is?.value.nodeId, is);
+      const was = before?.value as Task | undefined;
+      const is = after?.value as Task | undefined;
+      reindex(this.#tasksByService, cell as Cell<Task>, was?.serviceId, is?.serviceId);
+      reindex(this.#tasksByNode, cell as Cell<Task>, was?.nodeId, is?.nodeId);
     } else if (table === 'specs') {
-      const was = before as Row<StoredSpec> | undefined;
-      const is = after as Row<StoredSpec> | undefined;
-      reindex(this.#specsByService, was?.value.serviceId, was, is?.value.serviceId, is);
+      const was = before?.value as StoredSpec | undefined;
+      const is = after?.value as StoredSpec | undefined;
+      reindex(this.#specsByService, cell as Cell<StoredSpec>, was?.serviceId, is?.serviceId);
     }
   }
 
@@ -238,24 +245,20 @@ export class ClusterState implements StateView {
   }
 }
 
-/** Moves a row within an index; an empty key (a task without node) is not indexed. */
-function reindex<T>(
-  index: Map<string, Rows<T>>,
-  oldKey: string | undefined,
-  was: Row<T> | undefined,
-  newKey: string | undefined,
-  is: Row<T> | undefined,
-): void {
-  if (was !== undefined && oldKey !== newKey) {
-    const rows = index.get(oldKey ?? '');
-    rows?.delete(was.id);
-    if (rows?.size === 0) index.delete(oldKey ?? '');
+function* rowsIn<T>(cells: Iterable<Cell<T>>): Generator<Row<T>> {
+  for (const cell of cells) yield cell.row;
+}
+
+/** Moves a cell within an index; an empty key (a task without node) is not indexed. */
+function reindex<T>(index: Index<T>, cell: Cell<T>, was = '', is = ''): void {
+  if (was === is) return;
+  if (was !== '') {
+    const cells = index.get(was);
+    cells?.delete(cell);
+    if (cells?.size === 0) index.delete(was);
   }
-  if (is === undefined || newKey === undefined || newKey === '') return;
-  let rows = index.get(newKey);
-  if (rows === undefined) {
-    rows = new Map();
-    index.set(newKey, rows);
-  }
-  rows.set(is.id, is);
+  if (is === '') return;
+  const cells = index.get(is);
+  if (cells === undefined) index.set(is, new Set([cell]));
+  else cells.add(cell);
 }

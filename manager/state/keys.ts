@@ -13,6 +13,7 @@ export const TABLE_PREFIXES = {
   nodes: 'nodes/',
   sessions: 'sessions/',
   nodeStatus: 'node-status/',
+  removedNodes: 'removed-nodes/',
   routeAcks: 'route-acks/',
   routeFloor: 'route-floor',
   byName: 'by-name/',

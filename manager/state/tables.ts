@@ -9,6 +9,7 @@ import {
   NodeSession,
   NodeStatus,
   PortClaim,
+  RemovedNode,
   RouteAcks,
   Service,
   ServiceStatus,
@@ -31,6 +32,7 @@ export interface TableTypes {
   nodes: Node;
   sessions: NodeSession;
   nodeStatus: NodeStatus;
+  removedNodes: RemovedNode;
   routeAcks: RouteAcks;
   routeFloor: Claim;
   byName: Claim;
@@ -51,6 +53,7 @@ export const TABLE_CODECS: { readonly [T in TableName]: Codec<TableTypes[T]> } =
   nodes: Node,
   sessions: NodeSession,
   nodeStatus: NodeStatus,
+  removedNodes: RemovedNode,
   routeAcks: RouteAcks,
   routeFloor: Claim,
   byName: Claim,

@@ -6,88 +6,119 @@ import type { ClusterState } from './cluster-state.ts';
 import { keyOf, type TableName } from './keys.ts';
 import { type OwnWrite, type Row, TABLE_CODECS, type TableTypes } from './tables.ts';
 
+/** What a transaction says about one row. */
+interface Entry {
+  readonly key: string;
+  compare: Compare | undefined;
+  op: Op | undefined;
+  own: OwnWrite | undefined;
+}
+
 /** Collects the writes of one transaction. One write per row. */
 export class TransactionBuilder {
-  readonly #compare = new Map<string, Compare>();
-  readonly #ops = new Map<string, Op>();
-  readonly #own = new Map<string, OwnWrite>();
+  readonly #entries = new Map<string, Entry>();
+  readonly #fences = new Map<string, Compare>();
+  #compares = 0;
+  #ops = 0;
   #bytes = 0;
 
   /** Compares that rows are as seen, without writing them. */
   require(table: TableName, row: Row<unknown> | undefined, id = row?.id ?? ''): this {
-    this.#expect(keyOf(table, id), row?.modRevision ?? 0);
+    this.#expect(this.#entry(keyOf(table, id)), row?.modRevision ?? 0);
     return this;
   }
 
   /** Compares that the key's present life began at this revision. */
   fence(table: TableName, id: string, createRevision: Revision): this {
     const key = keyOf(table, id);
-    this.#add(`fence:${key}`, { key, createRevision });
+    if (!this.#fences.has(key)) this.#bytes += 2 * key.length;
+    this.#fences.set(key, { key, createRevision });
     return this;
   }
 
   /** `before` is the row that the new value was made from; undefined: the row must not exist. */
   put<T extends TableName>(table: T, id: string, value: TableTypes[T], before: Row<TableTypes[T]> | undefined, leaseId?: LeaseId): this {
-    const key = keyOf(table, id);
-    this.#expect(key, before?.modRevision ?? 0);
-    this.#write(table, id, value, leaseId);
+    const entry = this.#entry(keyOf(table, id));
+    this.#expect(entry, before?.modRevision ?? 0);
+    this.#put(entry, table, id, value, leaseId);
     return this;
   }
 
   /** Writes whatever is there now; only for the keys whose layout allows it (route-floor) or under a fence. */
   overwrite<T extends TableName>(table: T, id: string, value: TableTypes[T]): this {
-    this.#write(table, id, value, undefined);
+    this.#put(this.#entry(keyOf(table, id)), table, id, value, undefined);
     return this;
   }
 
   delete(table: TableName, row: Row<unknown>): this {
-    const key = keyOf(table, row.id);
-    this.#expect(key, row.modRevision);
-    this.#ops.set(key, { type: 'delete', key });
-    this.#own.set(key, { table, id: row.id, value: undefined });
-    this.#bytes += key.length;
+    const entry = this.#entry(keyOf(table, row.id));
+    this.#expect(entry, row.modRevision);
+    this.#write(entry, { type: 'delete', key: entry.key }, { table, id: row.id, value: undefined }, 0);
     return this;
   }
 
   /** Adds an event row; `id` orders it among others and is unique. */
   event(id: string, events: readonly Event[]): this {
-    this.#write('events', id, { events }, undefined);
-    return this;
+    return this.overwrite('events', id, { events });
   }
 
   get isEmpty(): boolean {
-    return this.#ops.size === 0;
+    return this.#ops === 0;
   }
 
   /** As it counts against the store's limits. */
   get size(): { readonly compares: number; readonly ops: number; readonly bytes: number } {
-    return { compares: this.#compare.size, ops: this.#ops.size, bytes: this.#bytes };
+    return { compares: this.#compares + this.#fences.size, ops: this.#ops, bytes: this.#bytes };
   }
 
   build(): Transaction {
-    return { compare: [...this.#compare.values()], ops: [...this.#ops.values()] };
+    const compare: Compare[] = [...this.#fences.values()];
+    const ops: Op[] = [];
+    for (const entry of this.#entries.values()) {
+      if (entry.compare !== undefined) compare.push(entry.compare);
+      if (entry.op !== undefined) ops.push(entry.op);
+    }
+    return { compare, ops };
   }
 
   /** The same writes as values, for this process's own state. */
-  ownWrites(): Iterable<OwnWrite> {
-    return this.#own.values();
+  ownWrites(): OwnWrite[] {
+    const writes: OwnWrite[] = [];
+    for (const { own } of this.#entries.values()) {
+      if (own !== undefined) writes.push(own);
+    }
+    return writes;
   }
 
-  #expect(key: string, modRevision: Revision): void {
-    this.#add(key, { key, modRevision });
+  #entry(key: string): Entry {
+    let entry = this.#entries.get(key);
+    if (entry === undefined) {
+      entry = { key, compare: undefined, op: undefined, own: undefined };
+      this.#entries.set(key, entry);
+    }
+    return entry;
   }
 
-  #add(name: string, compare: Compare): void {
-    if (!this.#compare.has(name)) this.#bytes += 2 * compare.key.length;
-    this.#compare.set(name, compare);
+  #expect(entry: Entry, modRevision: Revision): void {
+    if (entry.compare === undefined) {
+      this.#compares += 1;
+      this.#bytes += 2 * entry.key.length;
+    }
+    entry.compare = { key: entry.key, modRevision };
   }
 
-  #write<T extends TableName>(table: T, id: string, value: TableTypes[T], leaseId: LeaseId | undefined): void {
-    const key = keyOf(table, id);
+  #put<T extends TableName>(entry: Entry, table: T, id: string, value: TableTypes[T], leaseId: LeaseId | undefined): void {
+    const { key } = entry;
     const bytes = TABLE_CODECS[table].encode(value);
-    this.#ops.set(key, leaseId === undefined ? { type: 'put', key, value: bytes } : { type: 'put', key, value: bytes, leaseId });
-    this.#own.set(key, { table, id, value });
-    this.#bytes += key.length + bytes.length;
+    const op: Op = leaseId === undefined ? { type: 'put', key, value: bytes } : { type: 'put', key, value: bytes, leaseId };
+    this.#write(entry, op, { table, id, value }, bytes.length);
+  }
+
+  #write(entry: Entry, op: Op, own: OwnWrite, valueBytes: number): void {
+    if (entry.op === undefined) this.#ops += 1;
+    entry.op = op;
+    entry.own = own;
+    this.#bytes += entry.key.length + valueBytes;
   }
 }
 

@@ -2,7 +2,7 @@
 // staged before them; publishing it makes all of that visible at once, dropping it leaves no trace. So a driver can write
 // the changes to disk in between.
 import { ShoalError } from '../../../lib/errors.ts';
-import type { CommitResult, Compare, KeyValue, LeaseId, Revision, Transaction, WatchEvent } from '../store.ts';
+import type { CommitResult, Compare, KeyValue, LeaseId, Op, Revision, Transaction, WatchEvent } from '../store.ts';
 import type { Change, EngineImage, Item } from './change.ts';
 import { History, type HistoryLimits } from './history.ts';
 
@@ -79,7 +79,9 @@ export class Engine {
     switch (change.type) {
       case 'commit': {
         this.#advance(change.revision);
-        this.history.append(change.ops.flatMap((op) => this.#applyOp(op, change.revision)));
+        const events: WatchEvent[] = [];
+        for (const op of change.ops) this.#applyOp(op, change.revision, events);
+        this.history.append(events);
         return;
       }
       case 'grant':
@@ -90,7 +92,9 @@ export class Engine {
         const keys = [...this.leaseKeys(change.leaseId)].sort();
         if (keys.length > 0) {
           this.#advance(change.revision);
-          this.history.append(keys.flatMap((key) => this.#applyOp({ type: 'delete', key }, change.revision)));
+          const events: WatchEvent[] = [];
+          for (const key of keys) this.#applyOp({ type: 'delete', key }, change.revision, events);
+          this.history.append(events);
         }
         this.#leases.delete(change.leaseId);
       }
@@ -104,19 +108,20 @@ export class Engine {
     this.#revision = revision;
   }
 
-  #applyOp(op: Transaction['ops'][number], revision: Revision): WatchEvent[] {
+  #applyOp(op: Op, revision: Revision, events: WatchEvent[]): void {
     const { key } = op;
     const before = this.#items.get(key);
     if (op.type === 'put') {
       const item = written(op, before, revision);
       if (before !== undefined) this.#detach(before);
       this.#set(item);
-      return [{ type: 'put', item }];
+      events.push({ type: 'put', item });
+      return;
     }
-    if (before === undefined) return [];
+    if (before === undefined) return;
     this.#detach(before);
     this.#items.delete(key);
-    return [{ type: 'delete', key, modRevision: revision }];
+    events.push({ type: 'delete', key, modRevision: revision });
   }
 
   #set(item: Item): void {
@@ -137,6 +142,8 @@ export class Stage {
   readonly #items = new Map<string, Item | undefined>();
   /** False: ended here. */
   readonly #leases = new Map<LeaseId, boolean>();
+  /** The last commit, not in #items yet: where no request follows in this stage, nobody reads it. */
+  #unread: { readonly ops: readonly Op[]; readonly revision: Revision } | undefined;
   #revision: Revision;
   #nextLease: number;
 
@@ -148,15 +155,14 @@ export class Stage {
 
   /** Throws `failed_precondition` where a put names a lease that is gone; nothing is staged then. */
   commit(transaction: Transaction): CommitResult {
+    this.#take();
     const failed = transaction.compare.filter((compare) => !this.#holds(compare));
     if (failed.length > 0) return { committed: false, revision: this.#revision, failed };
     for (const op of transaction.ops) {
       if (op.type === 'put' && op.leaseId !== undefined && !this.#hasLease(op.leaseId)) throw leaseGone(op.leaseId);
     }
     const revision = this.#revision + 1;
-    for (const op of transaction.ops) {
-      this.#items.set(op.key, op.type === 'put' ? written(op, this.#item(op.key), revision) : undefined);
-    }
+    this.#unread = { ops: transaction.ops, revision };
     this.#revision = revision;
     this.changes.push({ type: 'commit', revision, ops: transaction.ops });
     return { committed: true, revision };
@@ -172,6 +178,7 @@ export class Stage {
 
   /** Deletes the lease and its keys; false where it is gone already. */
   end(leaseId: LeaseId): boolean {
+    this.#take();
     if (!this.#hasLease(leaseId)) return false;
     const keys = new Set([...this.#engine.leaseKeys(leaseId), ...this.#items.keys()]);
     let revision = 0;
@@ -186,13 +193,20 @@ export class Stage {
     return true;
   }
 
+  #take(): void {
+    if (this.#unread === undefined) return;
+    const { ops, revision } = this.#unread;
+    this.#unread = undefined;
+    for (const op of ops) this.#items.set(op.key, op.type === 'put' ? written(op, this.#item(op.key), revision) : undefined);
+  }
+
   #holds(compare: Compare): boolean {
-    const item = this.#item(compare.key);
-    return compareHolds(compare, item);
+    return compareHolds(compare, this.#item(compare.key));
   }
 
   #item(key: string): Item | undefined {
-    return this.#items.has(key) ? this.#items.get(key) : this.#engine.item(key);
+    const staged = this.#items.get(key);
+    return staged !== undefined || this.#items.has(key) ? staged : this.#engine.item(key);
   }
 
   #hasLease(id: LeaseId): boolean {
