@@ -87,7 +87,7 @@ export function createAgent(options: AgentOptions): Agent {
   const engine = engineWatch(runtime, clock, rng, log, () => {
     up.descriptionChanged();
   });
-  const description = (): ReturnType<typeof describeNode> => describeNode(options.description, engine.facts());
+  const description = (): ReturnType<typeof describeNode> => describeNode(options.description, engine.facts(), engine.trouble());
   const assignments = openAssignments({
     dataDir,
     disk,
@@ -307,7 +307,7 @@ export function createAgent(options: AgentOptions): Agent {
       await Promise.race([engine.start(), new Promise<void>((resolve) => clock.after(ENGINE_PATIENCE_MS, resolve, true))]);
       link.start();
     },
-    trouble: () => link.trouble() ?? engine.trouble(),
+    trouble: () => link.trouble() ?? engine.trouble()?.reason,
     taskCount: () => parts?.worker.taskCount() ?? 0,
     registered: () => link.session() !== undefined,
     streamCount: () => streams.count(),

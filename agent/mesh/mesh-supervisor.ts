@@ -1,5 +1,5 @@
-// Keeps this node's mesh running: takes over one that runs already, starts one where none does, again at once when it dies, slower when it keeps
-// dying. The agent's own end does not touch it.
+// Keeps this node's mesh running: takes over one that runs already, starts one where none does, again at once when it dies or hangs, slower when it
+// keeps doing so. The agent's own end does not touch it.
 import { join } from 'node:path';
 import { backoff } from '../../lib/backoff.ts';
 import { type Clock, sleep } from '../../lib/clock.ts';
@@ -10,6 +10,7 @@ import type { Rng } from '../../lib/rng.ts';
 import { socketPath } from '../../lib/socket-path.ts';
 import { type MeshLink, type MeshReportKind, openMeshLink } from './mesh-link.ts';
 import { endProcess, launchedBefore, type LaunchMesh } from './mesh-process.ts';
+import { MESH_SILENCE_MS, type MeshPulse, startMeshPulse } from './mesh-pulse.ts';
 
 export interface MeshHandlers {
   up(link: MeshLink): void;
@@ -47,6 +48,8 @@ const STABLE_MS = 10_000;
 const RELAUNCH = { baseMs: 100, capMs: 10_000 };
 /** A mesh that was told to end and does not. */
 const END_GRACE_MS = 1000;
+/** One that hangs hardly ever heeds a signal, and its ports are answered by nobody meanwhile. */
+const HUNG_GRACE_MS = 250;
 
 export function meshSupervisor(options: MeshSupervisorOptions): MeshSupervisor {
   const { dataDir, clock, rng, log, handlers } = options;
@@ -56,7 +59,9 @@ export function meshSupervisor(options: MeshSupervisorOptions): MeshSupervisor {
   const path = socketPath(join(dataDir, 'mesh.sock'));
   let link: MeshLink | undefined;
   let mesh: ProcessId | undefined = launchedBefore(dataDir);
-  let killing = false;
+  let pulse: MeshPulse | undefined;
+  /** It is being ended: why, and whether as somebody asked. */
+  let ending: { readonly why: string; readonly asked: boolean } | undefined;
 
   const connect = (): Promise<MeshLink> =>
     openMeshLink({
@@ -65,6 +70,9 @@ export function meshSupervisor(options: MeshSupervisorOptions): MeshSupervisor {
       readyDeadlineMs: READY_MS,
       onReport: (report) => {
         handlers.report(report);
+      },
+      onPong(sequence) {
+        pulse?.answered(sequence);
       },
     });
   /** Tries until the process answers, is dead, or takes too long. */
@@ -98,6 +106,32 @@ export function meshSupervisor(options: MeshSupervisorOptions): MeshSupervisor {
     mesh = options.launch();
     return connectTo(mesh, STARTUP_MS);
   };
+  const endMesh = (graceMs: number, why: string, asked: boolean): void => {
+    if (link === undefined || mesh === undefined || ending !== undefined) return;
+    ending = { why, asked };
+    const closing = link;
+    endProcess(mesh, graceMs, clock)
+      .catch((error: unknown) => {
+        log.error('the mesh cannot be ended', { error });
+      })
+      .finally(() => {
+        closing.close();
+      });
+  };
+  const watchPulse = (over: MeshLink, pid: number): MeshPulse | undefined => {
+    if (!over.ready.answersPings) return undefined;
+    const fellSilent = (): void => {
+      log.error('the mesh hangs; ending it', { pid, silentMs: MESH_SILENCE_MS });
+      endMesh(HUNG_GRACE_MS, `it did not answer for ${String(MESH_SILENCE_MS / 1000)} s`, false);
+    };
+    return startMeshPulse(
+      (sequence) => {
+        over.sendPing(sequence);
+      },
+      clock,
+      fellSilent,
+    );
+  };
   const superviseOnce = async (): Promise<void> => {
     const begunMs = clock.nowMs();
     let reason: string;
@@ -109,6 +143,7 @@ export function meshSupervisor(options: MeshSupervisorOptions): MeshSupervisor {
       }
       link = got;
       mesh = processId(got.ready.pid);
+      pulse = watchPulse(got, mesh.pid);
       handlers.up(got);
       reason = await got.closed;
     } catch (error) {
@@ -116,12 +151,14 @@ export function meshSupervisor(options: MeshSupervisorOptions): MeshSupervisor {
       reason = messageOf(error);
     }
     link = undefined;
+    pulse?.stop();
+    pulse = undefined;
     if (stopped()) return;
+    const ended = ending;
+    ending = undefined;
+    reason = ended?.why ?? reason;
     handlers.down(reason);
-    if (killing) {
-      killing = false;
-      return;
-    }
+    if (ended?.asked === true) return;
     log.warn('the mesh is down; starting it again', { reason });
     if (clock.nowMs() - begunMs >= STABLE_MS) relaunch.reset();
     else await sleep(clock, relaunch.nextMs(), stopping.signal);
@@ -131,6 +168,7 @@ export function meshSupervisor(options: MeshSupervisorOptions): MeshSupervisor {
   };
   const stop = (): void => {
     stopping.abort(new ShoalError('cancelled', 'the agent stops'));
+    pulse?.stop();
     link?.close();
   };
 
@@ -141,21 +179,14 @@ export function meshSupervisor(options: MeshSupervisorOptions): MeshSupervisor {
       });
     },
     restart(reason) {
-      if (link === undefined || mesh === undefined) return;
-      log.warn('restarting the mesh, as a manager asks', { reason, pid: mesh.pid });
-      killing = true;
-      const closing = link;
-      endProcess(mesh, END_GRACE_MS, clock)
-        .catch((error: unknown) => {
-          log.error('the mesh cannot be ended', { error });
-        })
-        .finally(() => {
-          closing.close();
-        });
+      if (link === undefined || ending !== undefined) return;
+      log.warn('restarting the mesh, as a manager asks', { reason, pid: mesh?.pid });
+      endMesh(END_GRACE_MS, reason, true);
     },
     stop,
     async end(drainMs) {
       stopping.abort(new ShoalError('cancelled', 'the agent stops'));
+      pulse?.stop();
       link?.sendStop(drainMs);
       if (mesh !== undefined) await endProcess(mesh, drainMs + END_GRACE_MS, clock);
       link?.close();

@@ -1,10 +1,10 @@
 // A runtime whose tasks do what the test says: exit, get unhealthy, vanish; calls can be held back or made to fail. Counts starts per task.
 import { PassThrough } from 'node:stream';
 import type { ExecOptions, ExecSession, Exit, Health, Instance, LogLine, Runtime, TaskContext } from '../../agent/runtime/runtime.ts';
-import { ShoalError } from '../../lib/errors.ts';
-import type { LogsRequest } from '../../proto/index.ts';
+import { messageOf, ShoalError } from '../../lib/errors.ts';
+import { EngineDescription, type LogsRequest } from '../../proto/index.ts';
 
-export type RuntimeCall = 'prepare' | 'start' | 'wait' | 'stop' | 'remove' | 'list' | 'inspect' | 'describe';
+export type RuntimeCall = 'check' | 'prepare' | 'start' | 'wait' | 'stop' | 'remove' | 'list' | 'inspect' | 'describe';
 
 export interface ScriptedRuntime extends Runtime {
   /** "prepare t1", in order. */
@@ -151,10 +151,10 @@ export function scriptedRuntime(): ScriptedRuntime {
     },
     inFlight: (call) => running.get(call) ?? 0,
 
-    check: () => Promise.resolve(undefined),
+    check: (signal) => enter('check', '', signal, () => undefined).catch((error: unknown) => messageOf(error)),
     describe: (signal) =>
       enter('describe', '', signal, () => ({
-        engine: { runtime: 'docker', version: '1.0', labels: {}, plugins: [] },
+        engine: EngineDescription.create({ runtime: 'docker', version: '1.0' }),
         resources: { nanoCpus: 2e9, memoryBytes: 4e9, pids: 0 },
       })),
     prepare: (task: TaskContext, signal) =>
