@@ -79,6 +79,7 @@ export class RouteIndex {
       case 'serviceStatus':
       case 'slots':
       case 'sessions':
+      case 'removedNodes':
       case 'routeAcks':
       case 'byName':
       case 'byPort':
