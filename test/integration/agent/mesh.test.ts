@@ -171,6 +171,20 @@ describe('an agent with its mesh', function () {
     await feed(5);
   });
 
+  it('notices by itself that the mesh hangs, ends it, and the ports answer again', async () => {
+    await feed(5);
+    const before = process_();
+    signalProcess(before, 'SIGSTOP');
+    await until(
+      () => process_().pid !== before.pid && report()?.meshUp === true,
+      () => `a new mesh; problems: ${agent.problems.join('\n')}`,
+      20_000,
+    );
+    assert.equal(isAlive(before), false);
+    assert.equal(await answer(), 'hello');
+    assert.ok(agent.problems.some((line) => line.startsWith('the mesh hangs')));
+  });
+
   it('reports a published port that something else holds', async () => {
     const holder = createServer();
     await new Promise<void>((resolve) => holder.listen(published, '127.0.0.1', resolve));
