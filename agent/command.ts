@@ -21,6 +21,7 @@ export function configureAgent(command: Command): void {
     .option('--mesh-health-addr <host:port>', 'the same of the mesh (default: none)')
     .option('--cpus <n>', "CPUs to offer (default: the engine's)")
     .option('--memory <size>', "memory to offer, such as 8GiB (default: the engine's)")
+    .option('--generic-resource <kind=n|name>', 'what else there is: gpu=2, or named: gpu=UUID1, repeatable', collect)
     .option('--ephemeral', "on SIGTERM stop this node's tasks and mesh too; otherwise they go on", false)
     .option('--purge', "stop and remove this node's tasks and mesh, and exit", false)
     .option('--kill', 'with --purge: give the tasks no time to stop', false)

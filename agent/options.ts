@@ -3,6 +3,8 @@ import { isIP } from 'node:net';
 import { resolve } from 'node:path';
 import { type FieldProblem, ShoalError } from '../lib/errors.ts';
 import type { LogLevel } from '../lib/log.ts';
+import type { GenericResource } from '../proto/index.ts';
+import { genericResourcesOf } from './generic-resources.ts';
 import { parseSizeBytes } from '../lib/units.ts';
 
 /** As commander gives them. */
@@ -20,6 +22,7 @@ export interface AgentFlags {
   readonly meshHealthAddr?: string;
   readonly cpus?: string;
   readonly memory?: string;
+  readonly genericResource?: readonly string[];
   readonly ephemeral: boolean;
   readonly purge: boolean;
   readonly kill?: boolean;
@@ -44,6 +47,7 @@ export interface AgentSettings {
   readonly meshHealth: string | undefined;
   readonly nanoCpus: number | undefined;
   readonly memoryBytes: number | undefined;
+  readonly genericResources: readonly GenericResource[];
   readonly ephemeral: boolean;
   readonly purge: boolean;
   /** With `purge`: tasks get no grace period. */
@@ -100,6 +104,7 @@ export function checkAgentFlags(flags: AgentFlags): AgentSettings {
     meshHealth,
     nanoCpus: cpusOf(flags.cpus, wrong),
     memoryBytes: memoryOf(flags.memory, wrong),
+    genericResources: genericResourcesOf(flags.genericResource ?? [], wrong),
     ephemeral: flags.ephemeral,
     purge: flags.purge,
     kill: flags.kill === true,
@@ -110,7 +115,7 @@ export function checkAgentFlags(flags: AgentFlags): AgentSettings {
   return settings;
 }
 
-type Wrong = (path: string, message: string) => void;
+export type Wrong = (path: string, message: string) => void;
 
 /** Where a manager is on this very host, tasks of other nodes are too; elsewhere nobody but the user knows which address the others reach. */
 function dataAddressOf(flags: AgentFlags, wrong: Wrong): string {

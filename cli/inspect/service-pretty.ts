@@ -17,6 +17,7 @@ import { protocolName } from '../format/ports.ts';
 import { modeName } from '../format/service.ts';
 import { ago } from '../format/text.ts';
 import { containerLines } from './container-pretty.ts';
+import { preferenceText } from '../service/spec/preferences.ts';
 import { type PrettyItem, prettyMap, renderPretty } from './pretty.ts';
 import { updateStateName } from './service.ts';
 import { orderName } from './service-spec.ts';
@@ -36,6 +37,8 @@ export function renderServicePretty(service: ServiceView, nowUnixMs: number): st
     ...updateConfigLines('RollbackConfig', spec?.rollback),
     ...(container === undefined ? [] : containerLines(container)),
     ...resourceLines('Reservations', spec?.task?.reservations),
+    { heading: 'Generic Reservations' },
+    ...(spec?.task?.genericReservations ?? []).map(({ kind, count }): PrettyItem => ({ indent: 1, name: kind, value: count })),
     ...resourceLines('Limits', spec?.task?.limits),
     ...restartLines(service),
     ...logDriverLines(spec?.task?.logDriver),
@@ -73,9 +76,15 @@ function placementLines(placement: Placement | undefined): readonly PrettyItem[]
   return [
     { heading: 'Placement' },
     { indent: 1, name: 'Constraints', value: placement?.constraints.join(', ') },
+    { indent: 1, name: 'Preferences', value: preferenceTexts(placement).join(', ') },
+    { indent: 1, name: 'Priority', value: placement?.priority || undefined },
     { indent: 1, name: 'Max Per Node', value: placement?.maxReplicasPerNode || undefined },
     { indent: 1, name: 'Platforms', value: placement?.platforms.map(({ os, arch }) => `${os || '*'}/${arch || '*'}`).join(', ') },
   ];
+}
+
+function preferenceTexts(placement: Placement | undefined): readonly string[] {
+  return [...(placement?.spread ?? []).map((key) => `spread=${key}`), ...(placement?.affinities ?? []).map(preferenceText)];
 }
 
 function logDriverLines(logDriver: LogDriver | undefined): readonly PrettyItem[] {

@@ -3,9 +3,11 @@ import {
   type ContainerSpec,
   enumName,
   FailureAction,
+  type GenericResource,
   type HealthCheck,
   type Mount,
   MountType,
+  type Placement,
   PortMode,
   type PortSpec,
   type Resources,
@@ -39,10 +41,12 @@ export function taskSpecStruct(task: TaskSpec): Struct {
   const { restart, placement, logDriver, limits, reservations } = task;
   return {
     ContainerSpec: task.container === undefined ? undefined : containerStruct(task.container),
-    Resources: { Limits: resourcesStruct(limits), Reservations: resourcesStruct(reservations) },
+    Resources: { Limits: resourcesStruct(limits), Reservations: reservationsStruct(reservations, task.genericReservations) },
     RestartPolicy: restart === undefined ? undefined : restartStruct(restart),
     Placement: {
       Constraints: listOrNothing(placement?.constraints ?? []),
+      Preferences: listOrNothing(placement === undefined ? [] : preferenceStructs(placement)),
+      Priority: placement?.priority || undefined,
       MaxReplicas: placement?.maxReplicasPerNode || undefined,
       Platforms: listOrNothing((placement?.platforms ?? []).map(({ os, arch }) => ({ Architecture: arch, OS: os }))),
     },
@@ -121,6 +125,20 @@ function resourcesStruct(resources: Resources | undefined): Struct | undefined {
     MemoryBytes: resources.memoryBytes || undefined,
     Pids: resources.pids || undefined,
   };
+}
+
+function reservationsStruct(resources: Resources | undefined, generic: readonly GenericResource[]): Struct | undefined {
+  if (generic.length === 0) return resourcesStruct(resources);
+  const GenericResources = generic.map(({ kind, count }) => ({ DiscreteResourceSpec: { Kind: kind, Value: count } }));
+  return { ...resourcesStruct(resources), GenericResources };
+}
+
+/** Affinities are Shoal's own. */
+function preferenceStructs({ spread, affinities }: Placement): readonly Struct[] {
+  return [
+    ...spread.map((key) => ({ Spread: { SpreadDescriptor: key } })),
+    ...affinities.map(({ target, weight }) => ({ Affinity: { Target: target, Weight: weight } })),
+  ];
 }
 
 function restartStruct(restart: RestartPolicy): Struct {

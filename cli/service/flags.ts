@@ -11,7 +11,9 @@ const LISTS: readonly (readonly [name: string, short: string, value: string, wha
   ['label', '-l', 'KEY=VALUE', 'label of the service'],
   ['container-label', '', 'KEY=VALUE', 'label of the containers'],
   ['mount', '', 'MOUNT', 'mount: type=volume,source=data,target=/data[,readonly]'],
-  ['constraint', '', 'CONSTRAINT', 'placement constraint: node.labels.ssd==true'],
+  ['constraint', '', 'CONSTRAINT', 'placement constraint: node.labels.ssd==true, node.labels.zone in (a, b)'],
+  ['placement-pref', '', 'PREFERENCE', 'spread=node.labels.dc, affinity=service:web,weight=50 or anti-affinity=node.labels.disk==hdd'],
+  ['generic-resource', '', 'KIND=N', 'generic resource that a node must have free: gpu=2'],
   ['host', '', 'HOST:IP', 'line of /etc/hosts'],
   ['dns', '', 'IP', 'DNS server'],
   ['dns-search', '', 'DOMAIN', 'DNS search domain'],
@@ -25,6 +27,8 @@ const REMOVAL_VALUES: Readonly<Record<string, string>> = {
   publish: 'TARGET[/PROTOCOL]',
   mount: 'TARGET',
   constraint: 'CONSTRAINT',
+  'placement-pref': 'PREFERENCE',
+  'generic-resource': 'KIND',
   host: 'HOST',
   dns: 'IP',
   'dns-search': 'DOMAIN',
@@ -92,6 +96,7 @@ function declareTaskFlags(command: Command): void {
   command
     .option('--replicas <N>', 'number of tasks')
     .option('--replicas-max-per-node <N>', 'most tasks on one node (0: no limit)')
+    .option('--priority <N>', 'placed before tasks of lower priority; takes their place where the cluster allows that (default: 0)')
     .option('--reserve-cpu <CPUS>', 'CPUs that a node must have free')
     .option('--reserve-memory <SIZE>', 'memory that a node must have free')
     .option('--limit-cpu <CPUS>', 'most CPUs that a task may use')

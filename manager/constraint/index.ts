@@ -2,3 +2,4 @@ export { type Constraint, type Operator, parseConstraint, type ParsedConstraint,
 export { type NodeKey, nodeValue, parseNodeKey } from './node-key.ts';
 export { matchesConstraint, matchesTerm, normalArch } from './node-match.ts';
 export { failedConstraint, fitsPlatform, placementProblem, takesGlobalTask } from './placement-fit.ts';
+export { type AffinityTarget, parseAffinityTarget, type ParsedSpread, type ParsedTarget, parseSpread } from './preference.ts';

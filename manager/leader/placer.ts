@@ -2,7 +2,7 @@
 import type { Clock } from '../../lib/clock.ts';
 import { type Task, TaskState } from '../../proto/index.ts';
 import type { PlannedPut, PlannedWrite, WriteGroup } from '../orchestrator/plan.ts';
-import { place, type PlacementRequest } from '../scheduler/index.ts';
+import { place, type PlacementRequest, type PlacementResult } from '../scheduler/index.ts';
 import { specOf, type StateView } from '../state/index.ts';
 import type { InventoryFeed } from './inventory-feed.ts';
 
@@ -46,7 +46,7 @@ export function placeWaiting(
     const task = waiting[index]?.put.value;
     if (task === undefined) continue;
     if (result.nodeId !== undefined) assumed.push(task.id);
-    decided.set(task.id, verdictOf(task, result.nodeId, result.explanation ?? '', clock.wallMs()));
+    decided.set(task.id, decision(task, result, clock.wallMs()));
   }
   const extra = inState.flatMap(({ put }) => {
     const task = decided.get(put.id);
@@ -93,8 +93,12 @@ function waitingOf(put: PlannedPut<'tasks'>, state: StateView): Waiting[] {
 }
 
 /** The task itself where nothing changed. */
-function verdictOf(task: Task, nodeId: string | undefined, explanation: string, wallMs: number): Task {
-  if (nodeId !== undefined) return { ...task, nodeId, verdict: { state: TaskState.ASSIGNED, message: '', sinceUnixMs: wallMs } };
+function decision(task: Task, result: PlacementResult, wallMs: number): Task {
+  if (result.nodeId !== undefined) {
+    const verdict = { state: TaskState.ASSIGNED, message: '', sinceUnixMs: wallMs };
+    return { ...task, nodeId: result.nodeId, genericResources: result.generics, verdict };
+  }
+  const { explanation } = result;
   if (task.verdict?.message === explanation) return task;
   return { ...task, verdict: { state: TaskState.PENDING, message: explanation, sinceUnixMs: task.verdict?.sinceUnixMs ?? wallMs } };
 }

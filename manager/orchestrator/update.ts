@@ -60,7 +60,12 @@ export function planStatus(pass: Pass, outlook: UpdateOutlook, wanted: readonly 
   const next = nextUpdate(pass, outlook, wanted, moves);
   if (!outlook.isNewSpec && next === undefined) return undefined;
   const update = next?.update ?? before?.value.update;
-  const value: ServiceStatus = { serviceId: pass.serviceId, activeSpecNumber: pass.specNumber, update };
+  const value: ServiceStatus = {
+    serviceId: pass.serviceId,
+    activeSpecNumber: pass.specNumber,
+    update,
+    nodeFailures: before?.value.nodeFailures ?? [],
+  };
   return {
     serviceId: pass.serviceId,
     writes: [{ kind: 'put', table: 'serviceStatus', id: pass.serviceId, value, before }],

@@ -2,8 +2,9 @@
 //
 // Tasks of one service and spec are placed together (group-picker.ts). No task costs a pass over all nodes; only an explanation does, once per
 // shape and call.
-import type { PortSpec, TaskSpec } from '../../proto/index.ts';
+import type { GenericResource, PortSpec, TaskSpec } from '../../proto/index.ts';
 import { explain, type Filter, refusal } from './filters.ts';
+import { chooseGeneric } from './generic-pool.ts';
 import { GroupPicker } from './group-picker.ts';
 import type { Inventory, NodeEntry } from './inventory.ts';
 import { type Shape, shapeOf } from './shape.ts';
@@ -20,7 +21,13 @@ export interface PlacementRequest {
 }
 
 export type PlacementResult =
-  | { readonly taskId: string; readonly nodeId: string; readonly explanation?: undefined }
+  | {
+      readonly taskId: string;
+      readonly nodeId: string;
+      /** What of the node's generic resources the task gets. */
+      readonly generics: readonly GenericResource[];
+      readonly explanation?: undefined;
+    }
   | { readonly taskId: string; readonly nodeId?: undefined; readonly explanation: string };
 
 interface Group {
@@ -39,14 +46,14 @@ export function place(inventory: Inventory, requests: readonly PlacementRequest[
     for (const [done, member] of group.members.entries()) {
       const request = requests[member];
       if (request === undefined) continue;
-      const entry = request.nodeId === undefined ? picker.next(done === group.members.length - 1) : fixed(inventory, group, request.nodeId);
+      const entry = request.nodeId === undefined ? picker.next() : fixed(inventory, group, request.nodeId);
       if (entry === undefined) {
         unplaced.push({ group, member });
         continue;
       }
-      reserve(inventory, group.shape, request, entry);
-      picker.placed(entry);
-      results[member] = { taskId: request.taskId, nodeId: entry.id };
+      const generics = reserve(inventory, group.shape, request, entry);
+      if (request.nodeId === undefined) picker.placed(done === group.members.length - 1);
+      results[member] = { taskId: request.taskId, nodeId: entry.id, generics };
     }
     picker.end();
   }
@@ -59,7 +66,7 @@ export function place(inventory: Inventory, requests: readonly PlacementRequest[
   return results.filter((result) => result !== undefined);
 }
 
-/** In the order of their first members. Nearly every service has one spec at a time, which spares a key of both. */
+/** Highest priority first, then in the order of their first members. Nearly every service has one spec at a time, which spares a key of both. */
 function groupsOf(requests: readonly PlacementRequest[]): readonly Group[] {
   const groups: Group[] = [];
   const byService = new Map<string, Group>();
@@ -78,14 +85,17 @@ function groupsOf(requests: readonly PlacementRequest[]): readonly Group[] {
     if (isFirst) byService.set(request.serviceId, made);
     else bySpec.set(specKey, made);
   }
-  return groups;
+  return groups.some(({ shape }) => shape.priority !== 0) ? groups.sort((one, other) => other.shape.priority - one.shape.priority) : groups;
 }
 
-function reserve(inventory: Inventory, shape: Shape, request: PlacementRequest, entry: NodeEntry): void {
+function reserve(inventory: Inventory, shape: Shape, request: PlacementRequest, entry: NodeEntry): readonly GenericResource[] {
   const { taskId, serviceId, specNumber } = request;
-  const { nanoCpus, memoryBytes, hostPorts } = shape;
+  const { nanoCpus, memoryBytes, hostPorts, priority } = shape;
   if (inventory.has(taskId)) inventory.removeTask(taskId);
-  inventory.reserve({ taskId, serviceId, specNumber, nodeId: entry.id, nanoCpus, memoryBytes, hostPorts, active: true }, entry);
+  const generics = shape.generics.length === 0 ? shape.generics : chooseGeneric(entry.generics, shape.generics);
+  const demand = { taskId, serviceId, specNumber, nodeId: entry.id, nanoCpus, memoryBytes, hostPorts, generics, priority, active: true };
+  inventory.reserve(demand, entry);
+  return generics;
 }
 
 function fixed(inventory: Inventory, { first, shape }: Group, nodeId: string): NodeEntry | undefined {

@@ -3,6 +3,7 @@ import { LogDriver, PortMode, ServiceMode, ServiceSpec, TaskSpec } from '../../.
 import { LATER_FLAGS } from '../later-flags.ts';
 import { applyContainer, EMPTY_CONTAINER } from './container.ts';
 import { type FlagReader, flagReader, type FlagValues } from './flag-reader.ts';
+import { applyGenericResources } from './generic-resources.ts';
 import { applyLabels, type EnvironmentSource, parseRecord } from './key-values.ts';
 import { applyPlacement } from './placement.ts';
 import { applyRestart, applyUpdateConfig } from './policies.ts';
@@ -81,6 +82,7 @@ function applyTask(before: TaskSpec, flags: FlagReader, source: EnvironmentSourc
     ...before,
     container: applyContainer(before.container ?? EMPTY_CONTAINER, flags, source),
     ...applyResources(before, flags),
+    genericReservations: applyGenericResources(before.genericReservations, flags),
     restart: applyRestart(before.restart, flags),
     placement: applyPlacement(before.placement, flags),
     logDriver: applyLogDriver(before.logDriver, flags),

@@ -7,7 +7,7 @@ import { checkPlacement } from './placement.ts';
 import { checkRestart, checkUpdateConfig } from './policies.ts';
 import { checkPorts } from './ports.ts';
 import { checkCount, checkDuration, checkEnum, checkMap, checkText, type Report } from './report.ts';
-import { checkResources } from './resources.ts';
+import { checkGenericReservations, checkResources } from './resources.ts';
 import { type TemplateCheck, templateCheck } from './templates.ts';
 
 export const MAX_REPLICAS = 100_000;
@@ -67,6 +67,7 @@ function checkTask(task: TaskSpec, report: Report, checkTemplate: TemplateCheck)
   if (task.container === undefined) report('task.container', 'is missing: say which image to run');
   else checkContainer(task.container, report, checkTemplate);
   checkResources(task.reservations, task.limits, report);
+  checkGenericReservations(task.genericReservations, report);
   if (task.restart !== undefined) checkRestart(task.restart, report);
   if (task.placement !== undefined) checkPlacement(task.placement, report);
   if (task.logDriver === undefined) return;

@@ -182,7 +182,50 @@ const CASES: readonly Case[] = [
     problems: [['update.failureAction', /later release/]],
   },
   { what: 'an absurd parallelism', changes: update({ parallelism: 4e9 }), problems: [['update.parallelism', /too many/]] },
-  { what: 'spread', changes: placement({ spread: ['node.labels.dc'] }), problems: [['task.placement.spread', /later release/]] },
+  {
+    what: 'spread over nothing, or twice over the same',
+    changes: placement({ spread: ['node.labels.dc', 'node.ip', 'dc', 'node.labels.dc'] }),
+    problems: [
+      ['task.placement.spread[1]', /"node.ip" is nothing to spread over/],
+      ['task.placement.spread[2]', /write node.labels.NAME/],
+      ['task.placement.spread[3]', /a level already/],
+    ],
+  },
+  {
+    what: 'affinities without a target or a weight',
+    changes: placement({
+      affinities: [
+        { target: 'service:', weight: 50 },
+        { target: 'node.labels.disk=ssd', weight: 101 },
+        { target: 'service:db', weight: 0 },
+        { target: 'service:db', weight: -50 },
+      ],
+    }),
+    problems: [
+      ['task.placement.affinities[0].target', /names no service/],
+      ['task.placement.affinities[1].target', /no operator.*at character 17/],
+      ['task.placement.affinities[1].weight', /101 is not a weight/],
+      ['task.placement.affinities[2].weight', /0 is not a weight/],
+      ['task.placement.affinities[3].target', /given twice/],
+    ],
+  },
+  { what: 'a priority out of bounds', changes: placement({ priority: 2e6 }), problems: [['task.placement.priority', /whole number/]] },
+  {
+    what: 'generic resources without a kind or a number',
+    changes: {
+      task: {
+        genericReservations: [
+          { kind: 'g p u', count: 1, names: [] },
+          { kind: 'gpu', count: 0, names: ['uuid1'] },
+        ],
+      },
+    },
+    problems: [
+      ['task.genericReservations[0].kind', /not a kind/],
+      ['task.genericReservations[1].count', /0 is not a whole number/],
+      ['task.genericReservations[1].names', /not certain ones/],
+    ],
+  },
   {
     what: 'a constraint without operator',
     changes: placement({ constraints: ['node.role'] }),
@@ -232,7 +275,16 @@ describe('service spec', () => {
       task: {
         reservations: Resources.create({ nanoCpus: 1e6, memoryBytes: 4 * 1024 ** 2 }),
         limits: Resources.create({ nanoCpus: 1e9, memoryBytes: 2 ** 30, pids: 100 }),
-        placement: Placement.create({ constraints: ['node.role==worker', 'node.labels.ssd != false'], maxReplicasPerNode: 2 }),
+        placement: Placement.create({
+          constraints: ['node.role==worker', 'node.labels.ssd != false', 'node.labels.zone in (a, b) || node.ip==10.0.0.0/8'],
+          spread: ['node.labels.dc', 'engine.labels.rack', 'node.hostname'],
+          affinities: [
+            { target: 'service:web', weight: 100 },
+            { target: 'node.labels.disk==hdd', weight: -1 },
+          ],
+          priority: -5,
+          maxReplicasPerNode: 2,
+        }),
         restart: RestartPolicy.create({ delayMs: 0 }),
       },
       container: {

@@ -37,6 +37,7 @@ const SERVICE = serviceView(
     status: {
       serviceId: idOf('web'),
       activeSpecNumber: 1,
+      nodeFailures: [],
       update: {
         state: UpdateState.UPDATE_COMPLETED,
         message: 'update completed',

@@ -306,7 +306,8 @@ service web converged
     it('takes a pause of an earlier update for old news', async () => {
       const update = { state: UpdateState.UPDATE_PAUSED, message: 'old', startedUnixMs: 5, completedUnixMs: 0 };
       const manager = await start({
-        getService: () => Promise.resolve(serviceView('web', {}, { status: { serviceId: idOf('web'), activeSpecNumber: 1, update } })),
+        getService: () =>
+          Promise.resolve(serviceView('web', {}, { status: { serviceId: idOf('web'), activeSpecNumber: 1, update, nodeFailures: [] } })),
         updateService: () => change(serviceView('web', {}, { version: 11 })),
         watchProgress: (_request, call) => {
           call.write(progress(0, 1, { update }));
@@ -332,7 +333,11 @@ service web converged
 
     it('says at once that the update is paused where there is nothing to scale', async () => {
       const update = { state: UpdateState.UPDATE_PAUSED, message: 'web.1 failed', startedUnixMs: 5, completedUnixMs: 0 };
-      const service = serviceView('web', { replicas: 3 }, { status: { serviceId: idOf('web'), activeSpecNumber: 1, update } });
+      const service = serviceView(
+        'web',
+        { replicas: 3 },
+        { status: { serviceId: idOf('web'), activeSpecNumber: 1, update, nodeFailures: [] } },
+      );
       const manager = await start({
         getService: () => Promise.resolve(service),
         updateService: () => change(service),
