@@ -2,7 +2,10 @@
 //
 // Its keys may lag behind. Within the inventory's promise a node only becomes worse unnoticed, so a stored key is never worse than the true one: the
 // top is brought up to date until it is true, and then nothing can be better. A branch is as good as its best node, and so the same holds for it.
-import { freeScore, type NodeEntry } from './inventory.ts';
+import { hasRoom } from './filters.ts';
+import { freeScore, type Inventory, type NodeEntry } from './inventory.ts';
+import { affinityOf } from './preferences.ts';
+import type { Shape } from './shape.ts';
 
 export interface Slot {
   /** The node itself, or the best of the branch when it was last looked at. */
@@ -18,10 +21,9 @@ export interface Slot {
 }
 
 export interface CandidateRules {
-  /** Whether it is worth keeping. */
-  hasRoom(entry: NodeEntry): boolean;
-  /** Against it, whatever is of the task's own service there. */
-  points(entry: NodeEntry): number;
+  readonly inventory: Inventory;
+  /** What a node must have room for. */
+  readonly least: Shape;
 }
 
 export class CandidateHeap {
@@ -30,10 +32,12 @@ export class CandidateHeap {
   /** Those below, by their value; empty where this holds nodes. */
   readonly branches = new Map<string, CandidateHeap>();
   readonly #rules: CandidateRules;
+  readonly #least: Shape;
   readonly #heap: Slot[] = [];
 
   constructor(rules: CandidateRules, owner?: CandidateHeap) {
     this.#rules = rules;
+    this.#least = rules.least;
     this.up = owner && { owner, slot: undefined };
   }
 
@@ -62,7 +66,7 @@ export class CandidateHeap {
 
   /** A node that was not here before; undefined: it has no room. */
   add(entry: NodeEntry): Slot | undefined {
-    if (!this.#rules.hasRoom(entry)) return undefined;
+    if (!hasRoom(this.#least, entry, 0)) return undefined;
     const slot = this.#slotOf(entry, undefined);
     this.#insert(slot);
     this.#tellUp();
@@ -84,7 +88,7 @@ export class CandidateHeap {
   }
 
   #slotOf(best: NodeEntry, branch: CandidateHeap | undefined): Slot {
-    const points = this.#rules.points(best);
+    const points = this.#pointsOf(best);
     return { best, branch, owner: this, points, tasks: best.tasks, score: freeScore(best), order: best.order, place: -1 };
   }
 
@@ -102,14 +106,20 @@ export class CandidateHeap {
     owner.#tellUp();
   }
 
+  /** Against it, whatever is of the task's own service there. */
+  #pointsOf(entry: NodeEntry): number {
+    const { affinities } = this.#least.preferences;
+    return affinities.length === 0 ? 0 : -affinityOf(this.#rules.inventory, affinities, entry);
+  }
+
   #isAlive(slot: Slot): boolean {
-    return slot.branch === undefined ? this.#rules.hasRoom(slot.best) : slot.branch.top() !== undefined;
+    return slot.branch === undefined ? hasRoom(this.#least, slot.best, 0) : slot.branch.top() !== undefined;
   }
 
   /** Whether its key changed. The slot has to be alive. */
   #update(slot: Slot): boolean {
     const best = slot.branch?.top()?.best ?? slot.best;
-    const points = this.#rules.points(best);
+    const points = this.#pointsOf(best);
     const score = freeScore(best);
     if (slot.best === best && slot.tasks === best.tasks && slot.score === score && slot.points === points) return false;
     slot.best = best;

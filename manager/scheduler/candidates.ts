@@ -1,9 +1,9 @@
 // The nodes that may take tasks of one shape, best first, in the branches that the shape is spread over. What may have become better is replayed from
 // the inventory's list before each use; a node without room leaves until it is on that list. So a placement costs O(log n).
 import { CandidateHeap, type CandidateRules, type Slot } from './candidate-heap.ts';
-import { hasRoom, isKind } from './filters.ts';
+import { isKind } from './filters.ts';
 import type { Inventory, NodeEntry } from './inventory.ts';
-import { affinityOf, affinityServices, branchValue } from './preferences.ts';
+import { affinityServices, branchValue } from './preferences.ts';
 import { coarseKeyOf, roundDown, type Shape } from './shape.ts';
 
 export class ShapeCandidates {
@@ -21,13 +21,9 @@ export class ShapeCandidates {
   #services: readonly string[] = [];
 
   constructor(inventory: Inventory, least: Shape) {
-    const { affinities } = least.preferences;
     this.#inventory = inventory;
     this.#least = least;
-    this.#rules = {
-      hasRoom: (entry) => hasRoom(least, entry, 0),
-      points: affinities.length === 0 ? none : (entry) => -affinityOf(inventory, affinities, entry),
-    };
+    this.#rules = { inventory, least };
     this.#root = new CandidateHeap(this.#rules);
   }
 
@@ -90,10 +86,6 @@ export class ShapeCandidates {
     for (const key of this.#least.preferences.spread) heap = heap.branch(branchValue(key, entry));
     return heap;
   }
-}
-
-function none(): number {
-  return 0;
 }
 
 /** Places in all heaps of one inventory together; each takes about 100 bytes. */

@@ -1,6 +1,6 @@
 // Picks nodes for the tasks of one service and spec, one after the other: level by level of its spread the branch with the fewest tasks of the service,
 // and there the best node. Nodes on which the spec keeps failing come last, wherever they are: only when no other takes a task.
-import type { CandidateHeap } from './candidate-heap.ts';
+import type { CandidateHeap, Slot } from './candidate-heap.ts';
 import { candidatesFor } from './candidates.ts';
 import { isKind } from './filters.ts';
 import type { Inventory, NodeEntry } from './inventory.ts';
@@ -21,12 +21,11 @@ export class GroupPicker {
 
   constructor(inventory: Inventory, shape: Shape, group: GroupKey, nowMs: number) {
     const failing = inventory.failures.failing(group.serviceId, group.specNumber, nowMs);
-    this.#failing = failing.flatMap((nodeId) => inventory.entryOf(nodeId) ?? []);
+    this.#failing = failing.length === 0 ? NO_ENTRIES : failing.flatMap((nodeId) => inventory.entryOf(nodeId) ?? []);
     this.#group = group;
     const copies = inventory.nodesOfService(group.serviceId);
-    const special = new Set(this.#failing);
-    if (copies !== undefined) for (const entry of copies.keys()) special.add(entry);
-    this.#view = { inventory, shape, special, taken: [] };
+    const special = copies === undefined && failing.length === 0 ? undefined : new Set([...(copies?.keys() ?? []), ...this.#failing]);
+    this.#view = { inventory, shape, special, taken: undefined };
     this.#region = this.#regionWith(candidatesFor(inventory, shape).root, (entry) => !this.#failing.includes(entry));
   }
 
@@ -45,12 +44,12 @@ export class GroupPicker {
   }
 
   end(): void {
-    for (const slot of this.#view.taken) slot.owner.giveBack(slot);
+    for (const slot of this.#view.taken ?? NO_SLOTS) slot.owner.giveBack(slot);
   }
 
   #regionWith(shared: CandidateHeap | undefined, mayTake: (entry: NodeEntry) => boolean): Region {
     const { inventory, shape, special } = this.#view;
-    if (special.size === 0) return regionOf(this.#view, shared, 0, NO_NODES);
+    if (special === undefined) return regionOf(this.#view, shared, 0, NO_NODES);
     const copies = inventory.nodesOfService(this.#group.serviceId);
     // A node that is gone, though tasks still speak of it, is in no branch.
     const present = [...special].filter((entry) => entry.node !== undefined);
@@ -62,3 +61,5 @@ export class GroupPicker {
 }
 
 const NO_NODES: readonly SpecialNode[] = [];
+const NO_ENTRIES: readonly NodeEntry[] = [];
+const NO_SLOTS: readonly Slot[] = [];

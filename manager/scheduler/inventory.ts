@@ -264,7 +264,8 @@ export class Inventory {
 }
 
 function poolsOf(entry: NodeEntry): GenericPools {
-  return (entry.generics ??= new Map());
+  entry.generics ??= new Map() as GenericPools;
+  return entry.generics;
 }
 
 function countPort(entry: NodeEntry, key: string, change: 1 | -1): void {

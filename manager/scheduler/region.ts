@@ -14,9 +14,9 @@ export interface GroupView {
   readonly inventory: Inventory;
   readonly shape: Shape;
   /** Not to be had from the shared ordering. */
-  readonly special: Set<NodeEntry>;
+  special: Set<NodeEntry> | undefined;
   /** Out of the shared ordering until the group is done. */
-  readonly taken: Slot[];
+  taken: Slot[] | undefined;
 }
 
 /** A node with tasks of the service, or one that is to be had from here only. */
@@ -109,14 +109,14 @@ class Leaf implements Region {
   }
 
   #peekShared(): Slot | undefined {
-    const { special, shape } = this.#view;
+    const { shape } = this.#view;
     for (;;) {
       const slot = this.#shared?.top();
       if (slot === undefined) {
         this.#shared = undefined;
         return undefined;
       }
-      if (hasRoom(shape, slot.best, 0) && !special.has(slot.best)) return slot;
+      if (hasRoom(shape, slot.best, 0) && this.#view.special?.has(slot.best) !== true) return slot;
       take(this.#view, slot);
     }
   }
@@ -218,7 +218,7 @@ class Fork implements Region {
     const { branch, best } = slot;
     if (branch === undefined) return;
     this.#takeOut(slot, branch);
-    this.#view.special.add(best);
+    (this.#view.special ??= new Set()).add(best);
     const region = regionOf(this.#view, branch, this.#level + 1, [{ entry: best, copies: 1, isCandidate: true }]);
     const pick = region.peek();
     if (pick !== undefined) this.#children.push({ region, copies: 1, pick });
@@ -258,7 +258,7 @@ function isChildBefore({ copies, region, pick }: Child, slot: Slot): boolean {
   return region.points !== slot.points ? region.points < slot.points : compareNodes(pick, slot.best) < 0;
 }
 
-function take({ taken }: GroupView, slot: Slot): void {
+function take(view: GroupView, slot: Slot): void {
   slot.owner.remove(slot);
-  taken.push(slot);
+  (view.taken ??= []).push(slot);
 }
