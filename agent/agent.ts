@@ -14,7 +14,9 @@ import { engineWatch } from './engine-watch.ts';
 import type { MeshReportKind } from './mesh/mesh-link.ts';
 import type { LaunchMesh } from './mesh/mesh-process.ts';
 import { type MeshSupervisor, meshSupervisor } from './mesh/mesh-supervisor.ts';
+import { runningMeshes } from './mesh/other-meshes.ts';
 import { type RelayResult, routeRelay } from './mesh/route-relay.ts';
+import { otherNodes } from './other-nodes.ts';
 import { type CanBind, openPortLeases } from './ports/port-leases.ts';
 import { clearRemovedNode, type RemovedNode } from './removed-node.ts';
 import type { Runtime } from './runtime/runtime.ts';
@@ -23,7 +25,7 @@ import { type ManagerLink, managerLink } from './session/manager-link.ts';
 import { openManagerList } from './session/manager-list.ts';
 import type { DownMessage } from './session/manager-message.ts';
 import type { IdentityFile } from './session/node-identity.ts';
-import { type AppliedEpochs, removalRefusal } from './session/removal.ts';
+import { type AppliedEpochs, fateRefusal, removalRefusal } from './session/removal.ts';
 import { resyncAsker } from './session/resync.ts';
 import type { Session } from './session/session.ts';
 import { statusOutbox } from './session/status-outbox.ts';
@@ -100,7 +102,9 @@ export function createAgent(options: AgentOptions): Agent {
     rng,
     log,
     onApplied: (book, complete) => {
-      if (clearing === undefined) parts?.worker.apply(book.tasks, complete);
+      if (clearing !== undefined) return;
+      parts?.worker.apply(book.tasks, complete);
+      if (complete) others.begin();
     },
   });
 
@@ -192,6 +196,7 @@ export function createAgent(options: AgentOptions): Agent {
       case 'nodeRemoved':
         throw new ShoalError('invalid_argument', `${session.target} sent Registered twice, or NodeRemoved after it`);
       case 'nodeFates':
+        others.answered(message.value);
         return;
       // Handled where they come in.
       case 'heartbeat':
@@ -201,6 +206,16 @@ export function createAgent(options: AgentOptions): Agent {
     }
   };
   const applied = (): AppliedEpochs => ({ assignments: assignments.appliedEpoch(), routes: relay.ack() });
+  const others = otherNodes({
+    runtime,
+    // A supervisor that was given starts no processes.
+    meshes: () => (options.launchMesh === undefined || options.superviseMesh !== undefined ? [] : runningMeshes()),
+    nodeId: () => identity.current()?.nodeId ?? '',
+    ask: (nodeIds) => link.send({ message: { case: 'otherNodes', value: { nodeIds } } }),
+    refusal: (said) => fateRefusal(said, identity.current()?.clusterId ?? '', applied()),
+    clock,
+    log,
+  });
   const removed = (session: Session, said: NodeRemoved): void => {
     const refusal = removalRefusal(said, identity.current(), applied());
     if (refusal !== undefined) {
@@ -222,6 +237,7 @@ export function createAgent(options: AgentOptions): Agent {
     up.stop();
     asker.reset();
     streams.stop();
+    others.stop();
     clearing = clearRemovedNode({ dataDir, worker, endMesh: async () => await mesh?.end(REMOVED_MESH_DRAIN_MS), clock, log });
   };
   const relayed = (result: RelayResult): void => {
@@ -338,6 +354,7 @@ export function createAgent(options: AgentOptions): Agent {
     engine.stop();
     streams.stop();
     clearing?.stop();
+    others.stop();
     parts?.mesh?.stop();
     await parts?.worker.stop();
     if (!(await disk.settled(clock, LAST_WRITES_MS))) log.warn('the disk did not finish the last writes in time');
