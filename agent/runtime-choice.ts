@@ -38,7 +38,7 @@ export async function chooseRuntime(options: RuntimeChoiceOptions, signal: Abort
       if (detection.found === undefined)
         log.warn('the engine does not answer yet', { socket: found.socketPath, tried: describeFailures(detection) });
       const ledger = openImageLedger(join(settings.dataDir, 'images.json'), log);
-      return createDockerRuntime({ ...found, nodeId, clusterId, clock, rng, log, ledger });
+      return createDockerRuntime({ ...found, hostAddresses: settings.meshListen, nodeId, clusterId, clock, rng, log, ledger });
     }
     case 'process': {
       const { createProcessRuntime } = await import('./runtime/process/index.ts');

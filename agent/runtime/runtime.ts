@@ -9,7 +9,7 @@ export interface LeasedPort {
   readonly targetPort: number;
   /** On the node's data address. */
   readonly nodePort: number;
-  /** A host-mode port is bound on all addresses instead. */
+  /** A host-mode port is bound where the node answers published ports instead: on all addresses, unless it was told which. */
   readonly host: boolean;
 }
 

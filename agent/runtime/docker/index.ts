@@ -26,6 +26,8 @@ export interface DockerRuntimeOptions {
   /** A function where the id is not known yet when the runtime is made. */
   readonly nodeId: string | (() => string);
   readonly clusterId: string | (() => string);
+  /** Where this node answers published ports: host-mode ones are bound there. None: on all addresses. */
+  readonly hostAddresses?: readonly string[];
   readonly clock: Clock;
   readonly rng: Rng;
   readonly log: Logger;
@@ -111,7 +113,7 @@ export function createDockerRuntime(options: DockerRuntimeOptions): Runtime {
           method: 'POST',
           path: '/containers/create',
           query: { name: containerName(taskId) },
-          body: containerOptions(task, image),
+          body: containerOptions(task, image, options.hostAddresses),
           abortSignal,
         }),
       signal,

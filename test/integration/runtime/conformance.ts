@@ -294,7 +294,15 @@ export function conformance(subject: () => Subject): void {
     const session = await runtime.exec(taskId, { ...exec, command: ['no-such-program'] }, never);
     session.stdout.resume();
     session.stderr.resume();
-    assert.ok([126, 127].includes(await session.ended));
+    assert.equal(await session.ended, 127);
+  });
+
+  it('says when what is to be executed is no program', async () => {
+    const taskId = await run(shell(SLEEPER));
+    const session = await runtime.exec(taskId, { ...exec, command: ['/etc/passwd'] }, never);
+    session.stdout.resume();
+    session.stderr.resume();
+    assert.equal(await session.ended, 126);
   });
 
   it('tells health as it changes', async () => {
