@@ -57,6 +57,7 @@ async function run(settings: AgentSettings, { signal, self = ownCommand() }: Run
       memoryBytes: settings.memoryBytes,
       genericResources: settings.genericResources,
     },
+    housekeeping: settings.housekeeping,
     identity,
     runtime,
     nonce: systemIds.next(),

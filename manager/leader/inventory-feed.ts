@@ -21,6 +21,7 @@ export class InventoryFeed {
     for (const { id } of state.all('nodes')) this.#feedNode(id);
     for (const { id, value } of state.all('services')) this.inventory.putService(id, value.name);
     for (const { id } of state.all('tasks')) this.feedTask(id);
+    for (const { id, value } of state.all('serviceStatus')) this.inventory.failures.restore(id, value.nodeFailures, clock.nowMs());
   }
 
   note(changes: readonly Change[]): void {
