@@ -5,6 +5,7 @@ import type { PlannedPut, PlannedWrite, WriteGroup } from '../orchestrator/plan.
 import { place, type PlacementRequest, type PlacementResult } from '../scheduler/index.ts';
 import { specOf, type StateView } from '../state/index.ts';
 import type { InventoryFeed } from './inventory-feed.ts';
+import { makeRoom, tenantsOf } from './make-room.ts';
 
 export interface Placed {
   readonly groups: readonly WriteGroup[];
@@ -39,6 +40,7 @@ export function placeWaiting(
     feed.inventory,
     waiting.map(({ request }) => request),
     clock.nowMs(),
+    tenantsOf(state, touched),
   );
   const decided = new Map<string, Task>();
   const assumed: string[] = [];
@@ -53,7 +55,11 @@ export function placeWaiting(
     if (task === undefined || task === put.value) return [];
     return [{ serviceId: task.serviceId, writes: [{ ...put, value: task }], requires: [], events: [] }];
   });
-  return { groups: [...groups.map((group) => withDecisions(group, decided)), ...extra], assumed };
+  const leaving = results.flatMap((result, index) => {
+    const task = waiting[index]?.put.value;
+    return task === undefined || result.nodeId !== undefined ? [] : makeRoom(task, result.preemption, state);
+  });
+  return { groups: [...groups.map((group) => withDecisions(group, decided)), ...extra, ...leaving], assumed };
 }
 
 export function isWaiting(task: Task): boolean {

@@ -42,6 +42,13 @@ export function hasGeneric(pools: GenericPools | undefined, wanted: readonly Gen
   return wanted.every(({ kind, count }) => count <= freeOf(pools?.get(kind)));
 }
 
+/** How many of a kind there would be, were some given back. */
+export function freeAfter(pools: GenericPools | undefined, kind: string, given: readonly GenericResource[]): number {
+  const pool = pools?.get(kind);
+  if (pool === undefined) return 0;
+  return given.reduce((free, other) => free + (other.kind === kind ? other.count : 0), pool.total - pool.used);
+}
+
 /** What a task gets of what it wants, the first free names first; only where `hasGeneric`. */
 export function chooseGeneric(pools: GenericPools | undefined, wanted: readonly GenericResource[]): readonly GenericResource[] {
   return wanted.map(({ kind, count }) => {

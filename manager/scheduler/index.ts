@@ -1,3 +1,4 @@
 export { demandOf, type HostPort, type TaskDemand } from './demand.ts';
 export { Inventory } from './inventory.ts';
+export type { Preemption, Tenants } from './preempt.ts';
 export { place, type PlacementRequest, type PlacementResult } from './place.ts';

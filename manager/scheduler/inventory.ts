@@ -56,6 +56,8 @@ export class Inventory {
   readonly #freeIndexes: number[] = [];
   readonly #tasks = new Map<string, Held>();
   readonly #byService = new Map<string, Map<NodeEntry, number>>();
+  /** How many tasks have which, but 0. */
+  readonly #priorities = new Map<number, number>();
   readonly #serviceIds = new Map<string, string>();
   /** A node that gets its first task of one of these, or loses its last, may have become better for others. */
   readonly #watched = new Set<string>();
@@ -125,6 +127,7 @@ export class Inventory {
     entry.held--;
     for (const port of demand.hostPorts) countPort(entry, hostPortKey(port), -1);
     if (demand.generics !== undefined && demand.generics.length > 0) countGeneric(poolsOf(entry), demand.generics, -1);
+    if (demand.priority !== undefined && demand.priority !== 0) this.#countPriority(demand.priority, -1);
     if (demand.active !== false) this.#countService(demand.serviceId, entry, -1);
     this.#noteImproved(entry);
     this.#dropIfUnused(entry);
@@ -138,6 +141,7 @@ export class Inventory {
     entry.held++;
     for (const port of demand.hostPorts) countPort(entry, hostPortKey(port), 1);
     if (demand.generics !== undefined && demand.generics.length > 0) countGeneric(poolsOf(entry), demand.generics, 1);
+    if (demand.priority !== undefined && demand.priority !== 0) this.#countPriority(demand.priority, 1);
     if (demand.active !== false) this.#countService(demand.serviceId, entry, 1);
   }
 
@@ -162,6 +166,17 @@ export class Inventory {
 
   recordFailure(nodeId: string, serviceId: string, specNumber: number, nowMs: number): void {
     this.failures.record(nodeId, serviceId, specNumber, nowMs);
+  }
+
+  demandOf(taskId: string): TaskDemand | undefined {
+    return this.#tasks.get(taskId)?.demand;
+  }
+
+  /** Of all tasks that are here; 0 where none is below. */
+  get lowestPriority(): number {
+    let lowest = 0;
+    for (const priority of this.#priorities.keys()) lowest = Math.min(lowest, priority);
+    return lowest;
   }
 
   has(taskId: string): boolean {
@@ -238,6 +253,12 @@ export class Inventory {
 
   #setGenerics(entry: NodeEntry, offered: readonly GenericResource[]): void {
     if (offered.length > 0 || entry.generics !== undefined) setPools(poolsOf(entry), offered);
+  }
+
+  #countPriority(priority: number, change: 1 | -1): void {
+    const count = (this.#priorities.get(priority) ?? 0) + change;
+    if (count > 0) this.#priorities.set(priority, count);
+    else this.#priorities.delete(priority);
   }
 
   #countService(serviceId: string, entry: NodeEntry, change: 1 | -1): void {

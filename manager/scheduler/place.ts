@@ -7,6 +7,7 @@ import { explain, type Filter, refusal } from './filters.ts';
 import { chooseGeneric } from './generic-pool.ts';
 import { GroupPicker } from './group-picker.ts';
 import type { Inventory, NodeEntry } from './inventory.ts';
+import { type Preemption, Preemptor, type Tenants } from './preempt.ts';
 import { type Shape, shapeOf } from './shape.ts';
 
 export interface PlacementRequest {
@@ -28,7 +29,13 @@ export type PlacementResult =
       readonly generics: readonly GenericResource[];
       readonly explanation?: undefined;
     }
-  | { readonly taskId: string; readonly nodeId?: undefined; readonly explanation: string };
+  | {
+      readonly taskId: string;
+      readonly nodeId?: undefined;
+      readonly explanation: string;
+      /** Where room is made for it; unset: nowhere. */
+      readonly preemption?: Preemption;
+    };
 
 interface Group {
   readonly first: PlacementRequest;
@@ -37,18 +44,40 @@ interface Group {
   readonly members: number[];
 }
 
-/** Results are in the order of the requests. A placed task counts in the inventory at once, until `removeTask` or another `putTask`. */
-export function place(inventory: Inventory, requests: readonly PlacementRequest[], nowMs: number): readonly PlacementResult[] {
+interface Unplaced {
+  readonly group: Group;
+  readonly member: number;
+  readonly preemption: Preemption | undefined;
+}
+
+/**
+ * Results are in the order of the requests. A placed task counts in the inventory at once, until `removeTask` or another `putTask`. With `tenants`, one
+ * that finds no room may have others leave: these count until they are gone, and so does the task itself where it waits, so that nobody of lower
+ * priority gets there first; it is to be asked for again then.
+ */
+export function place(
+  inventory: Inventory,
+  requests: readonly PlacementRequest[],
+  nowMs: number,
+  tenants?: Tenants,
+): readonly PlacementResult[] {
   const results: (PlacementResult | undefined)[] = requests.map(() => undefined);
-  const unplaced: { readonly group: Group; readonly member: number }[] = [];
+  const unplaced: Unplaced[] = [];
+  const preemptor = tenants && new Preemptor(inventory, tenants);
+  for (const { taskId } of requests) if (inventory.has(taskId)) inventory.removeTask(taskId);
   for (const group of groupsOf(requests)) {
     const picker = new GroupPicker(inventory, group.shape, group.first, nowMs);
+    let makeRoom: (() => Preemption | undefined) | undefined;
     for (const [done, member] of group.members.entries()) {
       const request = requests[member];
       if (request === undefined) continue;
       const entry = request.nodeId === undefined ? picker.next() : fixed(inventory, group, request.nodeId);
       if (entry === undefined) {
-        unplaced.push({ group, member });
+        if (request.nodeId === undefined) makeRoom ??= preemptor?.forGroup(group.shape, request.serviceId);
+        const preemption = request.nodeId === undefined ? makeRoom?.() : undefined;
+        const where = preemption && inventory.entryOf(preemption.nodeId);
+        if (where !== undefined) reserve(inventory, group.shape, request, where);
+        unplaced.push({ group, member, preemption });
         continue;
       }
       const generics = reserve(inventory, group.shape, request, entry);
@@ -59,9 +88,15 @@ export function place(inventory: Inventory, requests: readonly PlacementRequest[
   }
   // Only now: nothing changes any more, so that groups of one shape share the pass.
   const explainFor = explainer(inventory);
-  for (const { group, member } of unplaced) {
+  for (const { group, member, preemption } of unplaced) {
     const request = requests[member];
-    if (request !== undefined) results[member] = { taskId: request.taskId, explanation: explainFor(group, request.nodeId) };
+    if (request === undefined) continue;
+    const { taskId } = request;
+    const explanation = explainFor(group, request.nodeId);
+    results[member] =
+      preemption === undefined
+        ? { taskId, explanation }
+        : { taskId, explanation: `${explanation}; tasks of lower priority make room for it`, preemption };
   }
   return results.filter((result) => result !== undefined);
 }
@@ -91,7 +126,6 @@ function groupsOf(requests: readonly PlacementRequest[]): readonly Group[] {
 function reserve(inventory: Inventory, shape: Shape, request: PlacementRequest, entry: NodeEntry): readonly GenericResource[] {
   const { taskId, serviceId, specNumber } = request;
   const { nanoCpus, memoryBytes, hostPorts, priority } = shape;
-  if (inventory.has(taskId)) inventory.removeTask(taskId);
   const generics = shape.generics.length === 0 ? shape.generics : chooseGeneric(entry.generics, shape.generics);
   const demand = { taskId, serviceId, specNumber, nodeId: entry.id, nanoCpus, memoryBytes, hostPorts, generics, priority, active: true };
   inventory.reserve(demand, entry);
