@@ -48,6 +48,7 @@ describe('control API: services', () => {
       const digest = pins.get(image);
       return digest === undefined ? Promise.reject(new ShoalError('unavailable', `the test knows no ${image}`)) : Promise.resolve(digest);
     },
+    platforms: (image) => Promise.resolve(image.includes('arm') ? [{ os: 'linux', arch: 'arm64' }] : []),
   };
 
   before(async () => {
