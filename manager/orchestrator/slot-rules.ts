@@ -4,7 +4,7 @@ import { TaskState } from '../../proto/index.ts';
 import { formatDurationMs } from '../../lib/units.ts';
 import { fallsBack } from './fallback.ts';
 import { attemptKey, makeTask, nextSpecNumber, noteAttempts } from './making.ts';
-import { stopVerdict } from './misfit.ts';
+import { evictionReason, stopVerdict } from './misfit.ts';
 import type { Pass } from './pass.ts';
 import { decideRestart, type RestartDecision } from './restart.ts';
 import type { SlotEdit } from './slot-edit.ts';
@@ -154,10 +154,17 @@ function settleOther(pass: Pass, edit: SlotEdit, other: TaskInfo, holder: TaskIn
     else edit.patch(other, { lost: true });
     return;
   }
-  const isRelieved = task.drain || holder?.isUp === true || (holder !== undefined && fallsBack(pass, other, holder));
+  const isRelieved = task.drain || holder?.isUp === true || (holder !== undefined && goesFirst(pass, other, holder));
   if (isRelieved) stopTask(pass, edit, other, TaskState.SHUTDOWN, stopVerdict(pass, other));
   // Its node is back before its replacement is up: until then it serves on.
   else if (task.lost && other.nodeCondition === 'ready') edit.patch(other, { lost: false });
+}
+
+/** Its replacement waits for a node: there is none beside it but in its place, or it must go even if there is none at all. */
+function goesFirst(pass: Pass, other: TaskInfo, holder: TaskInfo): boolean {
+  if (fallsBack(pass, other, holder)) return true;
+  const isRefused = holder.isWaiting && (holder.task.verdict?.message ?? '') !== '';
+  return isRefused && evictionReason(pass, other) !== undefined;
 }
 
 /** A lost task is back while its replacement has no node yet: the slot is its own again, and nothing needs to move. */
