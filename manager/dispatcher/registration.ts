@@ -3,16 +3,7 @@ import type { Clock } from '../../lib/clock.ts';
 import { ShoalError } from '../../lib/errors.ts';
 import type { Ids } from '../../lib/ids.ts';
 import type { Logger } from '../../lib/log.ts';
-import {
-  type Cluster,
-  type Epoch,
-  Node,
-  NodeRole,
-  type NodeSession,
-  NodeState,
-  type Register,
-  Availability,
-} from '../../proto/index.ts';
+import { type Cluster, type Epoch, Node, NodeRole, type NodeSession, NodeState, type Register, Availability } from '../../proto/index.ts';
 import { type ClusterState, commitTo, keyOf, type Row, TransactionBuilder } from '../state/index.ts';
 import type { Store } from '../store/store.ts';
 import { catchUpRevision, epochAt, sameHistory, wrongCluster } from './epochs.ts';
