@@ -3,7 +3,6 @@
 import { type Clock, sleep, type Timer } from '../../lib/clock.ts';
 import { reconcileService } from '../orchestrator/index.ts';
 import type { WriteGroup } from '../orchestrator/plan.ts';
-import { ShoalError } from '../../lib/errors.ts';
 import { type ClusterState, commitTo } from '../state/index.ts';
 import { type BatchResult, Committer } from './committer.ts';
 import { DirtyServices } from './dirty-services.ts';
@@ -11,7 +10,7 @@ import { EventRing } from './event-ring.ts';
 import { FirstSeenTimes } from './first-seen.ts';
 import { InventoryFeed } from './inventory-feed.ts';
 import type { LeadOptions } from './leadership.ts';
-import { NodeWatchBook } from './node-watch.ts';
+import { NodeWatchKeeper } from './node-watch-keeper.ts';
 import { placeWaiting } from './placer.ts';
 
 /** Reconciling gives way to heartbeats and watches at least this often. */
@@ -42,8 +41,7 @@ class LeaderLoop {
   readonly #ring: EventRing;
   readonly #seen: FirstSeenTimes;
   readonly #committer: Committer;
-  readonly #nodeWatch: NodeWatchBook;
-  #nodeWatchTimer: Timer | undefined;
+  readonly #nodeWatch: NodeWatchKeeper;
   readonly #busy = new Set<string>();
   readonly #timers = new Map<string, Timer>();
   readonly #underWay = new Set<Promise<void>>();
@@ -58,7 +56,9 @@ class LeaderLoop {
     this.#ring = new EventRing(state);
     this.#seen = new FirstSeenTimes(clock);
     this.#committer = new Committer(options);
-    this.#nodeWatch = new NodeWatchBook(state, clock);
+    this.#nodeWatch = new NodeWatchKeeper(options, this.#committer, () => {
+      this.#wakeUp();
+    });
   }
 
   async run(): Promise<void> {
@@ -83,7 +83,7 @@ class LeaderLoop {
       unsubscribe();
       leadership.ended.removeEventListener('abort', onEnd);
       for (const timer of this.#timers.values()) timer.cancel();
-      this.#nodeWatchTimer?.cancel();
+      this.#nodeWatch.stop();
       await Promise.all(this.#underWay);
     }
   }
@@ -91,8 +91,8 @@ class LeaderLoop {
   async #pass(): Promise<void> {
     const { state, clock } = this.#options;
     this.#trimEvents();
-    await this.#settleNodeWatch();
-    if (this.#options.leadership.ended.aborted) return;
+    // Before anything else: whether a node's tasks are replaced depends on it.
+    if (!(await this.#nodeWatch.settle())) return;
     const services = this.#dirty.take((id) => this.#busy.has(id));
     if (services.length === 0) return;
     let slice: Slice = { services: [], groups: [] };
@@ -109,32 +109,6 @@ class LeaderLoop {
       startedMs = clock.nowMs();
     }
     this.#settle(slice, state, clock);
-  }
-
-  /** Before anything else: whether a node's tasks are replaced depends on it. */
-  async #settleNodeWatch(): Promise<void> {
-    const { clock, log, leadership } = this.#options;
-    this.#nodeWatchTimer?.cancel();
-    for (;;) {
-      const group = this.#nodeWatch.plan();
-      if (group === undefined) break;
-      let failure: ShoalError | undefined;
-      await this.#committer.commit([group], ({ committed, error }) => {
-        if (!committed) failure = error ?? new ShoalError('conflict', 'the row changed meanwhile');
-      });
-      if (leadership.ended.aborted) return;
-      for (const { message, objectName } of failure === undefined ? group.events : []) log.warn(`a node ${message}`, { node: objectName });
-      if (failure === undefined) continue;
-      log.warn('the watch over nodes could not be written; trying again', { reason: failure.message });
-      this.#nodeWatch.retry();
-      await sleep(clock, RETRY_MS, leadership.ended).catch(() => undefined);
-      if (leadership.ended.aborted) return;
-    }
-    const { wakeAtMs } = this.#nodeWatch;
-    if (wakeAtMs === undefined) return;
-    this.#nodeWatchTimer = clock.after(wakeAtMs - clock.nowMs(), () => {
-      this.#wakeUp();
-    });
   }
 
   #settle({ services, groups }: Slice, state: ClusterState, clock: Clock): void {
@@ -212,9 +186,7 @@ class LeaderLoop {
   }
 
   #canWork(): boolean {
-    const { wakeAtMs = Infinity } = this.#nodeWatch;
-    if (wakeAtMs <= this.#options.clock.nowMs()) return true;
-    return this.#dirty.hasWork((id) => this.#busy.has(id));
+    return this.#nodeWatch.isDue || this.#dirty.hasWork((id) => this.#busy.has(id));
   }
 
   #wakeUp(): void {
