@@ -7,7 +7,7 @@ const HELD = new WeakMap<NodeWatch, ReadonlyMap<string, string>>();
 /** `node evict` was said of the session that the node had last. */
 export function hasEvictionOrder(view: StateView, nodeId: string): boolean {
   const nonce = view.get('sessions', nodeId)?.value.nonce;
-  return nonce !== undefined && view.get('nodes', nodeId)?.value.evictedNonce === nonce;
+  return nonce !== undefined && nonce !== '' && view.get('nodes', nodeId)?.value.evictedNonce === nonce;
 }
 
 /** For a node that is down. */
