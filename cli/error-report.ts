@@ -3,6 +3,9 @@ import { ERROR_CODES, ShoalError } from '../lib/errors.ts';
 import type { Shell } from './shell.ts';
 import { styled } from './style.ts';
 
+/** Of the requests of all verbs that have the flag. */
+const FILTER = /^filters\[\d+\](?:\.\w+)*/;
+
 /** Prints `error` and answers with its exit code. */
 export function reportError(shell: Shell, thrown: unknown): number {
   const error = ShoalError.from(thrown);
@@ -15,11 +18,12 @@ export function reportError(shell: Shell, thrown: unknown): number {
 }
 
 function linesOf(error: ShoalError): readonly string[] {
-  const [first, ...others] = error.fields;
+  const fields = error.fields.map(({ path, message }) => ({ path: path.replace(FILTER, '--filter'), message }));
+  const [first, ...others] = fields;
   if (first === undefined) return [error.message];
   // The one field says what the message says.
   if (others.length === 0 && first.message === error.message) return [`${first.path}: ${first.message}`];
-  return [heading(error), ...error.fields.map(({ path, message }) => `  ${path}: ${message}`)];
+  return [heading(error), ...fields.map(({ path, message }) => `  ${path}: ${message}`)];
 }
 
 /** ShoalError.invalid puts all problems into the message too, for where only that is shown; here they have lines of their own. */
