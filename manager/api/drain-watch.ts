@@ -25,7 +25,10 @@ export async function watchDrain(
   const { state, clock } = context;
   await reachRevision(state, request.revision);
   const { id } = nodeByRef(state, request.nodeRef);
-  const latch = stateLatch(state, ({ table }) => table === 'tasks' || table === 'taskStatus' || table === 'nodes' || table === 'nodeStatus');
+  const latch = stateLatch(
+    state,
+    ({ table }) => table === 'tasks' || table === 'taskStatus' || table === 'nodes' || table === 'nodeStatus',
+  );
   const write = streamWriter<Uint8Array>(call, signal);
   let last: Uint8Array | undefined;
   try {

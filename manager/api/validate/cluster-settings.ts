@@ -32,6 +32,9 @@ export function clusterSettingsProblems(settings: ClusterSettings): FieldProblem
   const heartbeatMs = settings.heartbeatPeriodMs ?? DEFAULT_HEARTBEAT_MS;
   const downMs = settings.nodeDownAfterMs ?? DEFAULT_DOWN_MS;
   if (downMs < 3 * heartbeatMs)
-    problems.push({ path: 'nodeDownAfterMs', message: `${downMs} ms is less than three heartbeat periods of ${heartbeatMs} ms: one late heartbeat would cost a node` });
+    problems.push({
+      path: 'nodeDownAfterMs',
+      message: `${downMs} ms is less than three heartbeat periods of ${heartbeatMs} ms: one late heartbeat would cost a node`,
+    });
   return problems;
 }
