@@ -187,10 +187,15 @@ function canReturn(pass: Pass, edit: SlotEdit, info: TaskInfo): boolean {
   return isBack && slotKeyOf(task) === edit.slot.key && pass.isClean(info);
 }
 
+/** A slot's changes are one transaction, whose length is limited: what is too much for it goes with the next ones. */
+export const MAX_FORGOTTEN = 20;
+
 /** Finished tasks beyond the history, oldest first. */
 function forgetHistory(pass: Pass, edit: SlotEdit): void {
   const finished = edit.slot.others.filter((other) => other.isEnded && !edit.isRemoved(other));
-  for (const other of finished.slice(0, Math.max(0, finished.length - pass.historyLimit))) edit.remove(other);
+  const beyond = finished.slice(0, Math.max(0, finished.length - pass.historyLimit));
+  for (const other of beyond.slice(0, MAX_FORGOTTEN)) edit.remove(other);
+  if (beyond.length > MAX_FORGOTTEN) pass.wakeIn(0);
 }
 
 /** Only where somebody will ask: after a restart, and during an update. */

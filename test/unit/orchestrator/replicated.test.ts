@@ -9,6 +9,7 @@ import {
   RestartPolicy,
   type ServiceSpec,
   TaskState,
+  TaskStatus,
 } from '../../../proto/index.ts';
 import { taskSpec, type Wish } from '../../support/placement.ts';
 import { COMPLETING_IMAGE, FAILING_IMAGE, ReconcileModel, REJECTED_IMAGE } from '../../support/reconcile-model.ts';
@@ -205,6 +206,26 @@ describe('a task that ends', () => {
     const delays = tasks.map(({ restart }) => restart?.delayMs);
     assert.equal(delays.at(-1), 300_000);
     assert.ok((tasks.at(-1)?.restart?.attempt ?? 0) < 25);
+  });
+
+  it('forgets a history of any length, and gives a slot up, in steps that one transaction holds', () => {
+    const model = cluster();
+    model.create('web', web(2));
+    model.settle();
+    for (const task of model.tasks('web')) {
+      const rows = Array.from({ length: 150 }, (_, index) => {
+        const id = `${task.id}-${index}`;
+        const old = row('tasks', id, { ...task, id, desired: TaskState.SHUTDOWN });
+        return [old, row('taskStatus', id, TaskStatus.create({ taskId: id, nodeId: task.nodeId, state: TaskState.SHUTDOWN }))];
+      });
+      model.world.change(rows.flat());
+    }
+    model.scale('web', 1);
+    for (let pass = 0; pass < 20; pass++) {
+      for (const group of model.plan('web')) assert.ok(group.writes.length + group.requires.length < 100);
+      model.settle();
+    }
+    assert.ok(model.tasks('web').length <= 6, `${model.tasks('web').length} tasks are left`);
   });
 
   it('waits between attempts to prepare it, though these come before its turn to start', () => {
