@@ -11,6 +11,7 @@ import { recordFailures } from './failure-record.ts';
 import { FirstSeenTimes } from './first-seen.ts';
 import { InventoryFeed } from './inventory-feed.ts';
 import type { LeadOptions } from './leadership.ts';
+import { NodeWatchKeeper } from './node-watch-keeper.ts';
 import { placeWaiting } from './placer.ts';
 
 /** Reconciling gives way to heartbeats and watches at least this often. */
@@ -41,6 +42,7 @@ class LeaderLoop {
   readonly #ring: EventRing;
   readonly #seen: FirstSeenTimes;
   readonly #committer: Committer;
+  readonly #nodeWatch: NodeWatchKeeper;
   readonly #busy = new Set<string>();
   readonly #timers = new Map<string, Timer>();
   readonly #underWay = new Set<Promise<void>>();
@@ -55,11 +57,15 @@ class LeaderLoop {
     this.#ring = new EventRing(state);
     this.#seen = new FirstSeenTimes(clock);
     this.#committer = new Committer(options);
+    this.#nodeWatch = new NodeWatchKeeper(options, this.#committer, () => {
+      this.#wakeUp();
+    });
   }
 
   async run(): Promise<void> {
     const { state, leadership } = this.#options;
     const unsubscribe = state.subscribe((changes) => {
+      this.#nodeWatch.note(changes);
       this.#feed.note(changes);
       this.#ring.note(changes);
       this.#dirty.note(changes);
@@ -78,6 +84,7 @@ class LeaderLoop {
       unsubscribe();
       leadership.ended.removeEventListener('abort', onEnd);
       for (const timer of this.#timers.values()) timer.cancel();
+      this.#nodeWatch.stop();
       await Promise.all(this.#underWay);
     }
   }
@@ -85,6 +92,8 @@ class LeaderLoop {
   async #pass(): Promise<void> {
     const { state, clock } = this.#options;
     this.#trimEvents();
+    // Before anything else: whether a node's tasks are replaced depends on it.
+    if (!(await this.#nodeWatch.settle())) return;
     const services = this.#dirty.take((id) => this.#busy.has(id));
     if (services.length === 0) return;
     let slice: Slice = { services: [], groups: [] };
@@ -179,7 +188,7 @@ class LeaderLoop {
   }
 
   #canWork(): boolean {
-    return this.#dirty.hasWork((id) => this.#busy.has(id));
+    return this.#nodeWatch.isDue || this.#dirty.hasWork((id) => this.#busy.has(id));
   }
 
   #wakeUp(): void {

@@ -6,8 +6,10 @@ import { specOf, type StateView } from '../state/index.ts';
 
 /** Undefined: the cluster does not allow it. Tasks that the plan writes (`touched`) stay out of it: the next pass sees what has become of them. */
 export function tenantsOf(state: StateView, touched: ReadonlySet<string>): Tenants | undefined {
-  if (state.get('cluster', '')?.value.settings?.preemption !== true) return undefined;
+  const gap = state.get('cluster', '')?.value.settings?.preemptionGap ?? 0;
+  if (gap === 0) return undefined;
   return {
+    gap,
     *on(nodeId) {
       for (const { id } of state.tasksOfNode(nodeId)) yield id;
     },

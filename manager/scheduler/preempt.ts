@@ -1,6 +1,6 @@
 // Room for a task that fits nowhere, at the cost of tasks of lower priority.
 //
-// Rules: only tasks of strictly lower priority go; never those of a global service (their slot is the node: they could go nowhere) nor of the task's
+// Rules: only tasks go whose priority is lower by at least the cluster's gap; never those of a global service (their slot is the node: they could go nowhere) nor of the task's
 // own service. Of all nodes the one where the fewest must go; among these where the highest priority of them is lowest, then the sum of priorities. What
 // is on its way out anyway counts as gone, so that a task that waits for room that was made for it does not ask for more. There is no lower bound
 // for the service that loses tasks: what must never make room gets the higher priority.
@@ -15,6 +15,8 @@ import type { Shape } from './shape.ts';
 
 /** What is on nodes, as far as it may be asked to leave. */
 export interface Tenants {
+  /** Only those whose priority is lower by at least this; above 0. */
+  readonly gap: number;
   /** Ids of the tasks of the node. */
   on(nodeId: string): Iterable<string>;
   /** False: it stays, whatever its priority. */
@@ -46,7 +48,7 @@ export class Preemptor {
   /** For tasks of one shape, one after the other: costs a look at every node of the right kind once, then at one for each task. */
   forGroup(shape: Shape, serviceId: string): () => Preemption | undefined {
     const options: Option[] = [];
-    if (shape.priority > this.#inventory.lowestPriority) {
+    if (shape.priority - this.#tenants.gap >= this.#inventory.lowestPriority) {
       for (const entry of this.#inventory.nodes()) {
         const option = isKind(shape, entry) ? this.#optionOn(entry, shape, serviceId) : undefined;
         if (option !== undefined) options.push(option);
@@ -74,7 +76,11 @@ export class Preemptor {
       const demand = this.#inventory.demandOf(taskId);
       if (demand === undefined || demand.nodeId !== entry.id) continue;
       if (demand.active === false || this.#leaving.has(taskId)) gone.push(demand);
-      else if ((demand.priority ?? 0) < shape.priority && demand.serviceId !== serviceId && this.#tenants.mayLeave(taskId))
+      else if (
+        (demand.priority ?? 0) <= shape.priority - this.#tenants.gap &&
+        demand.serviceId !== serviceId &&
+        this.#tenants.mayLeave(taskId)
+      )
         candidates.push(demand);
     }
     const victims = smallestSet(candidates, (leaving) => this.#fits(entry, shape, serviceId, [...gone, ...leaving]));

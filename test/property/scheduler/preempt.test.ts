@@ -56,6 +56,7 @@ function settle(inventory: Inventory, cpus: readonly number[], wishes: readonly 
 
 function tenantsOf({ tenants }: World): Tenants {
   return {
+    gap: 1,
     on: (nodeId) => [...tenants].filter(([, tenant]) => tenant.nodeId === nodeId).map(([id]) => id),
     mayLeave: (id) => tenants.get(id)?.isFixed === false,
   };

@@ -42,8 +42,8 @@ describe('preemption', () => {
   });
 
   const want = (id: string, spec: ServiceSpec): Promise<number> => storeRows(bench.store, ...serviceRows(id, spec));
-  const allow = (preemption: boolean): Promise<number> =>
-    storeRows(bench.store, row('cluster', '', Cluster.create({ id: 'c', settings: ClusterSettings.create({ preemption }) })));
+  const allow = (preemptionGap: number): Promise<number> =>
+    storeRows(bench.store, row('cluster', '', Cluster.create({ id: 'c', settings: ClusterSettings.create({ preemptionGap }) })));
   const tasksOf = (serviceId: string): readonly Task[] =>
     [...followed.state.tasksOfService(serviceId)].map(({ value }) => value).sort((one, other) => one.slot - other.slot);
   const report = (taskId: string, state: TaskState): Promise<number> =>
@@ -68,7 +68,7 @@ describe('preemption', () => {
   });
 
   it('stops as few as are needed, says why, and gives their place to the one that waits, not to their replacements', async () => {
-    await allow(true);
+    await allow(1);
     await fill();
     await want('high', service('high', 1, 2, 10));
     await passTime(bench.clock, 1000);
@@ -93,11 +93,15 @@ describe('preemption', () => {
     assert.equal(message, 'no suitable node (insufficient resources on 1 node)');
   });
 
-  it('never touches equals', async () => {
-    await allow(true);
+  it('never touches equals, nor those that are too near', async () => {
+    await allow(5);
     await fill();
     await want('equal', service('equal', 1, 2, 1));
+    await want('near', service('near', 1, 2, 5));
     await passTime(bench.clock, 5000);
     assert.ok(tasksOf('low').every(({ preempted }) => preempted === ''));
+    await want('far', service('far', 1, 2, 6));
+    await passTime(bench.clock, 1000);
+    assert.equal(tasksOf('low').filter(({ preempted }) => preempted !== '').length, 2);
   });
 });
