@@ -73,7 +73,10 @@ function moveWithin(places: readonly Place[], level: number, request: RebalanceR
 }
 
 /** From the fullest branch that has something to give to the emptiest that takes something. */
-function moveBetweenBranches(branches: readonly (readonly [value: string, places: readonly Place[]])[], request: RebalanceRequest): RebalanceMove | undefined {
+function moveBetweenBranches(
+  branches: readonly (readonly [value: string, places: readonly Place[]])[],
+  request: RebalanceRequest,
+): RebalanceMove | undefined {
   const counted = branches.map(([value, places]) => ({ value, places, copies: places.reduce((sum, place) => sum + place.copies, 0) }));
   counted.sort((one, other) => one.copies - other.copies);
   for (const to of counted) {
@@ -97,7 +100,12 @@ function moveBetweenNodes(places: readonly Place[], request: RebalanceRequest): 
   if (source === undefined || target === undefined || source.points - target.points < 2 * POINTS_PER_COPY) return undefined;
   const isUneven = source.copies - target.copies >= 2;
   const counts = `${hostnameOf(source)} has ${source.copies} tasks, ${hostnameOf(target)} has ${target.copies}`;
-  return moveOf(source, target, request, isUneven ? counts : `${hostnameOf(target)} suits its affinities better than ${hostnameOf(source)}`);
+  return moveOf(
+    source,
+    target,
+    request,
+    isUneven ? counts : `${hostnameOf(target)} suits its affinities better than ${hostnameOf(source)}`,
+  );
 }
 
 function moveOf(source: Place, target: Place, { movable }: RebalanceRequest, why: string): RebalanceMove | undefined {

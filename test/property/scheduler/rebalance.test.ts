@@ -62,18 +62,23 @@ class Setting {
 describe('rebalancing', () => {
   it('ends, and never moves a task to where the scheduler would not have it', () => {
     fc.assert(
-      fc.property(fc.array(node, { minLength: 1, maxLength: 6 }), wish, fc.array(fc.nat(5), { maxLength: 14 }), (nodes, wanted, wherever) => {
-        const setting = new Setting(nodes, wanted, wherever);
-        for (let moves = 0; ; moves++) {
-          const move = setting.next();
-          if (move === undefined) break;
-          assert.ok(moves < wherever.length * (nodes.length + 1), 'it goes on and on');
-          const before = setting.copies;
-          const from = setting.carryOut(move);
-          assert.equal(from, move.fromNodeId);
-          assert.notDeepEqual(setting.copies, before, `${move.why}: the task came back`);
-        }
-      }),
+      fc.property(
+        fc.array(node, { minLength: 1, maxLength: 6 }),
+        wish,
+        fc.array(fc.nat(5), { maxLength: 14 }),
+        (nodes, wanted, wherever) => {
+          const setting = new Setting(nodes, wanted, wherever);
+          for (let moves = 0; ; moves++) {
+            const move = setting.next();
+            if (move === undefined) break;
+            assert.ok(moves < wherever.length * (nodes.length + 1), 'it goes on and on');
+            const before = setting.copies;
+            const from = setting.carryOut(move);
+            assert.equal(from, move.fromNodeId);
+            assert.notDeepEqual(setting.copies, before, `${move.why}: the task came back`);
+          }
+        },
+      ),
       { numRuns: 500 },
     );
   });
