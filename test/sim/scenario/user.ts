@@ -12,6 +12,8 @@ import {
   type NodeView,
   RemoveNodeRequest,
   RemoveServiceRequest,
+  type ServiceChange,
+  ServiceMode,
   type ServiceSpec,
   type ServiceView,
   UpdateNodeRequest,
@@ -50,7 +52,8 @@ export class User {
     const rng = this.#rng;
     const roll = rng.next();
     if (services === 0 || (services < MAX_SERVICES && roll < 0.2)) return this.#say('create', () => this.#create());
-    if (roll < 0.35) return this.#change('scale', (spec) => ({ ...spec, replicas: randomInt(rng, 8) }));
+    if (roll < 0.35)
+      return this.#change('scale', (spec) => (spec.mode === ServiceMode.GLOBAL ? forced(spec) : { ...spec, replicas: randomInt(rng, 8) }));
     if (roll < 0.5) return this.#change('update image', (spec) => withImage(spec, randomImage(rng)));
     if (roll < 0.6) return this.#change('force update', forced);
     if (roll < 0.65) return this.#change('update settings', (spec) => ({ ...spec, update: randomUpdate(rng) }));
@@ -149,7 +152,7 @@ export class User {
   async #updateBy(control: Control, service: ServiceView, spec: ServiceSpec): Promise<number> {
     const request = UpdateServiceRequest.create({ ref: service.id, version: service.version, spec, noResolveImage: true });
     const change = await control.updateService(request);
-    this.#acknowledge(change.service, spec);
+    this.#acknowledge(change, spec);
     return change.service?.specNumber ?? 0;
   }
 
@@ -158,15 +161,15 @@ export class User {
     const spec = randomSpec(this.#rng, `s${number}`, 8000 + number);
     const request = CreateServiceRequest.create({ spec, noResolveImage: true });
     const change = await pick(this.#rng, this.#controls).createService(request);
-    this.#acknowledge(change.service, spec);
+    this.#acknowledge(change, spec);
     return `${spec.name}: ${spec.replicas} of ${spec.task?.container?.image ?? ''}, mode ${spec.mode}, as ${short(change.service?.id ?? '')}`;
   }
 
   /** Its own change, unless somebody was quicker: then the answer shows a later spec. */
-  #acknowledge(service: ServiceView | undefined, spec: ServiceSpec): void {
+  #acknowledge({ service, revision }: ServiceChange, spec: ServiceSpec): void {
     if (service === undefined) return;
-    const { id, specNumber } = service;
-    this.#truth.acknowledged({ serviceId: id, specNumber, spec });
+    const { id, specNumber, version } = service;
+    this.#truth.acknowledged({ serviceId: id, specNumber, spec: version === revision ? spec : undefined });
   }
 
   async #removeService(): Promise<string> {
