@@ -37,6 +37,8 @@ export class User {
   readonly #rng: Rng;
   readonly #controls: readonly Control[];
   #made = 0;
+  /** Commands without an answer. */
+  #asking = 0;
   commands = 0;
 
   constructor(truth: Truth, rng: Rng) {
@@ -68,6 +70,8 @@ export class User {
 
   /** Brings every service and node to where it can converge, and tries until that is acknowledged. */
   async settle(): Promise<void> {
+    // What is still on its way would undo it.
+    while (this.#asking > 0) await this.#pause(AGAIN_MS);
     for (;;) {
       const nodes = await this.#ask((control) => control.listNodes(ListNodesRequest.create({})));
       const services = await this.#ask((control) => control.listServices(ListServicesRequest.create({})));
@@ -209,11 +213,14 @@ export class User {
   async #say(what: string, run: (control: Control) => Promise<string>): Promise<void> {
     const { trace } = this.#truth.world;
     trace.line('user', `asks: ${what}`);
+    this.#asking++;
     try {
       const result = await run(pick(this.#rng, this.#controls));
       trace.line('user', `done: ${what}: ${result}`);
     } catch (error) {
       trace.line('user', `failed: ${what}: ${ShoalError.from(error).code}: ${ShoalError.from(error).message}`);
+    } finally {
+      this.#asking--;
     }
   }
 
