@@ -1,9 +1,9 @@
 // The agent put together: what comes down the session goes to the worker, the mesh and the streams; what they report goes up.
 import { join } from 'node:path';
-import type { Register, Registered } from '../proto/index.ts';
+import type { NodeRemoved, Register, Registered } from '../proto/index.ts';
 import type { Clock } from '../lib/clock.ts';
 import { type Disk, systemDisk, watchedDisk } from '../lib/durable-file.ts';
-import { ShoalError } from '../lib/errors.ts';
+import { messageOf, ShoalError } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import { bootId } from '../lib/process-id.ts';
 import type { Rng } from '../lib/rng.ts';
@@ -14,14 +14,18 @@ import { engineWatch } from './engine-watch.ts';
 import type { MeshReportKind } from './mesh/mesh-link.ts';
 import type { LaunchMesh } from './mesh/mesh-process.ts';
 import { type MeshSupervisor, meshSupervisor } from './mesh/mesh-supervisor.ts';
+import { runningMeshes } from './mesh/other-meshes.ts';
 import { type RelayResult, routeRelay } from './mesh/route-relay.ts';
+import { otherNodes } from './other-nodes.ts';
 import { type CanBind, openPortLeases } from './ports/port-leases.ts';
+import { clearRemovedNode, type RemovedNode } from './removed-node.ts';
 import type { Runtime } from './runtime/runtime.ts';
 import { openAssignments } from './session/assignment-keeper.ts';
 import { type ManagerLink, managerLink } from './session/manager-link.ts';
 import { openManagerList } from './session/manager-list.ts';
 import type { DownMessage } from './session/manager-message.ts';
 import type { IdentityFile } from './session/node-identity.ts';
+import { type AppliedEpochs, fateRefusal, removalRefusal } from './session/removal.ts';
 import { resyncAsker } from './session/resync.ts';
 import type { Session } from './session/session.ts';
 import { statusOutbox } from './session/status-outbox.ts';
@@ -69,6 +73,8 @@ export interface Agent {
 /** After this long without an answer of the engine a new session hears what is recorded of the tasks. */
 const ADOPTION_PATIENCE_MS = 5000;
 const MESH_DRAIN_MS = 500;
+/** Open connections through the mesh of a removed node: what is short ends by itself, and no task waits long for its stop. */
+const REMOVED_MESH_DRAIN_MS = 5000;
 /** What waits for a disk at the end of the agent. */
 const LAST_WRITES_MS = 2000;
 
@@ -83,18 +89,23 @@ export function createAgent(options: AgentOptions): Agent {
   const boot = options.bootId ?? bootId();
   let parts: { readonly worker: Worker; readonly mesh: MeshSupervisor | undefined } | undefined;
   let sayRecorded = false;
+  let clearing: RemovedNode | undefined;
 
   const engine = engineWatch(runtime, clock, rng, log, () => {
     up.descriptionChanged();
   });
-  const description = (): ReturnType<typeof describeNode> => describeNode(options.description, engine.facts());
+  const description = (): ReturnType<typeof describeNode> => describeNode(options.description, engine.facts(), engine.trouble());
   const assignments = openAssignments({
     dataDir,
     disk,
     clock,
     rng,
     log,
-    onApplied: (book, complete) => parts?.worker.apply(book.tasks, complete),
+    onApplied: (book, complete) => {
+      if (clearing !== undefined) return;
+      parts?.worker.apply(book.tasks, complete);
+      if (complete) others.begin();
+    },
   });
 
   const register = (): Register => ({
@@ -124,6 +135,9 @@ export function createAgent(options: AgentOptions): Agent {
       },
       message: (session, message) => {
         receive(session, message);
+      },
+      removed: (session, said) => {
+        removed(session, said);
       },
       writable() {
         up.pump();
@@ -179,13 +193,52 @@ export function createAgent(options: AgentOptions): Agent {
         parts?.mesh?.restart(message.value.reason);
         return;
       case 'registered':
-        throw new ShoalError('invalid_argument', `${session.target} sent Registered twice`);
+      case 'nodeRemoved':
+        throw new ShoalError('invalid_argument', `${session.target} sent Registered twice, or NodeRemoved after it`);
+      case 'nodeFates':
+        others.answered(message.value);
+        return;
       // Handled where they come in.
       case 'heartbeat':
       case 'routes':
       case 'routeDelta':
         return;
     }
+  };
+  const applied = (): AppliedEpochs => ({ assignments: assignments.appliedEpoch(), routes: relay.ack() });
+  const others = otherNodes({
+    runtime,
+    // A supervisor that was given starts no processes.
+    meshes: () => (options.launchMesh === undefined || options.superviseMesh !== undefined ? [] : runningMeshes()),
+    nodeId: () => identity.current()?.nodeId ?? '',
+    ask: (nodeIds) => link.send({ message: { case: 'otherNodes', value: { nodeIds } } }),
+    refusal: (said) => fateRefusal(said, identity.current()?.clusterId ?? '', applied()),
+    clock,
+    log,
+  });
+  const removed = (session: Session, said: NodeRemoved): void => {
+    const refusal = removalRefusal(said, identity.current(), applied());
+    if (refusal !== undefined) {
+      log.error('a manager says that this node was removed; not acted on, its tasks go on', { manager: session.target, reason: refusal });
+      return;
+    }
+    try {
+      identity.markRemoved();
+    } catch (error) {
+      log.error('cannot record that this node was removed; an agent started later has to be told again', { error: messageOf(error) });
+    }
+    leave();
+  };
+  /** For good: no manager is dialled any more. */
+  const leave = (): void => {
+    if (clearing !== undefined || parts === undefined) return;
+    const { worker, mesh } = parts;
+    link.stop();
+    up.stop();
+    asker.reset();
+    streams.stop();
+    others.stop();
+    clearing = clearRemovedNode({ dataDir, worker, endMesh: async () => await mesh?.end(REMOVED_MESH_DRAIN_MS), clock, log });
   };
   const relayed = (result: RelayResult): void => {
     switch (result.kind) {
@@ -277,6 +330,11 @@ export function createAgent(options: AgentOptions): Agent {
             },
           });
     parts = { worker, mesh };
+    if (identity.removed()) {
+      worker.start();
+      leave();
+      return;
+    }
     worker.apply(assignments.applied().tasks, false);
     worker.start();
     mesh?.start();
@@ -295,6 +353,8 @@ export function createAgent(options: AgentOptions): Agent {
     asker.reset();
     engine.stop();
     streams.stop();
+    clearing?.stop();
+    others.stop();
     parts?.mesh?.stop();
     await parts?.worker.stop();
     if (!(await disk.settled(clock, LAST_WRITES_MS))) log.warn('the disk did not finish the last writes in time');
@@ -305,9 +365,9 @@ export function createAgent(options: AgentOptions): Agent {
       begin();
       // The first description a manager gets should be the true one, where the engine answers quickly.
       await Promise.race([engine.start(), new Promise<void>((resolve) => clock.after(ENGINE_PATIENCE_MS, resolve, true))]);
-      link.start();
+      if (clearing === undefined) link.start();
     },
-    trouble: () => link.trouble() ?? engine.trouble(),
+    trouble: () => clearing?.trouble() ?? link.trouble() ?? engine.trouble()?.reason,
     taskCount: () => parts?.worker.taskCount() ?? 0,
     registered: () => link.session() !== undefined,
     streamCount: () => streams.count(),

@@ -11,7 +11,7 @@ export function configureAgent(command: Command): void {
     .option('--manager <host:port>', 'a manager of the cluster, repeatable; the others are learnt from it', collect)
     .option('--data-dir <dir>', "this node's identity and state; one agent per folder", dataDir)
     .option('--data-addr <ip>', 'address of this host that the other nodes reach (default: 127.0.0.1 with a manager there)')
-    .option('--mesh-listen <ip>', 'address to answer published ports on, repeatable (default: all)', collect)
+    .option('--mesh-listen <ip>', 'address to answer published ports on (host-mode ones too), repeatable (default: all)', collect)
     .option('--mesh-port-offset <n>', 'added to every published port, for several nodes on one address', '0')
     .option('--runtime <name>', 'docker (also Podman), or process: plain processes of this host, without isolation', 'docker')
     .option('--docker-host <socket>', 'unix:///path of the engine (default: DOCKER_HOST, or the usual places)')

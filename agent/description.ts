@@ -1,6 +1,6 @@
 // What this node says of itself: host, engine, addresses.
 import { arch, availableParallelism, hostname, totalmem } from 'node:os';
-import type { EngineDescription, NodeDescription, Resources } from '../proto/index.ts';
+import { EngineDescription, type EngineTrouble, type NodeDescription, type Resources } from '../proto/index.ts';
 import { VERSION } from '../lib/version.ts';
 
 export interface DescriptionOptions {
@@ -22,12 +22,13 @@ export interface EngineFacts {
 /** Stands in until the engine has answered: the host's own size, an engine without a version. */
 export function unknownEngine(runtime: string): EngineFacts {
   return {
-    engine: { runtime, version: '', labels: {}, plugins: [] },
+    engine: EngineDescription.create({ runtime }),
     resources: { nanoCpus: availableParallelism() * 1e9, memoryBytes: totalmem(), pids: 0 },
   };
 }
 
-export function describeNode(options: DescriptionOptions, facts: EngineFacts): NodeDescription {
+/** `trouble`: why no tasks can be started here now; undefined: they can. */
+export function describeNode(options: DescriptionOptions, facts: EngineFacts, trouble: EngineTrouble | undefined): NodeDescription {
   return {
     hostname: options.hostname === '' ? hostname() : options.hostname,
     platform: { os: process.platform, arch: machine() },
@@ -36,7 +37,7 @@ export function describeNode(options: DescriptionOptions, facts: EngineFacts): N
       memoryBytes: options.memoryBytes ?? facts.resources.memoryBytes,
       pids: facts.resources.pids,
     },
-    engine: facts.engine,
+    engine: { ...facts.engine, trouble },
     dataAddress: options.dataAddress,
     meshAddresses: options.meshAddresses,
     shoalVersion: VERSION,

@@ -5,7 +5,8 @@ import type { Clock } from '../../lib/clock.ts';
 import { messageOf, ShoalError } from '../../lib/errors.ts';
 import { encodeFrame, frameReader } from '../../lib/frames.ts';
 
-export type MeshReportKind = NonNullable<MeshReport['report']>;
+/** Pongs stay between the two ends. */
+export type MeshReportKind = Exclude<NonNullable<MeshReport['report']>, { readonly case: 'pong' }>;
 
 export interface MeshLink {
   readonly ready: MeshReady;
@@ -13,6 +14,7 @@ export interface MeshLink {
   sendTable(table: Uint8Array): boolean;
   sendDelta(delta: Uint8Array): boolean;
   sendStop(drainPeriodMs: number): void;
+  sendPing(sequence: number): void;
   /** Resolves with the reason when the stream has ended. */
   readonly closed: Promise<string>;
   close(): void;
@@ -26,6 +28,7 @@ export interface MeshLinkOptions {
   readonly readyDeadlineMs: number;
   /** Everything but `ready`. */
   readonly onReport: (report: MeshReportKind) => void;
+  readonly onPong: (sequence: number) => void;
 }
 
 const MAX_REPORT_BYTES = 8 * 2 ** 20;
@@ -64,7 +67,8 @@ export function openMeshLink(options: MeshLinkOptions): Promise<MeshLink> {
     };
     const read = frameReader(MAX_REPORT_BYTES, (payload) => {
       const { report } = MeshReport.decode(payload);
-      if (report !== undefined) take(report);
+      if (report?.case === 'pong') options.onPong(report.value.sequence);
+      else if (report !== undefined) take(report);
     });
     socket.on('connect', () => {
       socket.write(
@@ -103,12 +107,18 @@ function linkOver(socket: Socket, ready: MeshReady, closed: Promise<string>): Me
     socket.uncork();
     return true;
   };
+  const command = (message: NonNullable<MeshCommand['command']>): void => {
+    if (!socket.destroyed) socket.write(encodeFrame(MeshCommand.encode({ command: message })));
+  };
   return {
     ready,
     sendTable: (table) => send(TABLE_TAG, table),
     sendDelta: (delta) => send(DELTA_TAG, delta),
     sendStop(drainPeriodMs) {
-      if (!socket.destroyed) socket.write(encodeFrame(MeshCommand.encode({ command: { case: 'stop', value: { drainPeriodMs } } })));
+      command({ case: 'stop', value: { drainPeriodMs } });
+    },
+    sendPing(sequence) {
+      command({ case: 'ping', value: { sequence } });
     },
     closed,
     close() {

@@ -1,6 +1,7 @@
-// Keeps this node's mesh running: takes over one that runs already, starts one where none does, again at once when it dies, slower when it keeps
-// dying. The agent's own end does not touch it.
-import { join } from 'node:path';
+// Keeps this node's mesh running: takes over one that runs already, starts one where none does, again at once when it dies or hangs, slower when it
+// keeps doing so. The agent's own end does not touch it.
+import { dirname, join } from 'node:path';
+import type { PortProblem } from '../../proto/index.ts';
 import { backoff } from '../../lib/backoff.ts';
 import { type Clock, sleep } from '../../lib/clock.ts';
 import { messageOf, ShoalError } from '../../lib/errors.ts';
@@ -10,6 +11,8 @@ import type { Rng } from '../../lib/rng.ts';
 import { socketPath } from '../../lib/socket-path.ts';
 import { type MeshLink, type MeshReportKind, openMeshLink } from './mesh-link.ts';
 import { endProcess, launchedBefore, type LaunchMesh } from './mesh-process.ts';
+import { isOfFolder, runningMeshes } from './other-meshes.ts';
+import { MESH_SILENCE_MS, type MeshPulse, startMeshPulse } from './mesh-pulse.ts';
 
 export interface MeshHandlers {
   up(link: MeshLink): void;
@@ -47,6 +50,8 @@ const STABLE_MS = 10_000;
 const RELAUNCH = { baseMs: 100, capMs: 10_000 };
 /** A mesh that was told to end and does not. */
 const END_GRACE_MS = 1000;
+/** One that hangs hardly ever heeds a signal, and its ports are answered by nobody meanwhile. */
+const HUNG_GRACE_MS = 250;
 
 export function meshSupervisor(options: MeshSupervisorOptions): MeshSupervisor {
   const { dataDir, clock, rng, log, handlers } = options;
@@ -56,7 +61,11 @@ export function meshSupervisor(options: MeshSupervisorOptions): MeshSupervisor {
   const path = socketPath(join(dataDir, 'mesh.sock'));
   let link: MeshLink | undefined;
   let mesh: ProcessId | undefined = launchedBefore(dataDir);
-  let killing = false;
+  let pulse: MeshPulse | undefined;
+  /** Other meshes that people were told about. */
+  const named = new Set<number>();
+  /** It is being ended: why, and whether as somebody asked. */
+  let ending: { readonly why: string; readonly asked: boolean } | undefined;
 
   const connect = (): Promise<MeshLink> =>
     openMeshLink({
@@ -64,7 +73,11 @@ export function meshSupervisor(options: MeshSupervisorOptions): MeshSupervisor {
       path,
       readyDeadlineMs: READY_MS,
       onReport: (report) => {
+        if (report.case === 'portProblems') nameHolders(report.value.ports);
         handlers.report(report);
+      },
+      onPong(sequence) {
+        pulse?.answered(sequence);
       },
     });
   /** Tries until the process answers, is dead, or takes too long. */
@@ -82,6 +95,25 @@ export function meshSupervisor(options: MeshSupervisorOptions): MeshSupervisor {
       await sleep(clock, retry.nextMs(), stopping.signal);
     }
   };
+  /** One whose files went with the folder that it was started on: it holds the ports, and nobody else can have it, since the folder is ours. */
+  const endForgotten = async (): Promise<void> => {
+    for (const { id, nodeId } of runningMeshes().filter((each) => isOfFolder(each, dirname(dataDir)))) {
+      log.warn('ending a mesh of this folder that was lost sight of', { pid: id.pid, nodeId });
+      await endProcess(id, END_GRACE_MS, clock);
+    }
+  };
+  /** Nothing is ended that another agent may have. */
+  const nameHolders = (ports: readonly PortProblem[]): void => {
+    if (ports.length === 0) return;
+    for (const { id, nodeId, dataDir: folder } of runningMeshes()) {
+      if (nodeId === options.nodeId || named.has(id.pid)) continue;
+      named.add(id.pid);
+      log.warn('published ports cannot be opened, and another mesh runs on this host', {
+        ...{ ports: ports.map(({ publishedPort }) => publishedPort), pid: id.pid, nodeId, dataDir: folder },
+        wayOut: `if its node is gone: shoal agent --purge --data-dir ${dirname(folder)}, or kill ${String(id.pid)}`,
+      });
+    }
+  };
   const obtain = async (): Promise<MeshLink> => {
     try {
       // One that an agent before this one has just started may still be loading.
@@ -95,8 +127,36 @@ export function meshSupervisor(options: MeshSupervisorOptions): MeshSupervisor {
         await endProcess(mesh, 0, clock);
       }
     }
+    await endForgotten();
+    stopping.signal.throwIfAborted();
     mesh = options.launch();
     return connectTo(mesh, STARTUP_MS);
+  };
+  const endMesh = (graceMs: number, why: string, asked: boolean): void => {
+    if (link === undefined || mesh === undefined || ending !== undefined) return;
+    ending = { why, asked };
+    const closing = link;
+    endProcess(mesh, graceMs, clock)
+      .catch((error: unknown) => {
+        log.error('the mesh cannot be ended', { error });
+      })
+      .finally(() => {
+        closing.close();
+      });
+  };
+  const watchPulse = (over: MeshLink, pid: number): MeshPulse | undefined => {
+    if (!over.ready.answersPings) return undefined;
+    const fellSilent = (): void => {
+      log.error('the mesh hangs; ending it', { pid, silentMs: MESH_SILENCE_MS });
+      endMesh(HUNG_GRACE_MS, `it did not answer for ${String(MESH_SILENCE_MS / 1000)} s`, false);
+    };
+    return startMeshPulse(
+      (sequence) => {
+        over.sendPing(sequence);
+      },
+      clock,
+      fellSilent,
+    );
   };
   const superviseOnce = async (): Promise<void> => {
     const begunMs = clock.nowMs();
@@ -109,6 +169,7 @@ export function meshSupervisor(options: MeshSupervisorOptions): MeshSupervisor {
       }
       link = got;
       mesh = processId(got.ready.pid);
+      pulse = watchPulse(got, mesh.pid);
       handlers.up(got);
       reason = await got.closed;
     } catch (error) {
@@ -116,12 +177,14 @@ export function meshSupervisor(options: MeshSupervisorOptions): MeshSupervisor {
       reason = messageOf(error);
     }
     link = undefined;
+    pulse?.stop();
+    pulse = undefined;
     if (stopped()) return;
+    const ended = ending;
+    ending = undefined;
+    reason = ended?.why ?? reason;
     handlers.down(reason);
-    if (killing) {
-      killing = false;
-      return;
-    }
+    if (ended?.asked === true) return;
     log.warn('the mesh is down; starting it again', { reason });
     if (clock.nowMs() - begunMs >= STABLE_MS) relaunch.reset();
     else await sleep(clock, relaunch.nextMs(), stopping.signal);
@@ -131,6 +194,7 @@ export function meshSupervisor(options: MeshSupervisorOptions): MeshSupervisor {
   };
   const stop = (): void => {
     stopping.abort(new ShoalError('cancelled', 'the agent stops'));
+    pulse?.stop();
     link?.close();
   };
 
@@ -141,21 +205,14 @@ export function meshSupervisor(options: MeshSupervisorOptions): MeshSupervisor {
       });
     },
     restart(reason) {
-      if (link === undefined || mesh === undefined) return;
-      log.warn('restarting the mesh, as a manager asks', { reason, pid: mesh.pid });
-      killing = true;
-      const closing = link;
-      endProcess(mesh, END_GRACE_MS, clock)
-        .catch((error: unknown) => {
-          log.error('the mesh cannot be ended', { error });
-        })
-        .finally(() => {
-          closing.close();
-        });
+      if (link === undefined || ending !== undefined) return;
+      log.warn('restarting the mesh, as a manager asks', { reason, pid: mesh?.pid });
+      endMesh(END_GRACE_MS, reason, true);
     },
     stop,
     async end(drainMs) {
       stopping.abort(new ShoalError('cancelled', 'the agent stops'));
+      pulse?.stop();
       link?.sendStop(drainMs);
       if (mesh !== undefined) await endProcess(mesh, drainMs + END_GRACE_MS, clock);
       link?.close();

@@ -9,7 +9,7 @@ export interface LeasedPort {
   readonly targetPort: number;
   /** On the node's data address. */
   readonly nodePort: number;
-  /** A host-mode port is bound on all addresses instead. */
+  /** A host-mode port is bound where the node answers published ports instead: on all addresses, unless it was told which. */
   readonly host: boolean;
 }
 
@@ -34,6 +34,11 @@ export interface Instance {
   readonly ports: readonly LeasedPort[];
   /** Set for `exited`. From `list` the reason may be missing: `inspect` and `wait` have it. */
   readonly exit: Exit | undefined;
+}
+
+export interface OtherInstance {
+  readonly nodeId: string;
+  readonly taskId: string;
 }
 
 export interface Exit {
@@ -103,6 +108,8 @@ export interface Runtime {
   remove(taskId: string, signal: AbortSignal): Promise<void>;
   /** All instances of this node and cluster, running or not. */
   list(signal: AbortSignal): Promise<readonly Instance[]>;
+  /** Those of other nodes of this cluster that the same engine has, running or not. */
+  listOthers(signal: AbortSignal): Promise<readonly OtherInstance[]>;
   inspect(taskId: string, signal: AbortSignal): Promise<Instance | undefined>;
   logs(request: LogsRequest, signal: AbortSignal): AsyncIterable<LogLine>;
   exec(taskId: string, options: ExecOptions, signal: AbortSignal): Promise<ExecSession>;

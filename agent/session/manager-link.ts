@@ -1,6 +1,6 @@
 // Keeps one session with one manager: dials, dials again after an end, and looks for a better manager while the present one does not answer
 // or cannot reach its store. The old session is given up only once another one is registered.
-import type { AgentMessage, Register, Registered } from '../../proto/index.ts';
+import type { AgentMessage, NodeRemoved, Register, Registered } from '../../proto/index.ts';
 import { backoff } from '../../lib/backoff.ts';
 import type { Clock, Timer } from '../../lib/clock.ts';
 import { type ErrorCode, ShoalError } from '../../lib/errors.ts';
@@ -15,6 +15,8 @@ export interface LinkHandlers {
   /** Of every new session, before anything else of it. Throws where this cluster or node is not ours: the session is then ended. */
   registered(registered: Registered): void;
   message(session: Session, message: DownMessage): void;
+  /** A manager says that this node was removed; if it is true, the link is to be stopped. */
+  removed(session: Session, removed: NodeRemoved): void;
   /** The session has room: `send` what waits. */
   writable(): void;
 }
@@ -121,6 +123,9 @@ export function managerLink(options: LinkOptions): ManagerLink {
     message(session, message) {
       if (session === current?.session) handlers.message(session, message);
     },
+    removed(session, removed) {
+      handlers.removed(session, removed);
+    },
     managers(addresses) {
       managers.learn(addresses);
     },
@@ -139,7 +144,8 @@ export function managerLink(options: LinkOptions): ManagerLink {
     },
     ended(session, error) {
       if (stopped) return;
-      const refusal = REFUSALS.has(error.code);
+      // Of a session that was open it only says that the node went away; how, the next registration tells.
+      const refusal = REFUSALS.has(error.code) && !(session === current?.session && error.code === 'permission_denied');
       if (session === current?.session) {
         if (clock.nowMs() - current.sinceMs >= STABLE_MS) redial.reset();
         current = undefined;

@@ -1,4 +1,4 @@
-// Who this node is: made by a manager at the first registration, then kept on disk for good.
+// Who this node is: made by a manager at the first registration, then kept on disk for good, also once the node was removed.
 import { join } from 'node:path';
 import { type Disk, systemDisk } from '../../lib/durable-file.ts';
 import { ShoalError } from '../../lib/errors.ts';
@@ -16,6 +16,10 @@ export interface IdentityFile {
    * than this one's.
    */
   confirm(said: NodeIdentity): void;
+  /** This node was removed from its cluster: it runs nothing any more, in this process or a later one. */
+  removed(): boolean;
+  /** Of a node that has an identity. Holds for this process even where it throws because the disk does not take it. */
+  markRemoved(): void;
 }
 
 const FILE = 'node.json';
@@ -23,9 +27,16 @@ const FILE = 'node.json';
 /** Throws `failed_precondition` on a file that cannot be understood: guessing could join the host to a cluster as a second node. */
 export function openIdentity(dataDir: string, disk: Disk = systemDisk): IdentityFile {
   const path = join(dataDir, FILE);
-  let current = load(path, disk);
+  const stored = load(path, disk);
+  let current: NodeIdentity | undefined = stored && { nodeId: stored.nodeId, clusterId: stored.clusterId };
+  let removed = stored?.removed === true;
   return {
     current: () => current,
+    removed: () => removed,
+    markRemoved() {
+      removed = true;
+      disk.writeSync(path, JSON.stringify({ ...current, removed }));
+    },
     confirm(said) {
       if (said.nodeId === '' || said.clusterId === '')
         throw new ShoalError(
@@ -48,12 +59,13 @@ export function openIdentity(dataDir: string, disk: Disk = systemDisk): Identity
   };
 }
 
-function load(path: string, disk: Disk): NodeIdentity | undefined {
+function load(path: string, disk: Disk): (NodeIdentity & { readonly removed: boolean }) | undefined {
   const text = disk.read(path)?.toString();
   if (text === undefined) return undefined;
   try {
-    const { nodeId, clusterId } = JSON.parse(text) as Partial<NodeIdentity>;
-    if (typeof nodeId === 'string' && typeof clusterId === 'string' && nodeId !== '' && clusterId !== '') return { nodeId, clusterId };
+    const { nodeId, clusterId, removed } = JSON.parse(text) as Partial<NodeIdentity & { readonly removed: boolean }>;
+    if (typeof nodeId === 'string' && typeof clusterId === 'string' && nodeId !== '' && clusterId !== '')
+      return { nodeId, clusterId, removed: removed === true };
   } catch {
     // Named below.
   }

@@ -1,7 +1,7 @@
 // One stream to one manager, from Register to its end: heartbeats, liveness, and messages in both directions. Which manager, and what comes
 // after the end, is the link's affair (manager-link.ts).
 import type { ClientDuplexStream } from '@grpc/grpc-js';
-import type { AgentMessage, Register, Registered } from '../../proto/index.ts';
+import type { AgentMessage, NodeRemoved, Register, Registered } from '../../proto/index.ts';
 import { type Clock, type Timer } from '../../lib/clock.ts';
 import { ShoalError } from '../../lib/errors.ts';
 import type { Rng } from '../../lib/rng.ts';
@@ -18,6 +18,8 @@ export interface SessionHandlers {
   /** The first message. What it throws ends the session. */
   registered(session: Session, registered: Registered): void;
   message(session: Session, message: DownMessage): void;
+  /** Instead of `registered`; the end follows. */
+  removed(session: Session, removed: NodeRemoved): void;
   /** Addresses of all managers, as told with a heartbeat's answer. */
   managers(addresses: readonly string[]): void;
   healthChanged(session: Session, health: SessionHealth): void;
@@ -109,6 +111,10 @@ export function openSession(options: SessionOptions, handlers: SessionHandlers):
   const take = (down: DownMessage): void => {
     const message = down.kind === 'message' ? down.message : undefined;
     if (state === 'registering') {
+      if (message?.case === 'nodeRemoved') {
+        handlers.removed(session, message.value);
+        return;
+      }
       if (message?.case !== 'registered') throw new ShoalError('invalid_argument', `${target} sent something before Registered`);
       onRegistered(message.value);
       return;

@@ -40,10 +40,14 @@ export function nodeFormat(selfId: string): ResourceFormat<NodeView> {
   };
 }
 
-/** "NODE_READY" -> "Ready"; a mesh that does not answer is part of the picture. */
+/** "NODE_READY" -> "Ready"; a mesh or an engine that does not answer is part of the picture. */
 export function nodeStateName(node: NodeView): string {
   const state = capitalized(enumName(NodeState, node.status?.state ?? NodeState.NODE_UNKNOWN).replace('NODE_', ''));
-  return node.status?.meshUnready === true ? `${state} (mesh unready)` : state;
+  const remarks = [
+    ...(node.status?.meshUnready === true ? ['mesh unready'] : []),
+    ...(node.status?.description?.engine?.trouble === undefined ? [] : ['engine does not answer']),
+  ];
+  return remarks.length === 0 ? state : `${state} (${remarks.join(', ')})`;
 }
 
 function engineOf(node: NodeView): string {

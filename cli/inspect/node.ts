@@ -11,6 +11,7 @@ export function nodeStruct(node: NodeView): Struct {
   const { spec, status } = node;
   const description = status?.description;
   const engine = description?.engine;
+  const trouble = engine?.trouble;
   return {
     ID: node.id,
     Version: { Index: node.version },
@@ -32,6 +33,7 @@ export function nodeStruct(node: NodeView): Struct {
               Runtime: engine?.runtime,
               Labels: mapOf(engine?.labels ?? {}),
               Plugins: engine?.plugins.map(pluginStruct),
+              Trouble: trouble === undefined ? undefined : { Reason: trouble.reason, Since: timestamp(trouble.sinceUnixMs) },
             },
             DataAddress: description.dataAddress,
             MeshAddresses: description.meshAddresses,
@@ -72,6 +74,7 @@ export function renderNodePretty(node: NodeView): string {
   const { spec, status } = node;
   const description = status?.description;
   const resources = description?.resources;
+  const trouble = description?.engine?.trouble;
   return renderPretty([
     { name: 'ID', value: node.id },
     ...prettyMap('Labels', spec?.labels ?? {}),
@@ -93,6 +96,11 @@ export function renderNodePretty(node: NodeView): string {
     { heading: 'Engine' },
     { indent: 1, name: 'Runtime', value: description?.engine?.runtime },
     { indent: 1, name: 'Version', value: description?.engine?.version },
+    {
+      indent: 1,
+      name: 'Trouble',
+      value: trouble === undefined ? undefined : `${trouble.reason} (since ${timestamp(trouble.sinceUnixMs)})`,
+    },
     { name: 'Shoal Version', value: description?.shoalVersion },
     { heading: 'Ports that could not be opened' },
     ...(status?.portProblems ?? []).map((problem): PrettyItem => ({

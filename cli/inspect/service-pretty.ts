@@ -3,7 +3,8 @@ import { formatDurationMs, formatSizeBytes } from '../../lib/units.ts';
 import {
   enumName,
   FailureAction,
-  MountType,
+  type LogDriver,
+  type Placement,
   PortMode,
   type Resources,
   RestartCondition,
@@ -15,6 +16,7 @@ import {
 import { protocolName } from '../format/ports.ts';
 import { modeName } from '../format/service.ts';
 import { ago } from '../format/text.ts';
+import { containerLines } from './container-pretty.ts';
 import { type PrettyItem, prettyMap, renderPretty } from './pretty.ts';
 import { updateStateName } from './service.ts';
 import { orderName } from './service-spec.ts';
@@ -29,32 +31,22 @@ export function renderServicePretty(service: ServiceView, nowUnixMs: number): st
     { name: 'Service Mode', value: capitalize(modeName(spec?.mode ?? ServiceMode.REPLICATED)) },
     { indent: 1, name: 'Replicas', value: `${String(service.runningTasks)}/${String(service.desiredTasks)} running` },
     ...updateStatusLines(service, nowUnixMs),
-    { heading: 'Placement' },
-    { indent: 1, name: 'Constraints', value: spec?.task?.placement?.constraints.join(', ') },
-    { indent: 1, name: 'Max Per Node', value: spec?.task?.placement?.maxReplicasPerNode || undefined },
+    ...placementLines(spec?.task?.placement),
     ...updateConfigLines('UpdateConfig', spec?.update),
     ...updateConfigLines('RollbackConfig', spec?.rollback),
-    { heading: 'ContainerSpec' },
-    { indent: 1, name: 'Image', value: container?.resolvedImage || container?.image },
-    { indent: 1, name: 'Command', value: container?.command.join(' ') },
-    { indent: 1, name: 'Args', value: container?.args.join(' ') },
-    { indent: 1, name: 'Env', value: container?.env.join(' ') },
-    { indent: 1, name: 'Dir', value: container?.dir },
-    { indent: 1, name: 'User', value: container?.user },
-    { indent: 1, name: 'Hostname', value: container?.hostname },
-    ...(container?.mounts ?? []).map((mount): PrettyItem => ({
-      indent: 1,
-      name: 'Mount',
-      value: `${mount.target} <- ${enumName(MountType, mount.type).toLowerCase()} ${mount.source}${mount.readOnly ? ' (read-only)' : ''}`,
-    })),
+    ...(container === undefined ? [] : containerLines(container)),
     ...resourceLines('Reservations', spec?.task?.reservations),
     ...resourceLines('Limits', spec?.task?.limits),
     ...restartLines(service),
+    ...logDriverLines(spec?.task?.logDriver),
+    { name: 'Drain Period', value: spec === undefined || spec.drainPeriodMs === 0 ? undefined : formatDurationMs(spec.drainPeriodMs) },
+    { name: 'Port Check', value: spec?.task?.noPortCheck === true ? 'no' : undefined },
+    { name: 'Forced Updates', value: spec?.task?.forceUpdate || undefined },
     { heading: 'Ports' },
     ...(spec?.ports ?? []).map((port): PrettyItem => ({
       indent: 1,
-      name: port.name || String(port.publishedPort),
-      value: `-> ${String(port.targetPort)}/${protocolName(port.protocol)}, ${enumName(PortMode, port.mode).toLowerCase()}`,
+      name: String(port.publishedPort),
+      value: `-> ${String(port.targetPort)}/${protocolName(port.protocol)}, ${enumName(PortMode, port.mode).toLowerCase()}${port.name === '' ? '' : ` (${port.name})`}`,
     })),
     { heading: 'Ports that could not be opened' },
     ...service.portProblems.map(({ hostname, problem }): PrettyItem => ({
@@ -74,6 +66,26 @@ function updateStatusLines(service: ServiceView, nowUnixMs: number): readonly Pr
     { indent: 1, name: 'Started', value: ago(update.startedUnixMs, nowUnixMs) },
     { indent: 1, name: 'Completed', value: update.completedUnixMs === 0 ? undefined : ago(update.completedUnixMs, nowUnixMs) },
     { indent: 1, name: 'Message', value: update.message },
+  ];
+}
+
+function placementLines(placement: Placement | undefined): readonly PrettyItem[] {
+  return [
+    { heading: 'Placement' },
+    { indent: 1, name: 'Constraints', value: placement?.constraints.join(', ') },
+    { indent: 1, name: 'Max Per Node', value: placement?.maxReplicasPerNode || undefined },
+    { indent: 1, name: 'Platforms', value: placement?.platforms.map(({ os, arch }) => `${os || '*'}/${arch || '*'}`).join(', ') },
+  ];
+}
+
+function logDriverLines(logDriver: LogDriver | undefined): readonly PrettyItem[] {
+  if (logDriver === undefined) return [];
+  return [
+    { heading: 'LogDriver' },
+    { indent: 1, name: 'Name', value: logDriver.name },
+    ...Object.entries(logDriver.options)
+      .sort()
+      .map(([name, value]): PrettyItem => ({ indent: 1, name, value })),
   ];
 }
 

@@ -9,6 +9,7 @@ import {
   NodeState,
   type NodeView,
   Removed,
+  RemovedNode,
 } from '../../proto/index.ts';
 import type { NodeSpec, RemoveNodeRequest, UpdateNodeRequest } from '../../proto/index.ts';
 import { type Row, type StateView, TransactionBuilder } from '../state/index.ts';
@@ -107,6 +108,9 @@ export async function removeNode(context: ApiContext, request: RemoveNodeRequest
     if (session === undefined) builder.require('sessions', undefined, id);
     else builder.delete('sessions', session);
     if (status !== undefined) builder.delete('nodeStatus', status);
+    builder.put('removedNodes', id, RemovedNode.create({ id, removedUnixMs: context.clock.wallMs() }), undefined);
+    const oldest = oldestBeyondLimit(state);
+    if (oldest !== undefined) builder.delete('removedNodes', oldest);
     builder.overwrite('routeFloor', '', { objectId: '' });
     addEvent(builder, context, { type: 'node', action: 'remove', objectId: id, objectName: name, message: '', attributes: {} });
     return { builder, result: undefined };
@@ -114,6 +118,18 @@ export async function removeNode(context: ApiContext, request: RemoveNodeRequest
   const what = { object: `node ${name}`, verb: 'removed', look: `shoal node inspect ${name}` };
   const { revision } = await commitChange(context, what, attempt);
   return Removed.create({ id, name, revision });
+}
+
+/** An agent that has not been heard of through so many removals after its own is left to `shoal agent --purge`. */
+const REMEMBERED_REMOVALS = 1000;
+
+function oldestBeyondLimit(state: StateView): Row<RemovedNode> | undefined {
+  if (state.count('removedNodes') < REMEMBERED_REMOVALS) return undefined;
+  let oldest: Row<RemovedNode> | undefined;
+  for (const row of state.all('removedNodes')) {
+    if (oldest === undefined || row.value.removedUnixMs < oldest.value.removedUnixMs) oldest = row;
+  }
+  return oldest;
 }
 
 function presentNode(state: StateView, id: string, name: string): Row<Node> {

@@ -295,6 +295,7 @@ export class Hub {
       case 'serviceStatus':
       case 'slots':
       case 'nodeStatus':
+      case 'removedNodes':
       case 'routeAcks':
       case 'routeFloor':
       case 'byName':

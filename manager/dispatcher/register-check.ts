@@ -53,6 +53,9 @@ function checkDescription(description: NodeDescription, refuse: (path: string, m
   if (description.shoalVersion.length > MAX_TEXT) refuse('description.shoal_version', `at most ${MAX_TEXT} characters`);
   const engine = description.engine;
   if (engine === undefined) return;
+  const { reason = '' } = engine.trouble ?? {};
+  if (reason.length > MAX_TEXT || /\p{Cc}/u.test(reason))
+    refuse('description.engine.trouble', `at most ${MAX_TEXT} characters on one line`);
   if (engine.plugins.length > MAX_LIST) refuse('description.engine.plugins', `at most ${MAX_LIST}`);
   const tooLong = Object.entries(engine.labels).some(([key, value]) => key.length > MAX_TEXT || value.length > MAX_LABEL_TEXT);
   if (tooLong || Object.keys(engine.labels).length > MAX_LABELS)

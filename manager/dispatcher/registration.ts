@@ -3,10 +3,19 @@ import type { Clock } from '../../lib/clock.ts';
 import { ShoalError } from '../../lib/errors.ts';
 import type { Ids } from '../../lib/ids.ts';
 import type { Logger } from '../../lib/log.ts';
-import { type Cluster, type Node, NodeRole, type NodeSession, NodeState, type Register, Availability } from '../../proto/index.ts';
+import {
+  type Cluster,
+  type Epoch,
+  type Node,
+  NodeRole,
+  type NodeSession,
+  NodeState,
+  type Register,
+  Availability,
+} from '../../proto/index.ts';
 import { type ClusterState, commitTo, keyOf, type Row, TransactionBuilder } from '../state/index.ts';
 import type { Store } from '../store/store.ts';
-import { catchUpRevision, wrongCluster } from './epochs.ts';
+import { catchUpRevision, epochAt, sameHistory, wrongCluster } from './epochs.ts';
 import { checkRegister } from './register-check.ts';
 
 export interface RegistrationOptions {
@@ -25,19 +34,28 @@ export interface RegistrationOptions {
 }
 
 export interface Registration {
+  readonly kind: 'registered';
   readonly nodeId: string;
   readonly cluster: Cluster;
   /** The session row as this registration wrote it. */
   readonly session: Row<NodeSession>;
 }
 
+/** The store says that the node was removed, in the history that the agent follows and at a revision no older than what it applied. */
+export interface Removal {
+  readonly kind: 'removed';
+  readonly nodeId: string;
+  readonly epoch: Epoch;
+}
+
 const MAX_ATTEMPTS = 6;
 
 /**
- * Throws `invalid_argument` (a message that no agent sends), `permission_denied` (the node was removed), `failed_precondition` (another
- * cluster; another agent holds the identity), `unavailable` (this manager is behind, or has no store; another may do).
+ * Throws `invalid_argument` (a message that no agent sends), `permission_denied` (the store has no such node, or has had one whose
+ * removal cannot be told in terms of what the agent applied), `failed_precondition` (another cluster; another agent holds the identity),
+ * `unavailable` (this manager is behind, or has no store; another may do).
  */
-export async function registerNode(options: RegistrationOptions, register: Register): Promise<Registration> {
+export async function registerNode(options: RegistrationOptions, register: Register): Promise<Registration | Removal> {
   checkRegister(register);
   const cluster = clusterOf(options);
   if (register.clusterId !== '' && register.clusterId !== cluster.id) throw wrongCluster(register.clusterId, cluster.id);
@@ -45,7 +63,8 @@ export async function registerNode(options: RegistrationOptions, register: Regis
   const nodeId = register.nodeId === '' ? sameProcess(options, register) : register.nodeId;
   for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt++) {
     const session = nodeId === undefined ? await createNode(options, register) : await takeSession(options, nodeId, register);
-    if (session !== undefined) return { nodeId: session.id, cluster, session };
+    if (session === 'gone') return removalOf(options, register);
+    if (session !== undefined) return { kind: 'registered', nodeId: session.id, cluster, session };
   }
   throw new ShoalError('unavailable', 'the node is being registered elsewhere at the same time; try again');
 }
@@ -84,13 +103,14 @@ async function createNode(options: RegistrationOptions, register: Register): Pro
 }
 
 /** Undefined: something changed meanwhile, and this state has seen it. */
-async function takeSession(options: RegistrationOptions, nodeId: string, register: Register): Promise<Row<NodeSession> | undefined> {
+async function takeSession(
+  options: RegistrationOptions,
+  nodeId: string,
+  register: Register,
+): Promise<Row<NodeSession> | 'gone' | undefined> {
   const { state, managerId } = options;
   const node = state.get('nodes', nodeId);
-  if (node === undefined) {
-    await mustExist(options, nodeId);
-    return undefined;
-  }
+  if (node === undefined) return (await isStored(options, nodeId)) ? undefined : 'gone';
   const holder = state.get('sessions', nodeId);
   if (holder !== undefined) refuseSecondAgent(options, holder.value, register);
   const builder = new TransactionBuilder()
@@ -119,17 +139,37 @@ export function superseded(): ShoalError {
 export function removed(nodeId: string): ShoalError {
   return new ShoalError(
     'permission_denied',
-    `node ${nodeId} was removed from the cluster; what it ran runs on until it is told otherwise. ` +
-      'Run this agent once with --purge, which ends its tasks and its mesh; to join again, start it with an empty data folder after that',
+    `node ${nodeId} was removed from the cluster; to join again as a new node, its agent starts with an empty data folder`,
   );
 }
 
-/** Asks the store itself, since this manager's state may only not have the node yet. */
-async function mustExist({ store, state, catchUpMs }: RegistrationOptions, nodeId: string): Promise<void> {
+/** Asks the store itself, since this manager's state may only not have the node yet; afterwards the state is as new as the answer. */
+async function isStored({ store, state, catchUpMs }: RegistrationOptions, nodeId: string): Promise<boolean> {
   const key = keyOf('nodes', nodeId);
   const { revision, items } = await store.snapshot(key);
-  if (!items.some((item) => item.key === key)) throw removed(nodeId);
   await state.reached(revision, catchUpMs);
+  return items.some((item) => item.key === key);
+}
+
+/**
+ * What to say to the agent of a node that the store does not have. Its tasks are at stake: a store that was emptied or restored lacks nodes
+ * too. So only a record of the removal counts, and only in the very history from which the agent took its assignments.
+ */
+function removalOf(options: RegistrationOptions, { nodeId, assignments }: Register): Removal {
+  const { state } = options;
+  // Read again: it may be another history than at the start.
+  const cluster = clusterOf(options);
+  const recorded = state.get('nodes', nodeId) === undefined && state.get('removedNodes', nodeId) !== undefined;
+  if (recorded && assignments !== undefined && sameHistory(cluster, assignments) && assignments.revision <= state.revision)
+    return { kind: 'removed', nodeId, epoch: epochAt(cluster, state.revision) };
+  const why = recorded
+    ? 'was removed from the cluster, but follows another history of it than this manager.'
+    : "is not in this cluster's store and no removal of it is recorded; was the store emptied, or restored from before the node joined?";
+  throw new ShoalError(
+    'permission_denied',
+    `node ${nodeId} ${why} What it runs runs on. If the node is not to come back, run this agent once with --purge, which ends its ` +
+      'tasks and its mesh, and start it with an empty data folder to join as a new node',
+  );
 }
 
 /** The same boot means that the earlier agent process is this one's predecessor on the same host. */

@@ -82,6 +82,7 @@ export class RouteIndex {
       case 'cluster':
       case 'slots':
       case 'sessions':
+      case 'removedNodes':
       case 'routeAcks':
       case 'byName':
       case 'byPort':

@@ -29,7 +29,8 @@ import { MeshWatch } from './mesh-watch.ts';
 import type { DispatcherMetrics } from './metrics.ts';
 import { meshReady, type NodeChange, nodeDescribed, nodeReady, onRow, portsReported } from './node-changes.ts';
 import { descriptionProblem } from './register-check.ts';
-import type { Registration } from './registration.ts';
+import { fatesOf } from './node-fates.ts';
+import { type Registration, type Removal, removed } from './registration.ts';
 import type { RevisionGate } from './revision-gate.ts';
 import type { RouteAckBook } from './route-acks.ts';
 import type { RouteFeed } from './route-feed.ts';
@@ -56,7 +57,7 @@ export interface SessionServices {
   /** Addresses of all managers. */
   readonly managers: () => readonly string[];
   readonly aheadRevision: () => Revision;
-  readonly register: (register: Register, wanted: () => boolean) => Promise<Registration>;
+  readonly register: (register: Register, wanted: () => boolean) => Promise<Registration | Removal>;
   /** It has said who it is. */
   readonly spoke: (session: Session) => void;
   readonly opened: (session: Session) => void;
@@ -197,6 +198,9 @@ export class Session {
       case 'description':
         this.#takeDescription(open, message.value);
         return;
+      case 'otherNodes':
+        this.#stream.send({ message: { case: 'nodeFates', value: fatesOf(this.#services.state, open.cluster, message.value.nodeIds) } });
+        return;
     }
   }
 
@@ -204,6 +208,11 @@ export class Session {
     const { metrics } = this.#services;
     try {
       const registration = await this.#services.register(register, () => !this.#stream.ended);
+      if (registration.kind === 'removed') {
+        const { epoch, nodeId } = registration;
+        this.#stream.send({ message: { case: 'nodeRemoved', value: { epoch, nodeId } } });
+        throw removed(nodeId);
+      }
       metrics.registrations.inc({ result: 'ok' });
       if (this.#stream.ended) return;
       this.#begin(register, registration);

@@ -87,6 +87,7 @@ export class DirtyServices {
         this.#markDraining();
         return;
       case 'sessions':
+      case 'removedNodes':
       case 'routeFloor':
       case 'byName':
       case 'byPort':

@@ -4,7 +4,7 @@ import { TaskState } from '../../proto/index.ts';
 import { formatDurationMs } from '../../lib/units.ts';
 import { fallsBack } from './fallback.ts';
 import { attemptKey, makeTask, nextSpecNumber, noteAttempts } from './making.ts';
-import { stopVerdict } from './misfit.ts';
+import { evictionReason, stopVerdict } from './misfit.ts';
 import type { Pass } from './pass.ts';
 import { decideRestart, type RestartDecision } from './restart.ts';
 import type { SlotEdit } from './slot-edit.ts';
@@ -158,9 +158,16 @@ function settleOther(pass: Pass, edit: SlotEdit, other: TaskInfo, holder: TaskIn
   }
   const isFallback = holder !== undefined && !task.drain && fallsBack(pass, other, holder);
   if (isFallback) tellFallback(pass, edit, other, holder);
-  if (task.drain || holder?.isUp === true || isFallback) stopTask(pass, edit, other, TaskState.SHUTDOWN, stopVerdict(pass, other));
+  const isRelieved = task.drain || holder?.isUp === true || isFallback || (holder !== undefined && mustGo(pass, other, holder));
+  if (isRelieved) stopTask(pass, edit, other, TaskState.SHUTDOWN, stopVerdict(pass, other));
   // Its node is back before its replacement is up: until then it serves on.
   else if (task.lost && other.nodeCondition === 'ready') edit.patch(other, { lost: false });
+}
+
+/** Its replacement waits for a node, and it must leave its own even if there is none at all. */
+function mustGo(pass: Pass, other: TaskInfo, holder: TaskInfo): boolean {
+  const isRefused = holder.isWaiting && (holder.task.verdict?.message ?? '') !== '';
+  return isRefused && evictionReason(pass, other) !== undefined;
 }
 
 /** A lost task is back while its replacement has no node yet: the slot is its own again, and nothing needs to move. */

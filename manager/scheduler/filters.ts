@@ -5,21 +5,38 @@ import type { NodeEntry } from './inventory.ts';
 import type { Shape } from './shape.ts';
 
 /** In this order the first that refuses a node is the one that counts. */
-export const FILTERS = ['ready', 'resources', 'runtime', 'plugins', 'constraints', 'platform', 'hostPorts', 'maxReplicas'] as const;
+export const FILTERS = [
+  'ready',
+  'engine',
+  'resources',
+  'runtime',
+  'plugins',
+  'constraints',
+  'platform',
+  'hostPorts',
+  'maxReplicas',
+] as const;
 export type Filter = (typeof FILTERS)[number];
 
 const PROCESS_RUNTIME = 'process';
 
 /** Which filter refuses the node; undefined: it takes the task. `copies`: active tasks of the service that are there already. */
 export function refusal(shape: Shape, entry: NodeEntry, copies: number): Filter | undefined {
-  if (!entry.usable) return 'ready';
+  const away = absence(entry);
+  if (away !== undefined) return away;
   if (!hasResources(shape, entry)) return 'resources';
   return kindRefusal(shape, entry) ?? roomRefusal(shape, entry, copies);
 }
 
 /** Whether the node is of the right kind, whatever else is on it. */
 export function isKind(shape: Shape, entry: NodeEntry): boolean {
-  return entry.usable && kindRefusal(shape, entry) === undefined;
+  return absence(entry) === undefined && kindRefusal(shape, entry) === undefined;
+}
+
+/** Nothing new can be had of the node, whatever it is. */
+function absence({ usable, status }: NodeEntry): Filter | undefined {
+  if (!usable) return 'ready';
+  return status?.description?.engine?.trouble === undefined ? undefined : 'engine';
 }
 
 /** Whether a node of the right kind has room. */
@@ -71,6 +88,8 @@ function phrase(filter: Filter, nodes: string): string {
   switch (filter) {
     case 'ready':
       return `${nodes} not available for new tasks`;
+    case 'engine':
+      return `container engine does not answer on ${nodes}`;
     case 'resources':
       return `insufficient resources on ${nodes}`;
     case 'runtime':

@@ -16,7 +16,8 @@ type Command = NonNullable<MeshCommand['command']>;
 export interface SessionHandler {
   /** Throws a ShoalError to refuse the agent; otherwise the session is the agent's from now on. */
   hello(hello: MeshHello, session: Session): void;
-  command(command: Exclude<Command, { readonly case: 'hello' }>): void;
+  /** What this session does not answer by itself. */
+  command(command: Exclude<Command, { readonly case: 'hello' | 'ping' }>): void;
   ended(session: Session): void;
 }
 
@@ -79,7 +80,8 @@ export class Session {
       return;
     }
     if (!this.#greeted) throw new ShoalError('invalid_argument', `a ${command.case} before the hello`);
-    this.#handler.command(command);
+    if (command.case === 'ping') this.send({ case: 'pong', value: command.value });
+    else this.#handler.command(command);
   }
 
   #refuse(error: ShoalError): void {

@@ -1,6 +1,7 @@
 // Services, tasks and nodes as a manager shows them, with only what a test cares about filled in.
 import {
   ContainerSpec,
+  EngineDescription,
   NodeDescription,
   NodeSpec,
   NodeState,
@@ -67,7 +68,7 @@ export function nodeView(hostname: string, view: Partial<NodeView> = {}, status:
         hostname,
         platform: { os: 'linux', arch: 'x86_64' },
         resources: { nanoCpus: 2e9, memoryBytes: 2 * 1024 ** 3, pids: 0 },
-        engine: { runtime: 'docker', version: '28.2.2', labels: {}, plugins: ['volume/local'] },
+        engine: EngineDescription.create({ runtime: 'docker', version: '28.2.2', plugins: ['volume/local'] }),
         dataAddress: '10.0.0.1',
         shoalVersion: '0.1.0',
       }),

@@ -120,6 +120,8 @@ export function fakeAgent(address: string, options: FakeAgentOptions = {}): Fake
       case 'heartbeat':
       case 'openStream':
       case 'restartMesh':
+      case 'nodeRemoved':
+      case 'nodeFates':
         return;
     }
   };

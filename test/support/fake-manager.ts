@@ -1,12 +1,13 @@
 // A manager as an agent sees it, over real gRPC: answers registrations and heartbeats as told, keeps what agents send, sends what the test wants.
 import { ServerCredentials, type ServerDuplexStream } from '@grpc/grpc-js';
-import { type ShoalError } from '../../lib/errors.ts';
+import { ShoalError } from '../../lib/errors.ts';
 import { silentLogger } from '../../lib/log.ts';
 import { createServer, failCall } from '../../lib/rpc/index.ts';
 import {
   AgentSessionService,
   type AgentMessage,
   type ManagerMessage,
+  type NodeRemoved,
   Registered,
   type Register,
   type RouteReport,
@@ -52,6 +53,10 @@ export interface FakeManager {
   readonly streams: readonly FakeTaskStream[];
   /** What registrations are answered with; an error refuses, undefined leaves them without an answer. */
   onRegister: (register: Register) => Partial<Registered> | ShoalError | undefined;
+  /** Instead: the node was removed. */
+  removal: ((register: Register) => NodeRemoved) | undefined;
+  /** How many came, answered or not. */
+  readonly registrations: () => number;
   answersHeartbeats: boolean;
   storeReachable: boolean;
   managers: readonly string[];
@@ -72,6 +77,7 @@ export async function fakeManager(options: FakeManagerOptions = {}): Promise<Fak
   const server = createServer(silentLogger);
   const sessions: FakeSession[] = [];
   const streams: FakeTaskStream[] = [];
+  let registrations = 0;
   const manager = {
     address: '',
     sessions,
@@ -80,6 +86,8 @@ export async function fakeManager(options: FakeManagerOptions = {}): Promise<Fak
       nodeId: register.nodeId === '' ? (options.nodeId ?? 'node1') : register.nodeId,
       clusterId: options.clusterId ?? 'cluster1',
     }),
+    removal: undefined as FakeManager['removal'],
+    registrations: () => registrations,
     answersHeartbeats: true,
     storeReachable: true,
     managers: [] as readonly string[],
@@ -96,6 +104,12 @@ export async function fakeManager(options: FakeManagerOptions = {}): Promise<Fak
       call.on('error', () => undefined);
       call.once('data', ({ message }: AgentMessage) => {
         if (message?.case !== 'register') throw new Error('the first message is not Register');
+        registrations++;
+        if (manager.removal !== undefined) {
+          call.write({ message: { case: 'nodeRemoved', value: manager.removal(message.value) } });
+          failCall(call, new ShoalError('permission_denied', 'the node was removed'), 'Session', silentLogger);
+          return;
+        }
         const answer = manager.onRegister(message.value);
         if (answer === undefined) return;
         if (answer instanceof Error) {

@@ -36,6 +36,8 @@ export interface NodeTraits {
   readonly arch?: string;
   readonly address?: string;
   readonly meshUnready?: boolean;
+  /** Why its engine does not answer. */
+  readonly trouble?: string;
 }
 
 export function makeNode(traits: NodeTraits): { readonly node: Node; readonly status: NodeStatus } {
@@ -53,7 +55,12 @@ export function makeNode(traits: NodeTraits): { readonly node: Node; readonly st
       hostname: `host-${id}`,
       platform: { os: traits.os ?? 'linux', arch: traits.arch ?? 'x86_64' },
       resources: { nanoCpus: cpus * CPU, memoryBytes: gib * GIB, pids: 0 },
-      engine: EngineDescription.create({ runtime: traits.runtime ?? 'docker', labels: engineLabels, plugins: traits.plugins ?? [] }),
+      engine: EngineDescription.create({
+        runtime: traits.runtime ?? 'docker',
+        labels: engineLabels,
+        plugins: traits.plugins ?? [],
+        trouble: traits.trouble === undefined ? undefined : { reason: traits.trouble, sinceUnixMs: 1 },
+      }),
     }),
   });
   return { node, status };

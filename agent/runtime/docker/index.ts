@@ -15,7 +15,7 @@ import { startExec } from './exec.ts';
 import { watchHealth } from './health-watch.ts';
 import { createImages } from './image.ts';
 import { exitOf, healthOf, instanceOf, labelsOf, listedInstance } from './instance.ts';
-import { containerName, ownLabels, requireOwn } from './labels.ts';
+import { clusterLabels, containerName, LABEL, ownLabels, requireOwn } from './labels.ts';
 import { multiplexedLines, ttyLines } from './log-lines.ts';
 import { createObserver } from './observer.ts';
 
@@ -26,6 +26,8 @@ export interface DockerRuntimeOptions {
   /** A function where the id is not known yet when the runtime is made. */
   readonly nodeId: string | (() => string);
   readonly clusterId: string | (() => string);
+  /** Where this node answers published ports: host-mode ones are bound there. None: on all addresses. */
+  readonly hostAddresses?: readonly string[];
   readonly clock: Clock;
   readonly rng: Rng;
   readonly log: Logger;
@@ -54,13 +56,14 @@ export function createDockerRuntime(options: DockerRuntimeOptions): Runtime {
   const own = (): string[] => ownLabels(valueOf(options.clusterId), valueOf(options.nodeId));
   const container = (taskId: string) => client.docker.getContainer(containerName(taskId));
 
-  const listContainers = (signal: AbortSignal): Promise<readonly ContainerInfo[]> =>
+  const listLabelled = (label: string[], signal: AbortSignal): Promise<readonly ContainerInfo[]> =>
     client.call(
       'cannot list containers',
       QUERY_DEADLINE_MS,
-      (abortSignal) => client.docker.listContainers({ all: true, filters: { label: own() }, abortSignal }),
+      (abortSignal) => client.docker.listContainers({ all: true, filters: { label }, abortSignal }),
       signal,
     );
+  const listContainers = (signal: AbortSignal): Promise<readonly ContainerInfo[]> => listLabelled(own(), signal);
   const observer = createObserver({
     clock,
     rng,
@@ -110,7 +113,7 @@ export function createDockerRuntime(options: DockerRuntimeOptions): Runtime {
           method: 'POST',
           path: '/containers/create',
           query: { name: containerName(taskId) },
-          body: containerOptions(task, image),
+          body: containerOptions(task, image, options.hostAddresses),
           abortSignal,
         }),
       signal,
@@ -254,6 +257,14 @@ export function createDockerRuntime(options: DockerRuntimeOptions): Runtime {
     async list(signal) {
       const reachable = await facts.containersReachable(signal);
       return (await listContainers(signal)).map((info) => listedInstance(info, reachable));
+    },
+
+    async listOthers(signal) {
+      const containers = await listLabelled(clusterLabels(valueOf(options.clusterId)), signal);
+      return containers.flatMap(({ Labels: labels }) => {
+        const { [LABEL.node]: nodeId = '', [LABEL.taskId]: taskId = '' } = labels;
+        return nodeId === '' || taskId === '' || nodeId === valueOf(options.nodeId) ? [] : [{ nodeId, taskId }];
+      });
     },
 
     async inspect(taskId, signal) {

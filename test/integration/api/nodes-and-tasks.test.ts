@@ -130,6 +130,8 @@ describe('control API: nodes, tasks, cluster', () => {
       await manager.client.removeNode(RemoveNodeRequest.create({ ref: 'n1', force: true }));
       for (const table of ['nodes', 'nodeStatus', 'sessions'] as const) assert.equal(manager.state.count(table), 0);
       assert.notEqual(manager.state.get('routeFloor', ''), undefined);
+      // So that their agents are told, should they still run.
+      assert.equal(manager.state.count('removedNodes'), 2);
       assert.equal((await failure(manager.client.removeNode(RemoveNodeRequest.create({ ref: 'n1' })))).code, 'not_found');
     });
 

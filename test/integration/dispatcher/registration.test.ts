@@ -88,7 +88,7 @@ describe('dispatcher: registration and heartbeats', () => {
     assert.equal(good.ended(), undefined);
   });
 
-  it('refuses a node of another cluster, and one that was removed, also while it has a session', async () => {
+  it('refuses a node of another cluster, and one that it does not have, also while it has a session', async () => {
     const manager = await start(['m1']);
     const one = await joined(manager);
     const foreign = agent(manager, { register: { nodeId: one.nodeId(), clusterId: 'another' } });
@@ -102,6 +102,7 @@ describe('dispatcher: registration and heartbeats', () => {
     assert.match(one.ended()?.message ?? '', /removed.*join again/);
     const late = agent(manager, { register: known(one) });
     assert.equal(await untilEnded(late), 'permission_denied');
+    assert.match(late.ended()?.message ?? '', /no removal of it is recorded.*--purge/);
     assert.equal(manager.state.count('nodeStatus'), 0);
   });
 

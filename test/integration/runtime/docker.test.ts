@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { engineWatch } from '../../../agent/engine-watch.ts';
 import { createDockerRuntime } from '../../../agent/runtime/docker/index.ts';
 import { type Runtime, type TaskContext } from '../../../agent/runtime/runtime.ts';
 import { systemClock } from '../../../lib/clock.ts';
@@ -212,6 +213,21 @@ describe('docker runtime', function () {
       await waited;
       assert.equal((await runtime.inspect(task.assignment.taskId, signal))?.state, 'exited');
       await runtime.remove(task.assignment.taskId, signal);
+    });
+
+    it('says that the engine hangs, until it answers again', async () => {
+      const watch = engineWatch(create(), systemClock, systemRng, silentLogger, () => undefined);
+      await watch.start();
+      assert.equal(watch.trouble(), undefined);
+      await engine?.freeze();
+      try {
+        await until(() => watch.trouble() !== undefined, 'trouble', 30_000);
+        assert.match(watch.trouble()?.reason ?? '', /took longer than 5 s/);
+      } finally {
+        engine?.thaw();
+      }
+      await until(() => watch.trouble() === undefined, 'no more trouble', 20_000);
+      watch.stop();
     });
 
     it('sees an exit that happened while the engine hung', async () => {

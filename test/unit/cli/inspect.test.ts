@@ -4,7 +4,7 @@ import { nodeStruct, renderNodePretty } from '../../../cli/inspect/node.ts';
 import { serviceStruct } from '../../../cli/inspect/service.ts';
 import { renderServicePretty } from '../../../cli/inspect/service-pretty.ts';
 import { createSpec } from '../../../cli/service/spec/service-spec.ts';
-import { PortProtocol, UpdateState } from '../../../proto/index.ts';
+import { EngineDescription, NodeDescription, PortProtocol, UpdateState } from '../../../proto/index.ts';
 import { NOW_UNIX_MS } from '../../support/captured-shell.ts';
 import { idOf, nodeView, serviceView } from '../../support/cli-fixtures.ts';
 
@@ -226,7 +226,11 @@ ContainerSpec:
  Image:          nginx:1.25
  Args:           serve --fast
  Env:            A=1
+ Stop grace:     30s
  Mount:          /data <- bind /srv (read-only)
+Healthcheck:
+ Test:           CMD-SHELL true
+ Interval:       10s
 Reservations:
  CPU:            0.5
 Limits:
@@ -234,6 +238,7 @@ Limits:
 RestartPolicy:
  Condition:      any
  Delay:          5s
+Drain Period:    10s
 Ports:
  8080:           -> 80/tcp, ingress
 Ports that could not be opened:
@@ -263,6 +268,13 @@ describe('node inspect', () => {
       ManagerStatus: { Leader: true, Reachability: 'reachable' },
       RunningTasks: 2,
     });
+  });
+
+  it('says why an engine does not answer, and since when', () => {
+    const trouble = { reason: 'it hangs', sinceUnixMs: NOW_UNIX_MS - 60_000 };
+    const node = nodeView('host1', {}, { description: NodeDescription.create({ engine: EngineDescription.create({ trouble }) }) });
+    assert.match(renderNodePretty(node), /Trouble: +it hangs \(since 2026-01-02T11:59:00\.000Z\)/);
+    assert.match(toJson(nodeStruct(node)), /"Trouble":\{"Reason":"it hangs","Since":"2026-01-02T11:59:00\.000Z"\}/);
   });
 
   it('prints what matters for people', () => {

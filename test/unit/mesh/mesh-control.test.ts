@@ -73,7 +73,10 @@ describe('mesh and agent', () => {
   it('greet each other; a table is served when it is acknowledged', async () => {
     const mesh = await start();
     const agent = await greeted();
-    assert.deepEqual(agent.reports[0], { case: 'ready', value: { version: '1.2.3', pid: process.pid, epoch: undefined } });
+    assert.deepEqual(agent.reports[0], {
+      case: 'ready',
+      value: { version: '1.2.3', pid: process.pid, epoch: undefined, answersPings: true },
+    });
     await agent.table(tableOf(5, [routeOf(port, [targetOf('a', replica.port)])]));
     await answers();
     assert.equal(mesh.epoch?.revision, 5);

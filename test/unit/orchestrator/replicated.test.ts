@@ -358,4 +358,76 @@ describe('nodes', () => {
     const rejected = model.tasks('web').find(({ verdict }) => verdict?.state === TaskState.REJECTED);
     assert.match(rejected?.verdict?.message ?? '', /constraint node.labels.disk==ssd is not satisfied/);
   });
+
+  const ssd = (ids: readonly string[]): ReconcileModel => {
+    const model = new ReconcileModel();
+    for (const id of ids) model.addNode({ id, labels: { disk: 'ssd' } });
+    return model;
+  };
+  const rejections = (model: ReconcileModel): readonly string[] =>
+    model.tasks('web').flatMap(({ verdict }) => (verdict?.state === TaskState.REJECTED ? [verdict.message] : []));
+
+  it('lose their tasks at once when they no longer satisfy the constraints, whatever the update limits', () => {
+    const model = ssd(['a', 'b']);
+    // No ingress port: nobody's connection is lost when the old ones stop first.
+    model.create('web', web(6, { ports: [] }, { constraints: ['node.labels.disk==ssd'] }));
+    model.settle();
+    model.setLabels('a', {});
+    model.reconcile();
+    const told = model.tasks('web').filter(({ nodeId, desired }) => nodeId === 'a' && desired === TaskState.SHUTDOWN);
+    assert.equal(told.length, 3);
+    model.settle();
+    assert.deepEqual(nodesOf(model), { b: 6 });
+  });
+
+  it('keep serving from tasks that must go until their replacements do', () => {
+    const model = ssd(['a', 'b']);
+    model.create('web', web(4, {}, { constraints: ['node.labels.disk==ssd'] }));
+    model.settle();
+    model.setLabels('a', {});
+    const serving = (): number => model.tasks('web').filter((task) => model.isServing(task)).length;
+    model.run(1000, () => assert.ok(serving() >= 4));
+    assert.deepEqual(nodesOf(model), { b: 4 });
+  });
+
+  it('lose tasks that fit nowhere any more, and the tasks in their place say why they wait', () => {
+    const model = ssd(['a']);
+    model.create('web', web(2, {}, { constraints: ['node.labels.disk==ssd'] }));
+    model.settle();
+    model.setLabels('a', {});
+    model.run(20_000);
+    assert.deepEqual(model.up('web'), []);
+    assert.equal(rejections(model).length, 2);
+    const waiting = model.tasks('web').filter(({ desired }) => desired <= TaskState.RUNNING);
+    assert.deepEqual(
+      waiting.map(({ verdict }) => [verdict?.state, verdict?.message]),
+      [1, 2].map(() => [TaskState.PENDING, 'no suitable node (scheduling constraints not satisfied on 1 node)']),
+    );
+    model.setLabels('a', { disk: 'ssd' });
+    model.settle();
+    assert.deepEqual(nodesOf(model), { a: 2 });
+  });
+
+  it('keep the tasks of an earlier spec where its update has made the constraints stricter and nothing fits', () => {
+    const model = ssd(['a']);
+    model.create('web', web(2));
+    model.settle();
+    model.update('web', () => web(2, {}, { constraints: ['node.labels.disk==none'] }));
+    model.run(20_000);
+    assert.equal(model.tasks('web').filter((task) => model.isServing(task)).length, 2);
+  });
+
+  it('that have become too small for what is reserved lose the newest tasks', () => {
+    const model = new ReconcileModel();
+    model.addNode({ id: 'a', cpus: 4 });
+    model.create('web', web(3, {}, { cpus: 1 }));
+    model.settle();
+    const [first] = [...model.state.tasksOfService('web')].sort((one, other) => one.createRevision - other.createRevision);
+    model.addNode({ id: 'a', cpus: 1 });
+    model.addNode({ id: 'b', cpus: 4 });
+    model.run(1000);
+    assert.deepEqual(nodesOf(model), { a: 1, b: 2 });
+    assert.equal(model.tasks('web').find(({ nodeId, desired }) => nodeId === 'a' && desired === TaskState.RUNNING)?.id, first?.id);
+    assert.match(rejections(model).join(), /insufficient resources/);
+  });
 });

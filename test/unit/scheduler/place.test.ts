@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'mocha';
-import { place, type PlacementResult } from '../../../manager/scheduler/index.ts';
+import { place, type PlacementRequest, type PlacementResult } from '../../../manager/scheduler/index.ts';
 import { Availability, MountType, Mount, NodeState, PortProtocol, type TaskSpec } from '../../../proto/index.ts';
 import { hostPort, inventoryOf, makeNode, type NodeTraits, requestsFor, taskSpec } from '../../support/placement.ts';
 
@@ -49,6 +49,19 @@ describe('place', () => {
     const added = makeNode({ id: 'd' });
     inventory.putNode(added.node, added.status);
     assert.deepEqual(countByNode(place(inventory, requestsFor('api', 3, taskSpec()), 0)), { d: 2, c: 1 });
+  });
+
+  it('gives nothing new to a node whose engine does not answer, until it does', () => {
+    const inventory = inventoryOf([{ id: 'a' }, { id: 'b' }]);
+    place(inventory, requestsFor('web', 2, taskSpec()), 0);
+    const hanging = makeNode({ id: 'a', trouble: 'it hangs' });
+    inventory.putNode(hanging.node, hanging.status);
+    assert.deepEqual(countByNode(place(inventory, requestsFor('api', 3, taskSpec()), 0)), { b: 3 });
+    const [onlyThere] = place(inventory, [{ ...requestsFor('agent', 1, taskSpec())[0], nodeId: 'a' } as PlacementRequest], 0);
+    assert.equal(onlyThere?.explanation, 'no suitable node (container engine does not answer on 1 node)');
+    const well = makeNode({ id: 'a' });
+    inventory.putNode(well.node, well.status);
+    assert.deepEqual(countByNode(place(inventory, requestsFor('job', 1, taskSpec()), 0)), { a: 1 });
   });
 
   it('holds resources of a task on its way out, but does not count it as a copy', () => {

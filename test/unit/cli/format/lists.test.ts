@@ -3,7 +3,17 @@ import { nodeFormat, sortNodes } from '../../../../cli/format/node.ts';
 import { renderList } from '../../../../cli/format/resource.ts';
 import { serviceFormat } from '../../../../cli/format/service.ts';
 import { sortTasks, taskFormat } from '../../../../cli/format/task.ts';
-import { Availability, NodeState, PortMode, PortProtocol, PortSpec, ServiceMode, TaskState } from '../../../../proto/index.ts';
+import {
+  Availability,
+  EngineDescription,
+  NodeDescription,
+  NodeState,
+  PortMode,
+  PortProtocol,
+  PortSpec,
+  ServiceMode,
+  TaskState,
+} from '../../../../proto/index.ts';
 import { NOW_UNIX_MS } from '../../../support/captured-shell.ts';
 import { nodeView, serviceView, taskSpec, taskView } from '../../../support/cli-fixtures.ts';
 
@@ -128,6 +138,17 @@ web100000000   web.10      nginx:1.25   host1     Running         Running 3 minu
 });
 
 describe('node ls', () => {
+  it('says that an engine does not answer', () => {
+    const description = NodeDescription.create({
+      hostname: 'host1',
+      engine: EngineDescription.create({ runtime: 'docker', version: '28.2.2', trouble: { reason: 'it hangs', sinceUnixMs: NOW_UNIX_MS } }),
+    });
+    assert.match(
+      renderList(nodeFormat(''), [nodeView('host1', {}, { meshUnready: true, description })], {}, NOW_UNIX_MS),
+      / Ready \(mesh unready, engine does not answer\) .* 28\.2\.2/,
+    );
+  });
+
   it('shows the node of the answering manager with a star, and what is wrong with a node', () => {
     const nodes = [
       nodeView('host2', { spec: { role: 0, availability: Availability.DRAIN, labels: {} } }, { state: NodeState.NODE_DOWN }),
