@@ -11,6 +11,8 @@ import { grpcTransport, type RpcTransport } from '../lib/rpc/index.ts';
 import { type DescriptionOptions, describeNode } from './description.ts';
 import { probeTargets, type TryConnect } from './endpoints/endpoints.ts';
 import { engineWatch } from './engine-watch.ts';
+import { housekeeper, type Housekeeper, type HousekeepingCounts } from './housekeeping/housekeeper.ts';
+import type { HousekeepingSettings } from './housekeeping/settings.ts';
 import type { MeshReportKind } from './mesh/mesh-link.ts';
 import type { LaunchMesh } from './mesh/mesh-process.ts';
 import { type MeshSupervisor, meshSupervisor } from './mesh/mesh-supervisor.ts';
@@ -41,6 +43,8 @@ export interface AgentOptions {
   readonly labels: Readonly<Record<string, string>>;
   readonly identity: IdentityFile;
   readonly runtime: Runtime;
+  /** Unless given, only finished containers go, beyond the usual number. */
+  readonly housekeeping?: HousekeepingSettings;
   /** How the mesh of this node is started; undefined: no mesh. */
   readonly launchMesh: ((nodeId: string) => LaunchMesh) | undefined;
   readonly nonce: string;
@@ -64,6 +68,8 @@ export interface Agent {
   taskCount(): number;
   registered(): boolean;
   streamCount(): number;
+  /** Undefined where there is no housekeeping, or not yet. */
+  housekeeping(): HousekeepingCounts | undefined;
   /** Lets go: tasks and mesh go on. */
   stop(): Promise<void>;
   /** Stops and removes this node's tasks and its mesh, for a node that is not meant to last; then as stop. */
@@ -87,7 +93,7 @@ export function createAgent(options: AgentOptions): Agent {
   const outbox = statusOutbox();
   const relay = routeRelay();
   const boot = options.bootId ?? bootId();
-  let parts: { readonly worker: Worker; readonly mesh: MeshSupervisor | undefined } | undefined;
+  let parts: { readonly worker: Worker; readonly mesh: MeshSupervisor | undefined; readonly cleaner: Housekeeper | undefined } | undefined;
   let sayRecorded = false;
   let clearing: RemovedNode | undefined;
 
@@ -293,6 +299,7 @@ export function createAgent(options: AgentOptions): Agent {
       rng,
       log,
       node,
+      ...(options.housekeeping === undefined ? {} : { retention: options.housekeeping.finished }),
       onStatus(status) {
         outbox.put(status);
         up.statusesChanged();
@@ -329,7 +336,9 @@ export function createAgent(options: AgentOptions): Agent {
               report: meshReported,
             },
           });
-    parts = { worker, mesh };
+    const { housekeeping } = options;
+    const cleaner = housekeeping === undefined ? undefined : housekeeper({ settings: housekeeping, runtime, worker, clock, rng, log });
+    parts = { worker, mesh, cleaner };
     if (identity.removed()) {
       worker.start();
       leave();
@@ -338,6 +347,7 @@ export function createAgent(options: AgentOptions): Agent {
     worker.apply(assignments.applied().tasks, false);
     worker.start();
     mesh?.start();
+    cleaner?.start();
     clock.after(
       ADOPTION_PATIENCE_MS,
       () => {
@@ -355,6 +365,7 @@ export function createAgent(options: AgentOptions): Agent {
     streams.stop();
     clearing?.stop();
     others.stop();
+    parts?.cleaner?.stop();
     parts?.mesh?.stop();
     await parts?.worker.stop();
     if (!(await disk.settled(clock, LAST_WRITES_MS))) log.warn('the disk did not finish the last writes in time');
@@ -371,6 +382,7 @@ export function createAgent(options: AgentOptions): Agent {
     taskCount: () => parts?.worker.taskCount() ?? 0,
     registered: () => link.session() !== undefined,
     streamCount: () => streams.count(),
+    housekeeping: () => parts?.cleaner?.counts(),
     stop,
     async drainAndStop() {
       const [empty] = await Promise.all([parts?.worker.drain(), parts?.mesh?.end(MESH_DRAIN_MS)]);

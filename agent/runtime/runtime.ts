@@ -79,6 +79,20 @@ export interface ExecSession {
   kill(): void;
 }
 
+/** How much may stay though no task uses it; Infinity: any. */
+export interface UnusedLimits {
+  readonly bytes: number;
+  readonly ageMs: number;
+}
+
+export interface CleanUp {
+  /** What was removed, by the names that users know. */
+  readonly removed: readonly string[];
+  readonly freedBytes: number;
+  /** What stays though nothing uses it. */
+  readonly unusedBytes: number;
+}
+
 /**
  * Every call has a deadline of its own and ends on `signal`. Errors are ShoalError: `failed_precondition` where the task can never run
  * here (bad image name, not supported by this runtime: REJECTED), `not_found` for an unknown instance or image, `unavailable` where the
@@ -113,4 +127,9 @@ export interface Runtime {
   inspect(taskId: string, signal: AbortSignal): Promise<Instance | undefined>;
   logs(request: LogsRequest, signal: AbortSignal): AsyncIterable<LogLine>;
   exec(taskId: string, options: ExecOptions, signal: AbortSignal): Promise<ExecSession>;
+  /**
+   * Removes what Shoal brought to this host and nothing uses any more, least recently used first, down to `limits`; never anything of others.
+   * Instances are not its business. Called now and then, one call at a time; undefined: nothing is ever left.
+   */
+  readonly cleanUp?: (limits: UnusedLimits, signal: AbortSignal) => Promise<CleanUp>;
 }

@@ -14,6 +14,8 @@ import { createEngineFacts } from './engine-facts.ts';
 import { startExec } from './exec.ts';
 import { watchHealth } from './health-watch.ts';
 import { createImages } from './image.ts';
+import { imageCleaner } from './image-cleaner.ts';
+import { type ImageLedger } from './image-ledger.ts';
 import { exitOf, healthOf, instanceOf, labelsOf, listedInstance } from './instance.ts';
 import { clusterLabels, containerName, LABEL, ownLabels, requireOwn } from './labels.ts';
 import { multiplexedLines, ttyLines } from './log-lines.ts';
@@ -31,6 +33,8 @@ export interface DockerRuntimeOptions {
   readonly clock: Clock;
   readonly rng: Rng;
   readonly log: Logger;
+  /** Where pulled images are noted; without it none is ever removed. */
+  readonly ledger?: ImageLedger;
 }
 
 interface Started {
@@ -44,6 +48,7 @@ interface Started {
 const DEFAULT_GRACE_MS = 10_000;
 /** After the kill that ends the grace period. */
 const STOP_MARGIN_MS = 30_000;
+const CREATE_ATTEMPTS = 2;
 const REMOVE_ATTEMPTS = 50;
 const REMOVE_RETRY_MS = 200;
 
@@ -52,7 +57,7 @@ export function createDockerRuntime(options: DockerRuntimeOptions): Runtime {
   const engine = options.engine ?? 'docker';
   const client = createEngineClient(options.socketPath, clock);
   const facts = createEngineFacts(client, engine);
-  const images = createImages(client, clock, log);
+  const images = createImages(client, clock, log, options.ledger);
   const own = (): string[] => ownLabels(valueOf(options.clusterId), valueOf(options.nodeId));
   const container = (taskId: string) => client.docker.getContainer(containerName(taskId));
 
@@ -144,14 +149,17 @@ export function createDockerRuntime(options: DockerRuntimeOptions): Runtime {
         if (isNameTaken(error)) return await adopt(task, error, signal);
         if (!hasCode(error, 'not_found')) throw error;
       }
-      const image = await images.ensure(spec, signal);
-      try {
-        return await create(task, image, signal);
-      } catch (error) {
-        if (isNameTaken(error)) return await adopt(task, error, signal);
-        // The image is there: what is missing is something else that the task asks for, such as a volume driver.
-        if (hasCode(error, 'not_found')) throw new ShoalError('failed_precondition', messageOf(error), { cause: error });
-        throw error;
+      for (let attempt = 1; ; attempt++) {
+        const image = await images.ensure(spec, signal);
+        try {
+          return await create(task, image, signal);
+        } catch (error) {
+          if (isNameTaken(error)) return await adopt(task, error, signal);
+          if (!hasCode(error, 'not_found')) throw error;
+          // Once it may be that the image was just being cleaned up. The image is there: what is missing is something else that the task asks for,
+          // such as a volume driver.
+          if (attempt === CREATE_ATTEMPTS) throw new ShoalError('failed_precondition', messageOf(error), { cause: error });
+        }
       }
     },
 
@@ -298,6 +306,7 @@ export function createDockerRuntime(options: DockerRuntimeOptions): Runtime {
     },
 
     exec: (taskId, execOptions, signal) => startExec(client, clock, taskId, execOptions, signal),
+    ...(options.ledger === undefined ? {} : { cleanUp: imageCleaner(client, options.ledger, clock, log) }),
   };
 }
 

@@ -7,7 +7,7 @@ import { messageOf, ShoalError } from '../../../lib/errors.ts';
 import { type Logger } from '../../../lib/log.ts';
 import { type ProcessId } from '../../../lib/process-id.ts';
 import { EngineDescription, Resources } from '../../../proto/index.ts';
-import { type Exit, type Health, type Instance, type Runtime } from '../runtime.ts';
+import { type CleanUp, type Exit, type Health, type Instance, type Runtime } from '../runtime.ts';
 import { watchFolder } from './changes.ts';
 import { findCommand } from './commands.ts';
 import { startExec } from './exec.ts';
@@ -142,6 +142,29 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
     } finally {
       changes.close();
     }
+  };
+
+  /** Seen by the last clean-up: nobody is at work on these any more. */
+  let ended: ReadonlySet<string> = new Set();
+  /** The same for folders without a record: a kill of the agent left them of a task that was being prepared or removed. */
+  let unrecorded: ReadonlySet<string> = new Set();
+  const cleanFolders = async (): Promise<CleanUp> => {
+    const seen = { ended: new Set<string>(), unrecorded: new Set<string>() };
+    const removed: string[] = [];
+    for (const taskId of await taskIds(directory)) {
+      const folder = folderOf(taskId);
+      if ((await folder.record()) === undefined) {
+        seen.unrecorded.add(taskId);
+        if (!unrecorded.has(taskId)) continue;
+        await folder.remove();
+        removed.push(folder.path);
+      } else if ((await folder.state()).state === 'exited') {
+        seen.ended.add(taskId);
+        if (ended.has(taskId)) await keepOutput(folder.output);
+      }
+    }
+    ({ ended, unrecorded } = seen);
+    return { removed, freedBytes: 0, unusedBytes: 0 };
   };
 
   return {
@@ -282,6 +305,8 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
         throw new ShoalError('failed_precondition', `task ${taskId} is not running`);
       return startExec(record, execOptions, signal);
     },
+
+    cleanUp: () => cleanFolders(),
   };
 }
 

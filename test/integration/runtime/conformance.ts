@@ -299,7 +299,7 @@ export function conformance(subject: () => Subject): void {
 
   it('says when what is to be executed is no program', async () => {
     const taskId = await run(shell(SLEEPER));
-    const session = await runtime.exec(taskId, { ...exec, command: ['/etc/passwd'] }, never);
+    const session = await runtime.exec(taskId, { ...exec, command: ['/dev/null'] }, never);
     session.stdout.resume();
     session.stderr.resume();
     assert.equal(await session.ended, 126);

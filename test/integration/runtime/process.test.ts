@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { appendFile, readFile, utimes, writeFile } from 'node:fs/promises';
 import { get } from 'node:http';
 import { tmpdir } from 'node:os';
@@ -206,6 +206,42 @@ describe('process runtime', () => {
       times.map((timeMs) => timeMs > betweenMs),
       [false, true],
     );
+  });
+
+  it('keeps no more of a burst of output than the bounds, in whole lines', async () => {
+    const runtime = create();
+    const { taskId } = await start(runtime, 'yes 0123456789abcdef | head -c 30000000');
+    await runtime.wait(taskId, signal);
+    // What is seen for the first time is left to whoever may be at work on it.
+    for (let time = 0; time < 2; time++) await runtime.cleanUp?.({ bytes: Infinity, ageMs: Infinity }, signal);
+    const output = join(directory, taskId, 'output');
+    const sizes = readdirSync(output).map((name) => statSync(join(output, name)).blocks * 512);
+    const keptBytes = sizes.reduce((sum, bytes) => sum + bytes, 0);
+    assert.ok(keptBytes < 21 * 2 ** 20, String(keptBytes));
+    const read = async (tail: number): Promise<readonly string[]> => {
+      const lines: string[] = [];
+      for await (const { data } of runtime.logs(LogsRequest.create({ taskId, tail }), signal)) lines.push(Buffer.from(data).toString());
+      return lines;
+    };
+    const all = await read(-1);
+    assert.ok(all.length > 500_000, String(all.length));
+    assert.ok(all.slice(0, -1).every((line) => line === '0123456789abcdef\n'));
+    assert.equal((await read(1e9)).length, all.length);
+    await runtime.remove(taskId, signal);
+  });
+
+  it('removes what is left of a task folder without a record, when it was so the last time already', async () => {
+    const runtime = create();
+    const { taskId } = await start(runtime, 'true');
+    await runtime.wait(taskId, signal);
+    const left = join(directory, 'a'.repeat(25));
+    mkdirSync(join(left, 'output'), { recursive: true });
+    const limits = { bytes: Infinity, ageMs: Infinity };
+    assert.deepEqual((await runtime.cleanUp?.(limits, signal))?.removed, []);
+    assert.deepEqual((await runtime.cleanUp?.(limits, signal))?.removed, [left]);
+    assert.equal(existsSync(left), false);
+    assert.equal((await runtime.inspect(taskId, signal))?.state, 'exited');
+    await runtime.remove(taskId, signal);
   });
 
   it('keeps output within its bounds, and a follower loses nothing of what is kept', async () => {

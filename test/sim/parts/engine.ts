@@ -200,7 +200,7 @@ export function simEngine({ host, scheduler, rng, events }: SimEngineOptions): S
           try {
             result = Promise.resolve(work());
           } catch (error) {
-            result = Promise.reject(error);
+            result = Promise.reject(ShoalError.from(error));
           }
           result.then(
             (value) => {
@@ -212,7 +212,7 @@ export function simEngine({ host, scheduler, rng, events }: SimEngineOptions): S
             },
             (error: unknown) => {
               answer(() => {
-                reject(error);
+                reject(ShoalError.from(error));
               });
             },
           );

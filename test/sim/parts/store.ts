@@ -74,7 +74,7 @@ export function simStore(options: SimStoreOptions): SimStore {
           },
           (error: unknown) => {
             timer.cancel();
-            reject(error);
+            reject(ShoalError.from(error));
           },
         );
       });

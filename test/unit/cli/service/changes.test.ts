@@ -226,7 +226,7 @@ service web converged
       assert.equal(removed.exitCode, 3);
     });
 
-    it('prints each field that the manager refuses on a line of its own', async () => {
+    it('prints each flag that the manager refuses on a line of its own', async () => {
       const fields = [
         { path: 'name', message: 'is taken by p7q2x1ab9c0d' },
         { path: 'ports[0].publishedPort', message: '8080 is published by api' },
@@ -237,8 +237,8 @@ service web converged
       assert.equal(
         stderr,
         `shoal: the service cannot be created:
-  name: is taken by p7q2x1ab9c0d
-  ports[0].publishedPort: 8080 is published by api
+  --name: is taken by p7q2x1ab9c0d
+  --publish published port: 8080 is published by api
 `,
       );
     });
