@@ -24,6 +24,7 @@ const SINGLE: Readonly<Record<string, string>> = {
   mode: 'mode',
   replicas: 'replicas',
   drainPeriodMs: 'drain-period',
+  specHistoryLimit: 'spec-history-limit',
   'task.container.image': 'image',
   'task.container.command': 'entrypoint',
   'task.container.args': 'args',
@@ -71,6 +72,7 @@ function rollout(kind: 'update' | 'rollback'): Readonly<Record<string, string>> 
     [`${kind}.failureAction`]: `${kind}-failure-action`,
     [`${kind}.maxFailureRatio`]: `${kind}-max-failure-ratio`,
     [`${kind}.order`]: `${kind}-order`,
+    [`${kind}.progressDeadlineMs`]: `${kind}-progress-deadline`,
   };
 }
 

@@ -1,5 +1,5 @@
 // From flags to a service's spec. Creating is changing an empty spec, so that both verbs share every rule.
-import { LogDriver, PortMode, ServiceMode, ServiceSpec, TaskSpec } from '../../../proto/index.ts';
+import { LogDriver, ServiceMode, ServiceSpec, TaskSpec } from '../../../proto/index.ts';
 import { LATER_FLAGS } from '../later-flags.ts';
 import { applyContainer, EMPTY_CONTAINER } from './container.ts';
 import { type FlagReader, flagReader, type FlagValues } from './flag-reader.ts';
@@ -53,9 +53,6 @@ export function updateSpec(before: ServiceSpec, values: FlagValues, source: Envi
 function applyFlags(before: ServiceSpec, flags: FlagReader, source: EnvironmentSource): ServiceSpec {
   refuseLaterFlags(flags);
   const ports = applyPorts(before, flags);
-  const order = flags.text('update-order');
-  if (order === 'start-first' && ports.some((port) => port.mode === PortMode.HOST))
-    flags.problem('--update-order', 'start-first cannot work with a port published in host mode: old and new task need it at once');
   return {
     ...before,
     labels: applyLabels(before.labels, 'label', flags),
@@ -65,6 +62,7 @@ function applyFlags(before: ServiceSpec, flags: FlagReader, source: EnvironmentS
     rollback: applyUpdateConfig(before.rollback, 'rollback', flags),
     ports,
     drainPeriodMs: flags.durationMs('drain-period') ?? before.drainPeriodMs,
+    specHistoryLimit: flags.count('spec-history-limit') ?? before.specHistoryLimit,
   };
 }
 

@@ -228,11 +228,11 @@ describe('an update', () => {
     assert.equal(model.up('web').length, 3);
   });
 
-  it('forgets specs that no task names, but the newest ten', () => {
+  it('forgets specs that no task names, but those of its history', () => {
     const model = running(web(1));
     for (let n = 0; n < 20; n++) model.update('web', (spec) => ({ ...spec, labels: { n: String(n) } }));
     model.settle();
     const numbers = [...model.state.all('specs')].map(({ value }) => value.number).sort((one, other) => one - other);
-    assert.deepEqual(numbers, [1, ...Array.from({ length: 10 }, (_, index) => index + 12)]);
+    assert.deepEqual(numbers, [1, ...Array.from({ length: 6 }, (_, index) => index + 16)]);
   });
 });
