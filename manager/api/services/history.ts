@@ -55,7 +55,7 @@ function activeNumber(state: StateView, row: Row<Service>): number {
   return activeSpecNumber(row.value, state.get('serviceStatus', row.id)?.value);
 }
 
-function entryOf(state: StateView, row: Row<Service>, { number, createdUnixMs, rollbackTo }: StoredSpec): ServiceSpecEntry {
+function entryOf(state: StateView, row: Row<Service>, { number, createdUnixMs, rollbackTo, spec }: KeptSpec): ServiceSpecEntry {
   const active = activeNumber(state, row);
   return ServiceSpecEntry.create({
     number,
@@ -64,5 +64,7 @@ function entryOf(state: StateView, row: Row<Service>, { number, createdUnixMs, r
     active: number === active,
     previous: number === previousSpec(state, row)?.number,
     rolledBack: number > active && number === row.value.specNumber,
+    image: spec.task?.container?.image ?? '',
+    replicas: spec.replicas,
   });
 }

@@ -317,7 +317,7 @@ service web converged
           Promise.resolve(
             serviceView('web', {}, { status: ServiceStatus.create({ serviceId: idOf('web'), activeSpecNumber: 1, update }) }),
           ),
-        updateService: () => change(serviceView('web', {}, { version: 11 })),
+        updateService: () => change(serviceView('web', {}, { version: 11, specNumber: 2 })),
         watchProgress: (_request, call) => {
           call.write(progress(0, 1, { update }));
           call.write(progress(1, 1, { converged: true }));
