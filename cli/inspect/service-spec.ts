@@ -32,6 +32,7 @@ export function serviceSpecStruct(spec: ServiceSpec): Struct {
     RollbackConfig: spec.rollback === undefined ? undefined : updateConfigStruct(spec.rollback),
     EndpointSpec: { Ports: spec.ports.map(portStruct) },
     DrainPeriod: nanoseconds(spec.drainPeriodMs),
+    SpecHistoryLimit: spec.specHistoryLimit,
   };
 }
 
@@ -147,6 +148,7 @@ function updateConfigStruct(config: UpdateConfig): Struct {
     Monitor: nanoseconds(config.monitorMs),
     MaxFailureRatio: config.maxFailureRatio,
     Order: orderName(config.order),
+    ProgressDeadline: config.progressDeadlineMs === undefined ? undefined : nanoseconds(config.progressDeadlineMs),
   };
 }
 
