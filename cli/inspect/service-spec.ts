@@ -12,6 +12,7 @@ import {
   RestartCondition,
   type RestartPolicy,
   ServiceMode,
+  OnReturn,
   type ServiceSpec,
   type TaskSpec,
   type UpdateConfig,
@@ -33,6 +34,7 @@ export function serviceSpecStruct(spec: ServiceSpec): Struct {
     EndpointSpec: { Ports: spec.ports.map(portStruct) },
     DrainPeriod: nanoseconds(spec.drainPeriodMs),
     SpecHistoryLimit: spec.specHistoryLimit,
+    OnReturn: spec.onReturn === OnReturn.KEEP_OLD ? 'keep-old' : undefined,
   };
 }
 
