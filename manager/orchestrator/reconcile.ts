@@ -36,7 +36,7 @@ function planService(pass: Pass): Plan {
   const editOf = (slot: SlotTasks): SlotEdit => new SlotEdit(pass.serviceId, slot, pass.context.wallMs);
   const wanted = choice.wanted.map(editOf);
   for (const edit of wanted) settleSlot(pass, edit);
-  const moves = planMoves(pass, wanted);
+  const moves = planMoves(pass, wanted, choice.unwanted);
   const unwanted = choice.unwanted.map(editOf);
   for (const edit of unwanted) clearSlot(pass, edit);
 
