@@ -160,6 +160,12 @@ describe('control API: rollback', () => {
     );
     const third = await update(view, { ...first.spec, replicas: 3 });
     assert.deepEqual([third.specNumber, third.spec.labels, third.spec.replicas], [3, { good: 'yes' }, 3]);
+    // A rollback passes over what failed.
+    const update3 = UpdateStatus.create({ state: UpdateState.UPDATE_COMPLETED, specNumber: 3, fromSpecNumber: 1 });
+    const status = ServiceStatus.create({ serviceId: first.id, activeSpecNumber: 3, seenSpecNumber: 3, update: update3 });
+    await storeRows(manager.store, row('serviceStatus', first.id, status));
+    await until(() => manager.state.get('serviceStatus', first.id)?.value.activeSpecNumber === 3, 'the status is there');
+    assert.equal((await manager.client.getService(GetServiceRequest.create({ ref: 'turned' }))).previousSpecNumber, 1);
     // The spec that failed can be tried again, by its number or as it was.
     await turnBack(first.id, 1, 3);
     const again = viewOf(await rollback('turned', { toSpecNumber: 2 }));
