@@ -38,6 +38,10 @@ export function configureService(service: Command, launch: Launch): void {
   toggle(inspect, '--pretty', 'for people instead of JSON');
   inspect.action(launch(() => import('./inspect.ts')));
 
+  const explain = addVerb(service, 'explain <SERVICE>', 'Say why a service is not as it should be, and what would change that');
+  explain.option('--format <FORMAT>', '"json" or a Go template such as "{{.AllRight}}"');
+  explain.action(launch(() => import('./explain.ts')));
+
   const scale = addVerb(service, 'scale <SERVICE=REPLICAS...>', 'Change the number of replicas of services');
   waitFlags(scale);
   scale.action(launch(() => import('./scale.ts')));

@@ -10,6 +10,7 @@ import { streamLogs } from './logs.ts';
 import { listNodes, removeNode, updateNode } from './nodes.ts';
 import { watchProgress } from './progress.ts';
 import { reachClientRevision } from './revision.ts';
+import { explainServiceByRef } from './services/explain.ts';
 import { createService } from './services/create.ts';
 import { getService, listServices } from './services/list.ts';
 import { removeService } from './services/remove.ts';
@@ -44,6 +45,7 @@ export function createControlApi(context: ApiContext): HandlersOf<typeof Control
     updateService: atRevision((request, { signal }) => updateService(context, request, signal)),
     removeService: atRevision((request) => removeService(context, request)),
     getService: atRevision((request) => getService(state, request.ref)),
+    explainService: atRevision((request) => explainServiceByRef(context, request)),
     listServices: atRevision((request) => listServices(state, request)),
     listTasks: atRevision((request) => listTasks(state, request)),
     listNodes: atRevision((request) => listNodes(state, request)),

@@ -4,7 +4,7 @@ import { Event } from '../../../proto/index.ts';
 import { row, type RowWrite } from '../../support/state-rows.ts';
 import { type StateWorld, stateWorld } from '../../support/state-world.ts';
 
-const event = (id: number, message = ''): RowWrite => row('events', String(id).padStart(6, '0'), { events: [Event.create({ message })] });
+const event = (id: number, message = ''): RowWrite => row('events', String(id).padStart(6, '0'), { tasks: [], events: [Event.create({ message })] });
 
 describe('the ring of events', () => {
   let world: StateWorld;

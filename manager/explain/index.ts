@@ -1,0 +1,1 @@
+export { explainService } from './explain-service.ts';
