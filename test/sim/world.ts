@@ -1,0 +1,93 @@
+// A whole cluster in one process: three managers, their store, hosts with agents and meshes, and somebody who uses it.
+import type { ClientOf } from '../../lib/rpc/index.ts';
+import { ControlService } from '../../proto/index.ts';
+import { Network } from './core/network.ts';
+import { type ProcessWatch, type SimProcess, startProcess } from './core/process.ts';
+import { forkRng } from './core/random.ts';
+import { Scheduler } from './core/scheduler.ts';
+import { createTrace, type Trace } from './core/trace.ts';
+import { Addresses, simTransport, type TransportOptions } from './core/transport.ts';
+import type { Ground } from './ground.ts';
+import { SimManager } from './parts/manager.ts';
+import { type NodeEvents, SimNode } from './parts/node.ts';
+import { type SimStore, type SimStoreOptions, simStore } from './parts/store.ts';
+
+export interface WorldOptions {
+  readonly seed: number;
+  readonly nodes: number;
+  readonly keepLines: number;
+  readonly verbose: boolean;
+}
+
+/** Whoever watches what happens: set before the world begins. */
+export interface WorldWatch extends ProcessWatch, NodeEvents {
+  onCommit: SimStoreOptions['onCommit'];
+  message: TransportOptions['tap'];
+}
+
+export class World {
+  readonly options: WorldOptions;
+  readonly scheduler = new Scheduler();
+  readonly network: Network;
+  readonly trace: Trace;
+  readonly store: SimStore;
+  readonly managers: readonly SimManager[];
+  readonly nodes: readonly SimNode[];
+  readonly user: SimProcess;
+  readonly ground: Ground;
+
+  constructor(options: WorldOptions, watch: WorldWatch) {
+    this.options = options;
+    const { seed } = options;
+    const { scheduler } = this;
+    this.trace = createTrace({ scheduler, keep: options.keepLines, verbose: options.verbose });
+    this.network = new Network({ scheduler, rng: forkRng(seed, 'network'), typicalMs: 0.8, longMs: 60 });
+    const inner: ProcessWatch = {
+      atPoint: (process, seam, step) => {
+        watch.atPoint(process, seam, step);
+      },
+      died: (process, reason) => {
+        this.network.gone(process);
+        watch.died(process, reason);
+      },
+    };
+    const power = (name: string): Parameters<typeof startProcess>[0]['host'] => ({ name, on: true, wallOffsetMs: 0 });
+    const lone = (name: string, role: SimProcess['role']): SimProcess =>
+      startProcess({ name, role, host: power(name), rng: forkRng(seed, name), scheduler, watch: inner });
+    this.user = lone('user', 'user');
+    this.store = simStore({
+      ...{ scheduler, network: this.network, process: lone('store', 'store'), rng: forkRng(seed, 'store faults') },
+      onCommit: watch.onCommit.bind(watch),
+    });
+    const names = ['m1', 'm2', 'm3'];
+    const rpc: TransportOptions = {
+      network: this.network,
+      addresses: new Addresses(),
+      hostOf: (address) => this.#hostOf(address),
+      tap: watch.message.bind(watch),
+    };
+    this.ground = {
+      ...{ seed, scheduler, network: this.network, trace: this.trace, watch: inner, rpc, store: this.store },
+      managerAddresses: names.map((name) => `${name}:7000`),
+    };
+    this.managers = names.map((name) => new SimManager(this.ground, name));
+    this.nodes = Array.from({ length: options.nodes }, (_, index) => new SimNode(this.ground, `n${index + 1}`, index + 1, watch));
+  }
+
+  /** Switches everything on. */
+  start(): void {
+    for (const manager of this.managers) manager.start();
+    for (const node of this.nodes) node.startAgent();
+  }
+
+  control(address: string): ClientOf<typeof ControlService> {
+    return simTransport(this.user, this.ground.rpc).connect(address).client(ControlService);
+  }
+
+  #hostOf(address: string): SimProcess {
+    const name = address.slice(0, address.indexOf(':'));
+    const manager = this.managers.find((one) => one.name === name);
+    if (manager === undefined) throw new Error(`nobody knows the address ${address}`);
+    return manager.host;
+  }
+}
