@@ -13,6 +13,7 @@ import { reachClientRevision } from './revision.ts';
 import { explainServiceByRef } from './services/explain.ts';
 import { createService } from './services/create.ts';
 import { getService, listServices } from './services/list.ts';
+import { planService } from './services/plan.ts';
 import { removeService } from './services/remove.ts';
 import { updateService } from './services/update.ts';
 import { listTasks } from './tasks.ts';
@@ -45,6 +46,7 @@ export function createControlApi(context: ApiContext): HandlersOf<typeof Control
     updateService: atRevision((request, { signal }) => updateService(context, request, signal)),
     removeService: atRevision((request) => removeService(context, request)),
     getService: atRevision((request) => getService(state, request.ref)),
+    planService: atRevision((request, { signal }) => planService(context, request, signal)),
     explainService: atRevision((request) => explainServiceByRef(context, request)),
     listServices: atRevision((request) => listServices(state, request)),
     listTasks: atRevision((request) => listTasks(state, request)),

@@ -82,7 +82,7 @@ function addTask(scene: ServiceScene, tasks: ExplainedTask[], { key, holder }: S
     return;
   }
   const { spec, task } = holder;
-  const { nodes, more } = consider({ serviceId: task.serviceId, spec: holder.spec.task, ports: spec?.ports ?? [], nodeId: task.nodeId });
+  const { nodes, more } = consider({ serviceId: task.serviceId, spec: holder.spec.task, ports: spec.ports, nodeId: task.nodeId });
   tasks.push(ExplainedTask.create({ name, taskId: holder.row.id, state, finding: withWayOut(finding, nodes), nodes, moreNodes: more }));
 }
 

@@ -262,7 +262,7 @@ describe('service explain', () => {
       (image: string) =>
       (spec: ServiceSpec): ServiceSpec => {
         const { task } = spec;
-        return { ...spec, task: { ...(task ?? assert.fail()), container: { ...(task.container ?? assert.fail()), image } } };
+        return { ...spec, task: { ...(task ?? assert.fail()), container: { ...(task?.container ?? assert.fail()), image } } };
       };
 
     beforeEach(() => {
