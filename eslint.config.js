@@ -76,6 +76,7 @@ export default tseslint.config(
   forbid('cli', ['manager', 'agent', 'mesh', 'test'], 'roles meet in proto/; only the entry file cli/main.ts may load them'),
   forbidParts('store', ['state', 'scheduler', 'orchestrator', 'leader', 'dispatcher', 'api'], 'the store knows nothing above it'),
   forbidParts('state', ['scheduler', 'orchestrator', 'leader', 'dispatcher', 'api'], 'state stands on the store alone'),
+  forbidParts('events', ['store', 'scheduler', 'orchestrator', 'leader', 'dispatcher', 'api', 'explain'], 'events are made of rows alone'),
   forbidParts('scheduler', ['store', 'state', 'leader', 'dispatcher', 'api', 'orchestrator'], 'the scheduler is pure'),
   forbidParts('orchestrator', ['store', 'leader', 'dispatcher', 'api', 'scheduler'], 'reconcilers are pure'),
   forbidParts(

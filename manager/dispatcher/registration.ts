@@ -6,6 +6,7 @@ import type { Logger } from '../../lib/log.ts';
 import {
   type Cluster,
   type Epoch,
+  type Event,
   type Node,
   NodeRole,
   type NodeSession,
@@ -96,10 +97,16 @@ async function createNode(options: RegistrationOptions, register: Register): Pro
   };
   const builder = new TransactionBuilder()
     .put('nodes', id, node, undefined)
-    .put('sessions', id, sessionOf(id, managerId, register), undefined);
+    .put('sessions', id, sessionOf(id, managerId, register), undefined)
+    .event(`${String(node.createdUnixMs).padStart(14, '0')}-${id.slice(0, 12)}`, [joined(node, register)]);
   const session = await write(options, builder, id);
   if (session !== undefined) log.info('a new node joined', { node: id, hostname: register.description?.hostname });
   return session;
+}
+
+function joined({ id, createdUnixMs }: Node, { description }: Register): Event {
+  const objectName = description?.hostname ?? '';
+  return { timeUnixMs: createdUnixMs, type: 'node', action: 'create', objectId: id, objectName, message: 'joined the cluster', attributes: {} };
 }
 
 /** Undefined: something changed meanwhile, and this state has seen it. */

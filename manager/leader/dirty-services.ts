@@ -94,6 +94,7 @@ export class DirtyServices {
       case 'managers':
       case 'leader':
       case 'events':
+      case 'eventFloor':
         return;
     }
   }

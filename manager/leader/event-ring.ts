@@ -1,4 +1,5 @@
-// Events are kept in a ring with bounds in number and bytes; the leader removes the oldest rows beyond them.
+// Events are kept in a ring with bounds in number and bytes; the leader removes the oldest rows beyond them, and notes up to where they are gone:
+// a reader that wants to go on from an earlier revision is told so.
 import { EventRecord } from '../../proto/index.ts';
 import { type Change, type Row, type StateView, TransactionBuilder } from '../state/index.ts';
 
@@ -7,7 +8,7 @@ const MAX_BYTES = 8 * 1024 * 1024;
 /** Removed at once, so that trimming is not a transaction per event. */
 const BATCH_ROWS = 100;
 
-/** Row ids sort by time. */
+/** Rows go in the order of their revisions, which is the order in which they are read. */
 export class EventRing {
   readonly #state: StateView;
   readonly #maxRows: number;
@@ -31,9 +32,11 @@ export class EventRing {
   /** The transaction that removes the oldest rows, or undefined while there is room. */
   trim(): TransactionBuilder | undefined {
     if (this.#rows < this.#maxRows + BATCH_ROWS && this.#bytes < MAX_BYTES) return undefined;
-    const oldest = [...this.#state.all('events')].sort((a, b) => (a.id < b.id ? -1 : 1)).slice(0, BATCH_ROWS);
+    const oldest = [...this.#state.all('events')].sort((a, b) => a.createRevision - b.createRevision).slice(0, BATCH_ROWS);
     const builder = new TransactionBuilder();
     for (const row of oldest) builder.delete('events', row);
+    const last = oldest.at(-1);
+    if (last !== undefined) builder.overwrite('eventFloor', '', { revision: last.createRevision, timeUnixMs: timeOf(last.value) });
     return builder;
   }
 
@@ -41,4 +44,8 @@ export class EventRing {
     this.#rows += sign;
     this.#bytes += sign * EventRecord.encode(row.value).length;
   }
+}
+
+function timeOf({ events, tasks }: EventRecord): number {
+  return Math.max(0, ...events.map(({ timeUnixMs }) => timeUnixMs), ...tasks.map(({ timeUnixMs }) => timeUnixMs));
 }

@@ -21,6 +21,7 @@ export const TABLE_PREFIXES = {
   managers: 'managers/',
   leader: 'leader',
   events: 'events/',
+  eventFloor: 'event-floor',
 } as const;
 
 export type TableName = keyof typeof TABLE_PREFIXES;

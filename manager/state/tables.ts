@@ -3,6 +3,7 @@ import {
   Claim,
   Cluster,
   type Codec,
+  EventFloor,
   EventRecord,
   ManagerLiveness,
   Node,
@@ -40,6 +41,7 @@ export interface TableTypes {
   managers: ManagerLiveness;
   leader: ManagerLiveness;
   events: EventRecord;
+  eventFloor: EventFloor;
 }
 
 export const TABLE_CODECS: { readonly [T in TableName]: Codec<TableTypes[T]> } = {
@@ -61,6 +63,7 @@ export const TABLE_CODECS: { readonly [T in TableName]: Codec<TableTypes[T]> } =
   managers: ManagerLiveness,
   leader: ManagerLiveness,
   events: EventRecord,
+  eventFloor: EventFloor,
 };
 
 /** One stored object. Rows are replaced, never changed. */
