@@ -34,7 +34,8 @@ export async function run(context: VerbContext, _args: readonly string[], flags:
       for await (const { revision, events, keptSinceUnixMs } of messages(client.watchEvents(request, options), target)) {
         failures = 0;
         delays.reset();
-        if (keptSinceUnixMs > 0 && request.sinceRevision === 0) shell.err.write(`events from before ${timestamp(keptSinceUnixMs)} are no longer kept\n`);
+        if (keptSinceUnixMs > 0 && request.sinceRevision === 0)
+          shell.err.write(`events from before ${timestamp(keptSinceUnixMs)} are no longer kept\n`);
         if (!shell.out.write(events.map((event) => `${render(event, revision)}\n`).join(''))) await shell.out.drained();
         // Whatever comes next begins behind it.
         request = { ...request, sinceRevision: revision };

@@ -17,13 +17,13 @@ const TYPES = ['service', 'task', 'node', 'cluster'];
 
 function filtersFor(state: StateView): FilterKeys<Event> {
   return {
-  type: { matches: (event, value) => event.type === value, values: TYPES },
-  event: { matches: (event, value) => event.action === value || event.attributes['state'] === value },
-  service: { matches: (event, value) => isAbout(event, 'service', value) || serviceNameOf(state, event) === value },
-  // Tasks name their node by its id, people by its name.
-  node: { matches: (event, value) => isAbout(event, 'node', value) || hostnameOf(state, nodeIdOf(event)) === value },
-  task: { matches: (event, value) => isAbout(event, 'task', value) },
-  label: { matches: (event, value) => matchesLabel(event.attributes, value) },
+    type: { matches: (event, value) => event.type === value, values: TYPES },
+    event: { matches: (event, value) => event.action === value || event.attributes['state'] === value },
+    service: { matches: (event, value) => isAbout(event, 'service', value) || serviceNameOf(state, event) === value },
+    // Tasks name their node by its id, people by its name.
+    node: { matches: (event, value) => isAbout(event, 'node', value) || hostnameOf(state, nodeIdOf(event)) === value },
+    task: { matches: (event, value) => isAbout(event, 'task', value) },
+    label: { matches: (event, value) => matchesLabel(event.attributes, value) },
   };
 }
 
@@ -69,7 +69,8 @@ export async function watchEvents(
       );
       if (untilRevision > 0 && row.createRevision > untilRevision) return;
       skipped = events.length > 0 ? 0 : skipped + 1;
-      if (events.length > 0 || skipped % TELL_EVERY_ROWS === TELL_EVERY_ROWS - 1) await write(List.create({ revision: row.createRevision, events }));
+      if (events.length > 0 || skipped % TELL_EVERY_ROWS === TELL_EVERY_ROWS - 1)
+        await write(List.create({ revision: row.createRevision, events }));
     }
   } finally {
     timer?.cancel();

@@ -302,6 +302,7 @@ export class Hub {
       case 'byPort':
       case 'leader':
       case 'events':
+      case 'eventFloor':
         return;
     }
   }

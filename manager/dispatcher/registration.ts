@@ -106,7 +106,15 @@ async function createNode(options: RegistrationOptions, register: Register): Pro
 
 function joined({ id, createdUnixMs }: Node, { description }: Register): Event {
   const objectName = description?.hostname ?? '';
-  return { timeUnixMs: createdUnixMs, type: 'node', action: 'create', objectId: id, objectName, message: 'joined the cluster', attributes: {} };
+  return {
+    timeUnixMs: createdUnixMs,
+    type: 'node',
+    action: 'create',
+    objectId: id,
+    objectName,
+    message: 'joined the cluster',
+    attributes: {},
+  };
 }
 
 /** Undefined: something changed meanwhile, and this state has seen it. */

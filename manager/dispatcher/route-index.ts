@@ -86,6 +86,7 @@ export class RouteIndex {
       case 'managers':
       case 'leader':
       case 'events':
+      case 'eventFloor':
         return;
     }
   }

@@ -3,7 +3,9 @@ import { enumName, type Event, type EventRecord, TaskAction, type TaskChange, ty
 
 /** In order: what was written out, then what became of tasks. */
 export function eventsOf({ events, tasks }: EventRecord): readonly Event[] {
-  return tasks.length === 0 ? events : [...events, ...tasks.flatMap((changes) => changes.changes.map((change) => taskEvent(changes, change)))];
+  return tasks.length === 0
+    ? events
+    : [...events, ...tasks.flatMap((changes) => changes.changes.map((change) => taskEvent(changes, change)))];
 }
 
 function taskEvent({ serviceId, serviceName, timeUnixMs }: TaskChanges, change: TaskChange): Event {
@@ -33,8 +35,10 @@ const NAMES: Readonly<Record<TaskAction, string>> = {
   [TaskAction.TASK_REMOVE]: 'remove',
 };
 
-function messageOf({ action, reason }: TaskChange, stateName: string): string {
+function messageOf({ action, reason, nodeId }: TaskChange, stateName: string): string {
   switch (action) {
+    case TaskAction.TASK_CREATE:
+      return nodeId === '' ? 'waits for a node' : 'placed at once';
     case TaskAction.TASK_STATE:
       return reason === '' ? stateName : `${stateName}: ${reason}`;
     case TaskAction.TASK_DESIRED:

@@ -17,16 +17,24 @@ export function nodeEvents(before: NodeStatus | undefined, after: NodeStatus, ti
   };
   if (after.state !== (before?.state ?? NodeState.NODE_UNKNOWN)) {
     const state = STATES[after.state];
-    tell('state', after.message === '' ? state : `${state}: ${after.message}`, { state, 'state.old': STATES[before?.state ?? NodeState.NODE_UNKNOWN] });
+    tell('state', after.message === '' ? state : `${state}: ${after.message}`, {
+      state,
+      'state.old': STATES[before?.state ?? NodeState.NODE_UNKNOWN],
+    });
   }
   const [was, is] = [before?.description?.engine?.trouble, after.description?.engine?.trouble];
-  if (was?.reason !== is?.reason) tell('engine', is === undefined ? 'its container engine answers again' : `its container engine does not answer: ${is.reason}`);
+  if (was?.reason !== is?.reason)
+    tell('engine', is === undefined ? 'its container engine answers again' : `its container engine does not answer: ${is.reason}`);
   if (after.meshUnready !== (before?.meshUnready ?? false)) {
-    tell(after.meshUnready ? 'mesh_unready' : 'mesh_ready', after.meshUnready ? `its mesh does not answer${after.message === '' ? '' : `: ${after.message}`}` : 'its mesh answers again');
+    tell(
+      after.meshUnready ? 'mesh_unready' : 'mesh_ready',
+      after.meshUnready ? `its mesh does not answer${after.message === '' ? '' : `: ${after.message}`}` : 'its mesh answers again',
+    );
   }
   const known = new Set(before?.portProblems.map(({ message }) => message));
   for (const { message, publishedPort } of after.portProblems) {
-    if (!known.has(message)) tell('port', `published port ${String(publishedPort)} is not open: ${message}`, { port: String(publishedPort) });
+    if (!known.has(message))
+      tell('port', `published port ${String(publishedPort)} is not open: ${message}`, { port: String(publishedPort) });
   }
   return events;
 }

@@ -22,7 +22,8 @@ function verdictChanges(before: Task | undefined, { verdict, ...after }: Task): 
   const task = { ...after, verdict };
   switch (verdict.state) {
     case TaskState.ASSIGNED:
-      return [change(task, TaskAction.TASK_ASSIGN, verdict.state)];
+      // Made and placed at once, as nearly all are: its making names the node.
+      return before === undefined ? [] : [change(task, TaskAction.TASK_ASSIGN, verdict.state)];
     case TaskState.PENDING:
       return verdict.message === '' ? [] : [change(task, TaskAction.TASK_PENDING, verdict.state, verdict.message)];
     default:

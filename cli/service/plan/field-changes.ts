@@ -106,7 +106,7 @@ function itemText(path: string, item: Readonly<Record<string, unknown>>): { read
   }
   const parts = Object.entries(item).filter(([, value]) => value !== '' && value !== 0 && value !== false && value !== undefined);
   const said = parts
-    .map(([name, value]) => (name === 'type' ? '' : `${name}=${typeof value === 'object' ? JSON.stringify(value) : String(value)}`))
+    .map(([name, value]) => (name === 'type' ? '' : `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`))
     .filter((part) => part !== '' && !part.endsWith('={}'));
   const type = path.endsWith('.mounts') ? [`type=${enumText(MountType, number('type'))}`] : [];
   const key = ['target', 'name', 'key'].map((name) => item[name]).find((value) => typeof value === 'string' && value !== '');

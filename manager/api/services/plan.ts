@@ -6,7 +6,7 @@ import {
   type PlanServiceRequest,
   Service,
   ServicePlan,
-  ServiceSpec,
+  type ServiceSpec,
   StoredSpec,
   type UpdateServiceRequest,
   type CreateServiceRequest,
