@@ -7,7 +7,7 @@ import {
   type Cluster,
   type Epoch,
   type Event,
-  type Node,
+  Node,
   NodeRole,
   type NodeSession,
   NodeState,
@@ -90,11 +90,8 @@ function sameProcess({ state }: RegistrationOptions, register: Register): string
 async function createNode(options: RegistrationOptions, register: Register): Promise<Row<NodeSession> | undefined> {
   const { managerId, ids, clock, log } = options;
   const id = ids.next();
-  const node: Node = {
-    id,
-    spec: { role: NodeRole.WORKER, availability: Availability.ACTIVE, labels: register.labels },
-    createdUnixMs: clock.wallMs(),
-  };
+  const spec = { role: NodeRole.WORKER, availability: Availability.ACTIVE, labels: register.labels };
+  const node = Node.create({ id, spec, createdUnixMs: clock.wallMs() });
   const builder = new TransactionBuilder()
     .put('nodes', id, node, undefined)
     .put('sessions', id, sessionOf(id, managerId, register), undefined)

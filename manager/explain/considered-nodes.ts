@@ -67,6 +67,7 @@ const EFFORT: Readonly<Record<string, number>> = {
   'free-resources': 13,
   'free-port': 15,
   'drop-constraint': 18,
+  settle: 20,
   'start-node': 40,
   'repair-engine': 40,
   'install-plugin': 50,

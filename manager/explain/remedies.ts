@@ -28,6 +28,8 @@ export function stepFor(filter: Filter, hypothesis: Hypothesis, context: RemedyC
       return readyStep(hypothesis, context);
     case 'engine':
       return engineStep(hypothesis, context);
+    case 'settled':
+      return settledStep(hypothesis);
     case 'resources':
       return resourceStep(hypothesis, context);
     case 'runtime':
@@ -49,8 +51,8 @@ export function stepFor(filter: Filter, hypothesis: Hypothesis, context: RemedyC
 
 /** A filter of the scheduler that is not explained any further here. */
 function unknownStep(filter: Filter): Step {
-  const phrase = /\((.*) on 1 node\)/.exec(explain(new Map([[filter, 1]])))?.[1];
-  return { reason: phrase ?? filter, remedy: undefined };
+  const [, phrase = filter] = /\((.*)\)/.exec(explain(new Map([[filter, 1]]))) ?? [];
+  return { reason: phrase.replace(/ on 1 node$/, '').replace(/^1 node /, 'it is '), remedy: undefined };
 }
 
 function readyStep(hypothesis: Hypothesis, { wallMs }: RemedyContext): Step {
@@ -98,6 +100,20 @@ function engineStep(hypothesis: Hypothesis, { wallMs }: RemedyContext): Step {
         what: `get the container engine on ${nameOf(hypothesis)} to answer (systemctl status docker)`,
       },
     ),
+  };
+}
+
+function settledStep(hypothesis: Hypothesis): Step {
+  const name = nameOf(hypothesis);
+  return {
+    reason: 'it was down too often lately: it gets nothing new until it has stayed up for a while',
+    remedy: {
+      change: SmallestChange.create({
+        kind: 'settle',
+        what: `wait until ${name} has stayed up; \`shoal node inspect ${name}\` says how long`,
+      }),
+      next: withEntry(hypothesis, { unsettled: false }),
+    },
   };
 }
 

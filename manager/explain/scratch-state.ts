@@ -17,6 +17,7 @@ const TABLES: readonly TableName[] = [
   'nodes',
   'sessions',
   'nodeStatus',
+  'nodeWatch',
 ];
 
 export interface ScratchWrite<T extends TableName = TableName> {

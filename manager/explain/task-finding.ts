@@ -1,5 +1,5 @@
 // Why the task that fills a slot is not where it should be, and what would change that.
-import { Finding, RestartCondition, TaskState } from '../../proto/index.ts';
+import { Finding, HoldReason, NodeState, RestartCondition, TaskState } from '../../proto/index.ts';
 import { formatDurationMs } from '../../lib/units.ts';
 import { placementProblem } from '../constraint/index.ts';
 import { decideRestart } from '../orchestrator/restart.ts';
@@ -53,6 +53,14 @@ function findingOf(scene: ServiceScene, key: string, holder: TaskInfo, others: r
         sinceUnixMs: holder.nodeStatus?.sinceUnixMs ?? 0,
       };
     case 'away':
+      if (holder.nodeStatus?.state === NodeState.NODE_DOWN) {
+        return {
+          kind: 'node-held',
+          reason: `its node ${node} is down, and ${heldReason(scene, task.nodeId)}`,
+          wayOut: `\`shoal node evict ${node}\` has it replaced at once`,
+          sinceUnixMs: holder.nodeStatus.sinceUnixMs,
+        };
+      }
       return {
         kind: 'node-away',
         reason: `its node ${node} does not answer at present; the task may still run`,
@@ -65,6 +73,13 @@ function findingOf(scene: ServiceScene, key: string, holder: TaskInfo, others: r
   if (task.desired === TaskState.READY) return heldFinding(scene, key, holder, others, after);
   if (!isClean(scene, holder) && holder.isUp) return { kind: OUTDATED, reason: 'it runs the earlier version until it is updated' };
   return stateFinding(scene, holder, node, after) ?? misplacedFinding(scene, holder, node);
+}
+
+function heldReason({ view }: ServiceScene, nodeId: string): string {
+  const held = view.get('nodeWatch', '')?.value.held.find((node) => node.nodeId === nodeId);
+  return held?.reason === HoldReason.HOLD_MASS_LOSS
+    ? 'so many nodes fell silent together that the network is the likelier cause: its tasks are not replaced yet'
+    : 'the eviction delay of the cluster runs: its tasks are not replaced yet';
 }
 
 function waitingFinding(scene: ServiceScene, { task }: TaskInfo, after: LastFailure | undefined): Found {

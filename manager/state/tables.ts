@@ -9,6 +9,7 @@ import {
   Node,
   NodeSession,
   NodeStatus,
+  NodeWatch,
   PortClaim,
   RemovedNode,
   RouteAcks,
@@ -40,6 +41,7 @@ export interface TableTypes {
   byPort: PortClaim;
   managers: ManagerLiveness;
   leader: ManagerLiveness;
+  nodeWatch: NodeWatch;
   events: EventRecord;
   eventFloor: EventFloor;
 }
@@ -62,6 +64,7 @@ export const TABLE_CODECS: { readonly [T in TableName]: Codec<TableTypes[T]> } =
   byPort: PortClaim,
   managers: ManagerLiveness,
   leader: ManagerLiveness,
+  nodeWatch: NodeWatch,
   events: EventRecord,
   eventFloor: EventFloor,
 };

@@ -18,9 +18,9 @@ export type MemoryServer = ReturnType<typeof createMemoryServer>;
 export type StoreFault = 'none' | 'refuse' | 'lose' | 'hang';
 
 export interface ControlManager {
+  readonly client: ClientOf<typeof ControlService>;
   /** host:port */
   readonly address: string;
-  readonly client: ClientOf<typeof ControlService>;
   readonly state: ClusterState;
   /** Without faults; for writing what other parts would write. */
   readonly store: Store;

@@ -25,6 +25,7 @@ const SINGLE: Readonly<Record<string, string>> = {
   mode: 'mode',
   replicas: 'replicas',
   drainPeriodMs: 'drain-period',
+  onReturn: 'on-return',
   'task.container.image': 'image',
   'task.container.command': 'entrypoint',
   'task.container.args': 'args',
