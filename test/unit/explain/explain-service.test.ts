@@ -6,6 +6,7 @@ import {
   type Finding,
   ManagerLiveness,
   NodeState,
+  NodeWatch,
   type Placement,
   Placement as PlacementMessage,
   PortClaim,
@@ -144,6 +145,16 @@ describe('service explain', () => {
       assert.deepEqual([task.name, task.sameAsThis], ['web.2', ['web.3', 'web.4']]);
       assert.equal(explanation.running, 1);
       assert.deepEqual(changesOf(task, 'host-a'), ['shoal service update --replicas-max-per-node 2 web']);
+    });
+
+    it('says that a node has to settle first', () => {
+      model.addNode({ id: 'a' });
+      const unsettled = [{ nodeId: 'a', returns: 3, settleMs: 60_000, sinceUnixMs: 1 }];
+      model.world.change([row('nodeWatch', '', NodeWatch.create({ unsettled }))]);
+      model.create('web', constrained('node.labels.ssd==true'));
+      model.settle();
+      const [node] = only(explain()).nodes;
+      assert.deepEqual([node?.refusals.map(({ filter }) => filter), node?.canBeMadeToFit], [['settled', 'constraints'], true]);
     });
 
     it('of a cluster without nodes says how to get one', () => {
