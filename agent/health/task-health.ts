@@ -19,6 +19,8 @@ const REASON_PERIOD_MS = 10_000;
 /** The probes of tasks that an agent finds at its start begin within this time. */
 const SPREAD_MS = 2000;
 
+const MAX_REASON_LENGTH = 500;
+
 export interface StartUpEvents {
   readonly passed: () => void;
   /** Not yet, and why. */
@@ -83,7 +85,7 @@ export function watchReadiness(
   let last = known ?? firstReadiness(clock.wallMs());
   const onVerdict: OnVerdict = (verdict) => {
     const ready = verdict.state === 'passing';
-    const reason = ready ? '' : verdict.reason;
+    const reason = ready ? '' : verdict.reason.slice(0, MAX_REASON_LENGTH);
     if (ready === last.ready && reason === last.reason) return;
     last = { ready, reason, sinceUnixMs: ready === last.ready ? last.sinceUnixMs : clock.wallMs() };
     changed(last);

@@ -111,11 +111,14 @@ function carriesTraffic(state: StateView, task: Task): boolean {
   return state.get('nodes', task.nodeId) !== undefined && state.get('nodeStatus', task.nodeId)?.value.state === NodeState.NODE_READY;
 }
 
-/** Undefined where the task's own spec does not have the port's target, or nothing answers there yet. */
+/** Undefined where the task's own spec does not have the port's target, or nothing answers there yet. What drains gets nothing new, and ends with
+ * what it has, ready or not. */
 function targetOf(state: StateView, task: Task, port: PortSpec): RouteTarget | undefined {
   const own = specOf(state, task.serviceId, task.specNumber);
   if (!own?.ports.some((other) => isIngress(other) && sameTarget(other, port))) return undefined;
-  const endpoint = state.get('taskStatus', task.id)?.value.endpoints.find((other) => other.ready && sameTarget(other, port));
+  const endpoint = state
+    .get('taskStatus', task.id)
+    ?.value.endpoints.find((other) => (other.ready || task.drain) && sameTarget(other, port));
   return endpoint && toTarget(task, endpoint);
 }
 
