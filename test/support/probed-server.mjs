@@ -3,6 +3,7 @@
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { createServer as createTcpServer } from 'node:net';
+import { setInterval } from 'node:timers';
 import { Server, ServerCredentials } from '@grpc/grpc-js';
 
 const [, , file, httpPort, grpcPort, tcpPort] = process.argv;
@@ -42,8 +43,11 @@ server.bindAsync(`0.0.0.0:${grpcPort}`, ServerCredentials.createInsecure(), (err
 });
 const tcp = createTcpServer((socket) => socket.destroy());
 const LOOK_MS = 50;
+let isOpen = false;
 setInterval(() => {
-  if (tcp.listening && mode() !== 'healthy') tcp.close();
-  else if (!tcp.listening && mode() === 'healthy') tcp.listen(Number(tcpPort), '0.0.0.0');
+  const shallBeOpen = mode() === 'healthy';
+  if (isOpen && !shallBeOpen) tcp.close();
+  if (!isOpen && shallBeOpen) tcp.listen(Number(tcpPort), '0.0.0.0');
+  isOpen = shallBeOpen;
 }, LOOK_MS);
 process.on('SIGTERM', () => process.exit(0));

@@ -42,5 +42,8 @@ const worker = createWorker({
 });
 worker.apply(new Map([[assignment.taskId, assignment]]), true);
 worker.start();
+// A worker whose tasks have all ended waits for nothing; this process stays until it is told to go.
+const STAYS_MS = 600_000;
+clock.after(STAYS_MS, () => process.exit(1));
 process.once('SIGTERM', () => void worker.stop().then(() => process.exit(0)));
 process.once('SIGINT', () => void worker.drain().then(() => process.exit(0)));
