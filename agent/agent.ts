@@ -12,10 +12,14 @@ import { type DescriptionOptions, describeNode } from './description.ts';
 import { probeTargets, type TryConnect } from './endpoints/endpoints.ts';
 import { type AskerOf, askerOf } from './health/ask.ts';
 import { engineWatch } from './engine-watch.ts';
+import { housekeeper, type Housekeeper, type HousekeepingCounts } from './housekeeping/housekeeper.ts';
+import type { HousekeepingSettings } from './housekeeping/settings.ts';
 import type { MeshReportKind } from './mesh/mesh-link.ts';
 import type { LaunchMesh } from './mesh/mesh-process.ts';
 import { type MeshSupervisor, meshSupervisor } from './mesh/mesh-supervisor.ts';
+import { runningMeshes } from './mesh/other-meshes.ts';
 import { type RelayResult, routeRelay } from './mesh/route-relay.ts';
+import { otherNodes } from './other-nodes.ts';
 import { type CanBind, openPortLeases } from './ports/port-leases.ts';
 import { clearRemovedNode, type RemovedNode } from './removed-node.ts';
 import type { Runtime } from './runtime/runtime.ts';
@@ -24,7 +28,7 @@ import { type ManagerLink, managerLink } from './session/manager-link.ts';
 import { openManagerList } from './session/manager-list.ts';
 import type { DownMessage } from './session/manager-message.ts';
 import type { IdentityFile } from './session/node-identity.ts';
-import { type AppliedEpochs, removalRefusal } from './session/removal.ts';
+import { type AppliedEpochs, fateRefusal, removalRefusal } from './session/removal.ts';
 import { resyncAsker } from './session/resync.ts';
 import type { Session } from './session/session.ts';
 import { statusOutbox } from './session/status-outbox.ts';
@@ -40,6 +44,8 @@ export interface AgentOptions {
   readonly labels: Readonly<Record<string, string>>;
   readonly identity: IdentityFile;
   readonly runtime: Runtime;
+  /** Unless given, only finished containers go, beyond the usual number. */
+  readonly housekeeping?: HousekeepingSettings;
   /** How the mesh of this node is started; undefined: no mesh. */
   readonly launchMesh: ((nodeId: string) => LaunchMesh) | undefined;
   readonly nonce: string;
@@ -64,6 +70,8 @@ export interface Agent {
   taskCount(): number;
   registered(): boolean;
   streamCount(): number;
+  /** Undefined where there is no housekeeping, or not yet. */
+  housekeeping(): HousekeepingCounts | undefined;
   /** Lets go: tasks and mesh go on. */
   stop(): Promise<void>;
   /** Stops and removes this node's tasks and its mesh, for a node that is not meant to last; then as stop. */
@@ -87,7 +95,7 @@ export function createAgent(options: AgentOptions): Agent {
   const outbox = statusOutbox();
   const relay = routeRelay();
   const boot = options.bootId ?? bootId();
-  let parts: { readonly worker: Worker; readonly mesh: MeshSupervisor | undefined } | undefined;
+  let parts: { readonly worker: Worker; readonly mesh: MeshSupervisor | undefined; readonly cleaner: Housekeeper | undefined } | undefined;
   let sayRecorded = false;
   let clearing: RemovedNode | undefined;
 
@@ -102,7 +110,9 @@ export function createAgent(options: AgentOptions): Agent {
     rng,
     log,
     onApplied: (book, complete) => {
-      if (clearing === undefined) parts?.worker.apply(book.tasks, complete);
+      if (clearing !== undefined) return;
+      parts?.worker.apply(book.tasks, complete);
+      if (complete) others.begin();
     },
   });
 
@@ -194,6 +204,7 @@ export function createAgent(options: AgentOptions): Agent {
       case 'nodeRemoved':
         throw new ShoalError('invalid_argument', `${session.target} sent Registered twice, or NodeRemoved after it`);
       case 'nodeFates':
+        others.answered(message.value);
         return;
       // Handled where they come in.
       case 'heartbeat':
@@ -203,6 +214,16 @@ export function createAgent(options: AgentOptions): Agent {
     }
   };
   const applied = (): AppliedEpochs => ({ assignments: assignments.appliedEpoch(), routes: relay.ack() });
+  const others = otherNodes({
+    runtime,
+    // A supervisor that was given starts no processes.
+    meshes: () => (options.launchMesh === undefined || options.superviseMesh !== undefined ? [] : runningMeshes()),
+    nodeId: () => identity.current()?.nodeId ?? '',
+    ask: (nodeIds) => link.send({ message: { case: 'otherNodes', value: { nodeIds } } }),
+    refusal: (said) => fateRefusal(said, identity.current()?.clusterId ?? '', applied()),
+    clock,
+    log,
+  });
   const removed = (session: Session, said: NodeRemoved): void => {
     const refusal = removalRefusal(said, identity.current(), applied());
     if (refusal !== undefined) {
@@ -224,6 +245,7 @@ export function createAgent(options: AgentOptions): Agent {
     up.stop();
     asker.reset();
     streams.stop();
+    others.stop();
     clearing = clearRemovedNode({ dataDir, worker, endMesh: async () => await mesh?.end(REMOVED_MESH_DRAIN_MS), clock, log });
   };
   const relayed = (result: RelayResult): void => {
@@ -280,6 +302,7 @@ export function createAgent(options: AgentOptions): Agent {
       rng,
       log,
       node,
+      ...(options.housekeeping === undefined ? {} : { retention: options.housekeeping.finished }),
       onStatus(status) {
         outbox.put(status);
         up.statusesChanged();
@@ -316,7 +339,9 @@ export function createAgent(options: AgentOptions): Agent {
               report: meshReported,
             },
           });
-    parts = { worker, mesh };
+    const { housekeeping } = options;
+    const cleaner = housekeeping === undefined ? undefined : housekeeper({ settings: housekeeping, runtime, worker, clock, rng, log });
+    parts = { worker, mesh, cleaner };
     if (identity.removed()) {
       worker.start();
       leave();
@@ -325,6 +350,7 @@ export function createAgent(options: AgentOptions): Agent {
     worker.apply(assignments.applied().tasks, false);
     worker.start();
     mesh?.start();
+    cleaner?.start();
     clock.after(
       ADOPTION_PATIENCE_MS,
       () => {
@@ -341,6 +367,8 @@ export function createAgent(options: AgentOptions): Agent {
     engine.stop();
     streams.stop();
     clearing?.stop();
+    others.stop();
+    parts?.cleaner?.stop();
     parts?.mesh?.stop();
     await parts?.worker.stop();
     if (!(await disk.settled(clock, LAST_WRITES_MS))) log.warn('the disk did not finish the last writes in time');
@@ -357,6 +385,7 @@ export function createAgent(options: AgentOptions): Agent {
     taskCount: () => parts?.worker.taskCount() ?? 0,
     registered: () => link.session() !== undefined,
     streamCount: () => streams.count(),
+    housekeeping: () => parts?.cleaner?.counts(),
     stop,
     async drainAndStop() {
       const [empty] = await Promise.all([parts?.worker.drain(), parts?.mesh?.end(MESH_DRAIN_MS)]);

@@ -56,6 +56,7 @@ async function run(settings: AgentSettings, { signal, self = ownCommand() }: Run
       nanoCpus: settings.nanoCpus,
       memoryBytes: settings.memoryBytes,
     },
+    housekeeping: settings.housekeeping,
     identity,
     runtime,
     nonce: systemIds.next(),

@@ -3,7 +3,8 @@ import { isIP } from 'node:net';
 import { resolve } from 'node:path';
 import { type FieldProblem, ShoalError } from '../lib/errors.ts';
 import type { LogLevel } from '../lib/log.ts';
-import { parseSizeBytes } from '../lib/units.ts';
+import { formatDurationMs, parseDurationMs, parseSizeBytes } from '../lib/units.ts';
+import type { HousekeepingSettings } from './housekeeping/settings.ts';
 
 /** As commander gives them. */
 export interface AgentFlags {
@@ -20,6 +21,11 @@ export interface AgentFlags {
   readonly meshHealthAddr?: string;
   readonly cpus?: string;
   readonly memory?: string;
+  readonly gcInterval: string;
+  readonly gcContainersPerSlot: string;
+  readonly gcContainers: string;
+  readonly gcImageSize: string;
+  readonly gcImageAge: string;
   readonly ephemeral: boolean;
   readonly purge: boolean;
   readonly kill?: boolean;
@@ -44,6 +50,7 @@ export interface AgentSettings {
   readonly meshHealth: string | undefined;
   readonly nanoCpus: number | undefined;
   readonly memoryBytes: number | undefined;
+  readonly housekeeping: HousekeepingSettings;
   readonly ephemeral: boolean;
   readonly purge: boolean;
   /** With `purge`: tasks get no grace period. */
@@ -59,6 +66,9 @@ const LABEL_KEY = /^[a-zA-Z0-9](?:[a-zA-Z0-9_./-]{0,126}[a-zA-Z0-9])?$/;
 const HOSTNAME = /^[a-zA-Z0-9](?:[a-zA-Z0-9.-]{0,61}[a-zA-Z0-9])?$/;
 const MIN_MEMORY_BYTES = 4 * 2 ** 20;
 const MAX_OFFSET = 60_000;
+/** More often, and the engine is asked for nothing. */
+const MIN_GC_INTERVAL_MS = 10_000;
+const MAX_GC_CONTAINERS = 100_000;
 
 /** Throws `invalid_argument` with every wrong flag. */
 export function checkAgentFlags(flags: AgentFlags): AgentSettings {
@@ -100,6 +110,7 @@ export function checkAgentFlags(flags: AgentFlags): AgentSettings {
     meshHealth,
     nanoCpus: cpusOf(flags.cpus, wrong),
     memoryBytes: memoryOf(flags.memory, wrong),
+    housekeeping: housekeepingOf(flags, wrong),
     ephemeral: flags.ephemeral,
     purge: flags.purge,
     kill: flags.kill === true,
@@ -152,6 +163,32 @@ function memoryOf(text: string | undefined, wrong: Wrong): number | undefined {
   if (bytes === undefined || bytes < MIN_MEMORY_BYTES)
     wrong('--memory', `"${text}" is not a size of at least 4MiB, such as 512MiB or 8GiB`);
   return bytes;
+}
+
+function housekeepingOf(flags: AgentFlags, wrong: Wrong): HousekeepingSettings {
+  const duration = (flag: string, text: string, leastMs: number): number => {
+    const durationMs = text === 'none' ? Infinity : (parseDurationMs(text) ?? Number.NaN);
+    if (!(durationMs >= leastMs)) wrong(flag, `"${text}" is neither a duration of at least ${formatDurationMs(leastMs)} nor "none"`);
+    return durationMs;
+  };
+  const count = (flag: string, text: string): number => {
+    if (!/^\d{1,6}$/.test(text) || Number(text) > MAX_GC_CONTAINERS)
+      wrong(flag, `"${text}" is not a number from 0 to ${MAX_GC_CONTAINERS}`);
+    return Number(text);
+  };
+  const size = (flag: string, text: string): number => {
+    const bytes = text === 'none' ? Infinity : parseSizeBytes(text);
+    if (bytes === undefined) wrong(flag, `"${text}" is neither a size such as 10GiB nor "none"`);
+    return bytes ?? Infinity;
+  };
+  return {
+    intervalMs: duration('--gc-interval', flags.gcInterval, MIN_GC_INTERVAL_MS),
+    finished: {
+      perSlot: count('--gc-containers-per-slot', flags.gcContainersPerSlot),
+      perNode: count('--gc-containers', flags.gcContainers),
+    },
+    images: { bytes: size('--gc-image-size', flags.gcImageSize), ageMs: duration('--gc-image-age', flags.gcImageAge, 0) },
+  };
 }
 
 function hostAndPort(text: string): { readonly host: string; readonly port: number } | undefined {

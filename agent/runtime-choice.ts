@@ -23,9 +23,10 @@ export async function chooseRuntime(options: RuntimeChoiceOptions, signal: Abort
   const clusterId = (): string => options.identity()?.clusterId ?? '';
   switch (settings.runtime) {
     case 'docker': {
-      const [{ describeFailures, detectEngine }, { createDockerRuntime }] = await Promise.all([
+      const [{ describeFailures, detectEngine }, { createDockerRuntime }, { openImageLedger }] = await Promise.all([
         import('../lib/container-engine.ts'),
         import('./runtime/docker/index.ts'),
+        import('./runtime/docker/image-ledger.ts'),
       ]);
       const detection = await detectEngine({ dockerHost: settings.dockerHost, env: process.env, clock }, signal);
       const found = detection.found ?? expected(settings.dockerHost ?? process.env['DOCKER_HOST'], options.identity() !== undefined);
@@ -36,7 +37,8 @@ export async function chooseRuntime(options: RuntimeChoiceOptions, signal: Abort
         );
       if (detection.found === undefined)
         log.warn('the engine does not answer yet', { socket: found.socketPath, tried: describeFailures(detection) });
-      return createDockerRuntime({ ...found, nodeId, clusterId, clock, rng, log });
+      const ledger = openImageLedger(join(settings.dataDir, 'images.json'), log);
+      return createDockerRuntime({ ...found, hostAddresses: settings.meshListen, nodeId, clusterId, clock, rng, log, ledger });
     }
     case 'process': {
       const { createProcessRuntime } = await import('./runtime/process/index.ts');

@@ -1,6 +1,7 @@
 // Keeps this node's mesh running: takes over one that runs already, starts one where none does, again at once when it dies or hangs, slower when it
 // keeps doing so. The agent's own end does not touch it.
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import type { PortProblem } from '../../proto/index.ts';
 import { backoff } from '../../lib/backoff.ts';
 import { type Clock, sleep } from '../../lib/clock.ts';
 import { messageOf, ShoalError } from '../../lib/errors.ts';
@@ -10,6 +11,7 @@ import type { Rng } from '../../lib/rng.ts';
 import { socketPath } from '../../lib/socket-path.ts';
 import { type MeshLink, type MeshReportKind, openMeshLink } from './mesh-link.ts';
 import { endProcess, launchedBefore, type LaunchMesh } from './mesh-process.ts';
+import { isOfFolder, runningMeshes } from './other-meshes.ts';
 import { MESH_SILENCE_MS, type MeshPulse, startMeshPulse } from './mesh-pulse.ts';
 
 export interface MeshHandlers {
@@ -60,6 +62,8 @@ export function meshSupervisor(options: MeshSupervisorOptions): MeshSupervisor {
   let link: MeshLink | undefined;
   let mesh: ProcessId | undefined = launchedBefore(dataDir);
   let pulse: MeshPulse | undefined;
+  /** Other meshes that people were told about. */
+  const named = new Set<number>();
   /** It is being ended: why, and whether as somebody asked. */
   let ending: { readonly why: string; readonly asked: boolean } | undefined;
 
@@ -69,6 +73,7 @@ export function meshSupervisor(options: MeshSupervisorOptions): MeshSupervisor {
       path,
       readyDeadlineMs: READY_MS,
       onReport: (report) => {
+        if (report.case === 'portProblems') nameHolders(report.value.ports);
         handlers.report(report);
       },
       onPong(sequence) {
@@ -90,6 +95,25 @@ export function meshSupervisor(options: MeshSupervisorOptions): MeshSupervisor {
       await sleep(clock, retry.nextMs(), stopping.signal);
     }
   };
+  /** One whose files went with the folder that it was started on: it holds the ports, and nobody else can have it, since the folder is ours. */
+  const endForgotten = async (): Promise<void> => {
+    for (const { id, nodeId } of runningMeshes().filter((each) => isOfFolder(each, dirname(dataDir)))) {
+      log.warn('ending a mesh of this folder that was lost sight of', { pid: id.pid, nodeId });
+      await endProcess(id, END_GRACE_MS, clock);
+    }
+  };
+  /** Nothing is ended that another agent may have. */
+  const nameHolders = (ports: readonly PortProblem[]): void => {
+    if (ports.length === 0) return;
+    for (const { id, nodeId, dataDir: folder } of runningMeshes()) {
+      if (nodeId === options.nodeId || named.has(id.pid)) continue;
+      named.add(id.pid);
+      log.warn('published ports cannot be opened, and another mesh runs on this host', {
+        ...{ ports: ports.map(({ publishedPort }) => publishedPort), pid: id.pid, nodeId, dataDir: folder },
+        wayOut: `if its node is gone: shoal agent --purge --data-dir ${dirname(folder)}, or kill ${String(id.pid)}`,
+      });
+    }
+  };
   const obtain = async (): Promise<MeshLink> => {
     try {
       // One that an agent before this one has just started may still be loading.
@@ -103,6 +127,8 @@ export function meshSupervisor(options: MeshSupervisorOptions): MeshSupervisor {
         await endProcess(mesh, 0, clock);
       }
     }
+    await endForgotten();
+    stopping.signal.throwIfAborted();
     mesh = options.launch();
     return connectTo(mesh, STARTUP_MS);
   };

@@ -9,7 +9,7 @@ export interface LeasedPort {
   readonly targetPort: number;
   /** On the node's data address. */
   readonly nodePort: number;
-  /** A host-mode port is bound on all addresses instead. */
+  /** A host-mode port is bound where the node answers published ports instead: on all addresses, unless it was told which. */
   readonly host: boolean;
 }
 
@@ -34,6 +34,11 @@ export interface Instance {
   readonly ports: readonly LeasedPort[];
   /** Set for `exited`. From `list` the reason may be missing: `inspect` and `wait` have it. */
   readonly exit: Exit | undefined;
+}
+
+export interface OtherInstance {
+  readonly nodeId: string;
+  readonly taskId: string;
 }
 
 export interface Exit {
@@ -74,6 +79,20 @@ export interface ExecSession {
   kill(): void;
 }
 
+/** How much may stay though no task uses it; Infinity: any. */
+export interface UnusedLimits {
+  readonly bytes: number;
+  readonly ageMs: number;
+}
+
+export interface CleanUp {
+  /** What was removed, by the names that users know. */
+  readonly removed: readonly string[];
+  readonly freedBytes: number;
+  /** What stays though nothing uses it. */
+  readonly unusedBytes: number;
+}
+
 /**
  * Every call has a deadline of its own and ends on `signal`. Errors are ShoalError: `failed_precondition` where the task can never run
  * here (bad image name, not supported by this runtime: REJECTED), `not_found` for an unknown instance or image, `unavailable` where the
@@ -103,7 +122,14 @@ export interface Runtime {
   remove(taskId: string, signal: AbortSignal): Promise<void>;
   /** All instances of this node and cluster, running or not. */
   list(signal: AbortSignal): Promise<readonly Instance[]>;
+  /** Those of other nodes of this cluster that the same engine has, running or not. */
+  listOthers(signal: AbortSignal): Promise<readonly OtherInstance[]>;
   inspect(taskId: string, signal: AbortSignal): Promise<Instance | undefined>;
   logs(request: LogsRequest, signal: AbortSignal): AsyncIterable<LogLine>;
   exec(taskId: string, options: ExecOptions, signal: AbortSignal): Promise<ExecSession>;
+  /**
+   * Removes what Shoal brought to this host and nothing uses any more, least recently used first, down to `limits`; never anything of others.
+   * Instances are not its business. Called now and then, one call at a time; undefined: nothing is ever left.
+   */
+  readonly cleanUp?: (limits: UnusedLimits, signal: AbortSignal) => Promise<CleanUp>;
 }

@@ -9,14 +9,17 @@ export interface FinishedContainer {
   readonly sinceUnixMs: number;
 }
 
-export const KEPT_PER_SLOT = 5;
-export const KEPT_PER_NODE = 100;
+export interface RetentionLimits {
+  readonly perSlot: number;
+  readonly perNode: number;
+}
+
+export const DEFAULT_RETENTION: RetentionLimits = { perSlot: 5, perNode: 100 };
 
 /** The tasks whose container goes: the oldest beyond the bounds. */
 export function beyondRetention(
   finished: readonly FinishedContainer[],
-  perSlot = KEPT_PER_SLOT,
-  perNode = KEPT_PER_NODE,
+  { perSlot, perNode }: RetentionLimits = DEFAULT_RETENTION,
 ): readonly string[] {
   const newestFirst = [...finished].sort((a, b) => b.sinceUnixMs - a.sinceUnixMs || (a.taskId < b.taskId ? -1 : 1));
   const kept = new Map<string, number>();

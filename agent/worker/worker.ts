@@ -13,7 +13,7 @@ import type { PortLeases } from '../ports/port-leases.ts';
 import type { Instance, Runtime } from '../runtime/runtime.ts';
 import { openJournal } from './journal.ts';
 import { limiter } from './limiter.ts';
-import { beyondRetention } from './retention.ts';
+import { beyondRetention, type RetentionLimits } from './retention.ts';
 import { isFinal } from './task-machine.ts';
 import { desiredOf, type RunnerDeps, TaskRunner } from './task-runner.ts';
 
@@ -29,6 +29,8 @@ export interface WorkerOptions {
   readonly rng: Rng;
   readonly log: Logger;
   readonly node: RunnerDeps['node'];
+  /** Finished containers to keep; the defaults unless given. */
+  readonly retention?: RetentionLimits;
   /** A status worth reporting. */
   readonly onStatus: (status: TaskStatus) => void;
   /** The task is not ours any more: nothing of it is reported. */
@@ -48,6 +50,13 @@ export interface Worker {
   /** The task runs here, or ran and its container is kept. */
   has(taskId: string): boolean;
   taskCount(): number;
+  /**
+   * Removes finished containers beyond their number, and what stands on the host without a task: left by a call that the engine carried out after it
+   * was given up. Such a one goes when it was there the last time already. Rejects where the engine does not list.
+   */
+  tidy(signal: AbortSignal): Promise<void>;
+  /** How many containers `tidy` and the bounds on finished ones have removed. */
+  reclaimed(): number;
   /** Lets go of all tasks; they go on. */
   stop(): Promise<void>;
   /** Stops and removes all tasks of this node; resolves to whether nothing is left, at the latest when their grace periods are over. */
@@ -65,6 +74,8 @@ const DEFAULT_GRACE_MS = 10_000;
 const MAX_GRACE_MS = 120_000;
 /** For the engine to kill and remove what is left. */
 const DRAIN_MARGIN_MS = 5000;
+/** In the engine's queue. */
+const LAST = 9;
 const LIST_RETRY = { baseMs: 250, capMs: 5000 };
 
 export function createWorker(options: WorkerOptions): Worker {
@@ -78,6 +89,8 @@ export function createWorker(options: WorkerOptions): Worker {
   let wanted: ReadonlyMap<string, Assignment> = new Map();
   let complete = false;
   let emptied: (() => void) | undefined;
+  let reclaimedCount = 0;
+  let leftOver: ReadonlySet<string> = new Set();
 
   const journal = openJournal(options.dataDir, () => statuses(), clock, log, options.disk);
   const isOurs = (runner: TaskRunner): boolean => runner.machine.desired !== 'absent' && runners.get(runner.taskId) === runner;
@@ -142,7 +155,28 @@ export function createWorker(options: WorkerOptions): Worker {
       const { serviceId, slot } = runner.assignment;
       return { taskId: runner.taskId, slot: `${serviceId}/${String(slot)}`, sinceUnixMs: runner.status().sinceUnixMs };
     });
-    for (const taskId of beyondRetention(containers)) runners.get(taskId)?.dispatch({ kind: 'reclaim' });
+    for (const taskId of beyondRetention(containers, options.retention)) {
+      reclaimedCount++;
+      runners.get(taskId)?.dispatch({ kind: 'reclaim' });
+    }
+  };
+  /** Nobody is at work on it, and nobody will be. */
+  const isLeftOver = (instance: Instance): boolean => {
+    if (state !== 'adopted' || strays.has(instance.taskId)) return false;
+    const runner = runners.get(instance.taskId);
+    return runner === undefined ? complete && !wanted.has(instance.taskId) : runner.machine.phase === 'removed';
+  };
+  const tidy = async (signal: AbortSignal): Promise<void> => {
+    if (state !== 'adopted') return;
+    reclaim();
+    const found = (await runtime.list(signal)).filter(isLeftOver);
+    const again = found.filter(({ taskId }) => leftOver.has(taskId));
+    leftOver = new Set(found.map(({ taskId }) => taskId));
+    for (const instance of again.filter(isLeftOver)) {
+      reclaimedCount++;
+      if (runners.has(instance.taskId)) await deps.engine.run(LAST, signal, () => runtime.remove(instance.taskId, signal));
+      else discardStray(instance);
+    }
   };
   const statuses = (): readonly TaskStatus[] => {
     if (state === 'finding') return recordedStatuses();
@@ -197,6 +231,8 @@ export function createWorker(options: WorkerOptions): Worker {
       return phase !== undefined && phase !== 'removed' && phase !== 'gone';
     },
     taskCount: () => runners.size,
+    tidy,
+    reclaimed: () => reclaimedCount,
     async stop() {
       state = 'stopped';
       stopping.abort(new ShoalError('cancelled', 'the agent stops'));

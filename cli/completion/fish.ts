@@ -34,9 +34,17 @@ function linesOf(command: CompletionCommand, all: readonly CompletionCommand[]):
   return [...children, ...words, ...names, ...command.flags.map((flag) => flagLine(at, flag))];
 }
 
-function flagLine(at: string, { long, short, takesValue, description }: CompletionFlag): string {
+function flagLine(at: string, flag: CompletionFlag): string {
+  const { long, short, description } = flag;
   const spelled = [short === undefined ? '' : ` -s ${short.slice(1)}`, long === undefined ? '' : ` -l ${long.slice(2)}`].join('');
-  return `${at}${spelled}${takesValue ? ' -r -F' : ''} -d ${quoted(description)}`;
+  return `${at}${spelled}${valueOf(flag)} -d ${quoted(description)}`;
+}
+
+function valueOf({ takesValue, values, names, isPath }: CompletionFlag): string {
+  if (!takesValue) return '';
+  if (values.length > 0) return ` -x -a ${quoted(values.join(' '))}`;
+  if (names !== undefined) return ` -x -a ${quoted(`(shoal __complete ${names} 2>/dev/null)`)}`;
+  return isPath ? ' -r -F' : ' -x';
 }
 
 function quoted(text: string): string {

@@ -8,6 +8,12 @@ export interface CompletionFlag {
   readonly long: string | undefined;
   readonly short: string | undefined;
   readonly takesValue: boolean;
+  /** What the value can be; several words where the list is closed, none where it is not. */
+  readonly values: readonly string[];
+  /** The value is a name that `shoal __complete KIND` lists. */
+  readonly names: NameKind | undefined;
+  /** The value is a file or a folder. */
+  readonly isPath: boolean;
   readonly description: string;
 }
 
@@ -46,6 +52,9 @@ function walk(command: Command, path: readonly string[]): readonly CompletionCom
         long: option.long ?? undefined,
         short: option.short ?? undefined,
         takesValue: option.required,
+        values: option.required ? (option.argChoices ?? VALUES[option.long ?? ''] ?? []) : [],
+        names: nameKind(/<([^>]*)>/.exec(option.flags)?.[1]),
+        isPath: /<(?:FILE|dir|socket)>/.test(option.flags),
         description: option.description,
       })),
     commands: shown.map((child) => child.name()),
@@ -55,6 +64,25 @@ function walk(command: Command, path: readonly string[]): readonly CompletionCom
   };
   return [here, ...shown.flatMap((child) => walk(child, [...path, child.name()]))];
 }
+
+const ORDERS = ['auto', 'stop-first', 'start-first'];
+const ACTIONS = ['pause'];
+
+/** Closed lists of flags that commander knows none of: what they take is checked, and explained, elsewhere. */
+const VALUES: Readonly<Record<string, readonly string[]>> = {
+  '--mode': ['replicated', 'global'],
+  '--restart-condition': ['any', 'on-failure', 'none'],
+  '--update-order': ORDERS,
+  '--rollback-order': ORDERS,
+  '--update-failure-action': ACTIONS,
+  '--rollback-failure-action': ACTIONS,
+  '--availability': ['active', 'pause', 'drain'],
+  '--role': ['worker', 'manager'],
+  '--format': ['table', 'json'],
+  '--runtime': ['docker', 'process'],
+  '--log-level': ['error', 'warn', 'info', 'debug'],
+  '--log-format': ['auto', 'json', 'short'],
+};
 
 /** By the name of the argument in the help. */
 function nameKind(argument: string | undefined): NameKind | undefined {

@@ -56,11 +56,19 @@ function nameOf(path: readonly string[]): string {
   return ['_shoal', ...path].join('_').replaceAll('-', '_');
 }
 
-function flagSpecs({ long, short, takesValue, description }: CompletionFlag): readonly string[] {
+function flagSpecs(completed: CompletionFlag): readonly string[] {
+  const { long, short, takesValue, description } = completed;
   const text = description.replaceAll(/[[\]:]/g, (character) => `\\${character}`);
   return [short, long]
     .filter((flag) => flag !== undefined)
-    .map((flag) => quoted(`*${flag}${takesValue && flag.startsWith('--') ? '=' : ''}[${text}]${takesValue ? ':value:_files' : ''}`));
+    .map((flag) => quoted(`*${flag}${takesValue && flag.startsWith('--') ? '=' : ''}[${text}]${valueOf(completed)}`));
+}
+
+function valueOf({ takesValue, values, names, isPath }: CompletionFlag): string {
+  if (!takesValue) return '';
+  if (values.length > 0) return `:value:(${values.join(' ')})`;
+  if (names !== undefined) return `:value:_shoal_names ${names}`;
+  return isPath ? ':value:_files' : ':value: ';
 }
 
 function quoted(text: string): string {

@@ -13,6 +13,7 @@ import {
   RestartCondition,
   type RestartPolicy,
   ServiceMode,
+  OnReturn,
   type ServiceSpec,
   type TaskSpec,
   type UpdateConfig,
@@ -34,6 +35,7 @@ export function serviceSpecStruct(spec: ServiceSpec): Struct {
     RollbackConfig: spec.rollback === undefined ? undefined : updateConfigStruct(spec.rollback),
     EndpointSpec: { Ports: spec.ports.map(portStruct) },
     DrainPeriod: nanoseconds(spec.drainPeriodMs),
+    OnReturn: spec.onReturn === OnReturn.KEEP_OLD ? 'keep-old' : undefined,
   };
 }
 

@@ -2,6 +2,7 @@
 import { ShoalError } from '../../lib/errors.ts';
 import type { ServiceChange, ServiceSpec, ServiceView } from '../../proto/index.ts';
 import type { Control } from '../client/control.ts';
+import { inFlags, type SpecPurpose } from './spec/flag-paths.ts';
 
 /** After the first try. */
 const CONFLICT_RETRIES = 2;
@@ -17,14 +18,20 @@ export interface ChangedService {
   readonly change: ServiceChange;
 }
 
-/** Rejects with `conflict` where the service was changed again and again meanwhile; `edit` may throw. */
-export async function changeService(control: Control, ref: string, edit: (spec: ServiceSpec) => Promise<Edited>): Promise<ChangedService> {
+/** `purpose`: by whose flags a refusal names what is wrong. Rejects with `conflict` where the service was changed again and again meanwhile; `edit` may throw. */
+export async function changeService(
+  control: Control,
+  purpose: SpecPurpose,
+  ref: string,
+  edit: (spec: ServiceSpec) => Promise<Edited>,
+): Promise<ChangedService> {
   for (let retries = 0; ; retries++) {
     const before = await control.read((client, options) => client.getService({ ref }, options));
     if (before.spec === undefined) throw new ShoalError('internal', `the manager sent the service ${ref} without its spec`);
     const request = { ref: before.id, version: before.version, ...(await edit(before.spec)) };
     try {
-      return { before, change: await control.write((client, options) => client.updateService(request, options)) };
+      const change = await inFlags(purpose, () => control.write((client, options) => client.updateService(request, options)));
+      return { before, change };
     } catch (error) {
       if (ShoalError.from(error).code !== 'conflict' || retries === CONFLICT_RETRIES) throw error;
     }

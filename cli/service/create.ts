@@ -6,6 +6,7 @@ import { finishChange, tellWarnings } from './finish.ts';
 import { madeUpName } from './made-up-name.ts';
 import type { WaitFlags } from './progress/wait.ts';
 import type { FlagValues } from './spec/flag-reader.ts';
+import { inFlags } from './spec/flag-paths.ts';
 import { createSpec, withRegistryAuth } from './spec/service-spec.ts';
 
 /** Prints the new service's id; progress goes to stderr. */
@@ -20,7 +21,7 @@ export async function run(
   const registryAuth = flags['withRegistryAuth'] === true ? await registryAuthFor(image, shell, shell.interrupt()) : '';
   const control = await context.control();
   const request = { spec: withRegistryAuth(spec, registryAuth), registryAuth, noResolveImage: flags['resolveImage'] === false };
-  const change = await control.write((client, options) => client.createService(request, options));
+  const change = await inFlags('create', () => control.write((client, options) => client.createService(request, options)));
   tellWarnings(context, change);
   shell.out.write(`${change.service?.id ?? ''}\n`);
   await finishChange(context, change, undefined, flags);

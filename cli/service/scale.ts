@@ -23,7 +23,7 @@ export async function run(context: VerbContext, args: readonly string[], flags: 
   const control = await context.control();
   const changed: ChangedService[] = [];
   const changing = await forEach(shell, scalings, async ({ ref, replicas }) => {
-    const service = await changeService(control, ref, (spec) => {
+    const service = await changeService(control, 'scale', ref, (spec) => {
       if (spec.mode !== ServiceMode.REPLICATED)
         throw new ShoalError('failed_precondition', `${ref} is not replicated: it runs one task on each node and cannot be scaled`);
       return Promise.resolve({ spec: { ...spec, replicas }, registryAuth: '', noResolveImage: true });

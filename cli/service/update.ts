@@ -13,7 +13,7 @@ export async function run(context: VerbContext, [ref = '']: readonly string[], f
   const { shell } = context;
   parseTimeout(flags.timeout);
   const control = await context.control();
-  const { before, change } = await changeService(control, ref, async (old) => {
+  const { before, change } = await changeService(control, 'update', ref, async (old) => {
     const spec = updateSpec(old, flags, shell);
     const image = spec.task?.container?.image ?? '';
     const registryAuth = flags['withRegistryAuth'] === true ? await registryAuthFor(image, shell, shell.interrupt()) : '';

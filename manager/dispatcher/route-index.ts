@@ -85,6 +85,7 @@ export class RouteIndex {
       case 'byPort':
       case 'managers':
       case 'leader':
+      case 'nodeWatch':
       case 'events':
         return;
     }

@@ -1,10 +1,10 @@
 // Replacing tasks that still run: by an update, away from a drained node, away from a node that they no longer fit. Never more slots at once than
-// the update limits allow, so that the service keeps what it must have.
+// the update limits allow, so that the service keeps what it must have; but what must not be on its node any more goes at once.
 import { FailureAction, TaskState } from '../../proto/index.ts';
 import type { Pass } from './pass.ts';
 import type { SlotEdit } from './slot-edit.ts';
 import { makeTask, nextSpecNumber } from './making.ts';
-import { misfit, stopVerdict } from './misfit.ts';
+import { evictionReason, misfit, stopVerdict } from './misfit.ts';
 import { startsFirst } from './spec-rules.ts';
 import { stopTask } from './stop.ts';
 import { taskEvent } from './task-events.ts';
@@ -24,7 +24,7 @@ interface Candidate {
   readonly isMoving: boolean;
 }
 
-type MoveReason = 'update' | 'drain' | 'misfit';
+type MoveReason = 'update' | 'drain' | 'misfit' | 'eviction';
 
 /** For slots that `settleSlot` has seen. */
 export function planMoves(pass: Pass, edits: readonly SlotEdit[]): MovesOutcome {
@@ -43,7 +43,7 @@ export function planMoves(pass: Pass, edits: readonly SlotEdit[]): MovesOutcome 
   for (const candidate of candidates) {
     // One step at a time: what it replaced has to be gone first.
     const isBusy = candidate.isMoving && candidate.holder.isUp;
-    if (isBusy || (!candidate.isMoving && moving >= limit)) {
+    if (isBusy || (!candidate.isMoving && candidate.reason !== 'eviction' && moving >= limit)) {
       waiting++;
       continue;
     }
@@ -53,9 +53,10 @@ export function planMoves(pass: Pass, edits: readonly SlotEdit[]): MovesOutcome 
   return { moving, waiting };
 }
 
-/** Those first that serve nobody anyway; then those that must go for their node's sake. */
+/** Those first that cannot wait; then those that serve nobody anyway; then those that must go for their node's sake. */
 function byUrgency(one: Candidate, other: Candidate): number {
   return (
+    Number(other.reason === 'eviction') - Number(one.reason === 'eviction') ||
     Number(one.holder.isUp) - Number(other.holder.isUp) ||
     Number(one.reason === 'update') - Number(other.reason === 'update') ||
     one.holder.task.slot - other.holder.task.slot ||
@@ -68,6 +69,7 @@ function moveReason(pass: Pass, holder: TaskInfo): MoveReason | undefined {
   const isClean = pass.isClean(holder);
   // A global task whose node does not qualify any more is not moved but removed.
   if (!pass.isGlobal && isDrained(holder.node)) return 'drain';
+  if (evictionReason(pass, holder) !== undefined) return 'eviction';
   if (!pass.isGlobal && isClean && misfit(pass, holder) !== undefined) return 'misfit';
   return isClean || pass.phase === 'paused' ? undefined : 'update';
 }
@@ -99,15 +101,8 @@ function move(pass: Pass, { edit, holder, reason }: Candidate): void {
   if (!isStartFirst) stopTask(pass, edit, holder, TaskState.SHUTDOWN, stopVerdict(pass, holder));
   makeTask(pass, edit, { replaced: holder, restart: undefined, specNumber: nextSpecNumber(pass, holder) });
   if (reason === 'drain') edit.addEvent(taskEvent(pass, edit.slot, holder, 'move', 'its node is drained: the task is replaced elsewhere'));
-  if (reason === 'misfit') {
-    edit.addEvent(
-      taskEvent(
-        pass,
-        edit.slot,
-        holder,
-        'move',
-        `it no longer fits its node (${misfit(pass, holder) ?? ''}): the task is replaced elsewhere`,
-      ),
-    );
+  const problem = reason === 'eviction' ? evictionReason(pass, holder) : reason === 'misfit' ? misfit(pass, holder) : undefined;
+  if (problem !== undefined) {
+    edit.addEvent(taskEvent(pass, edit.slot, holder, 'move', `it no longer fits its node (${problem}): the task is replaced elsewhere`));
   }
 }

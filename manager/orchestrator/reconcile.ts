@@ -10,7 +10,7 @@ import { oldSpecs } from './reap.ts';
 import { reconcileRemoved } from './removed-service.ts';
 import { chooseSlots } from './scale.ts';
 import { SlotEdit } from './slot-edit.ts';
-import { settleSlot } from './slot-rules.ts';
+import { MAX_FORGOTTEN, settleSlot } from './slot-rules.ts';
 import { slotsOf, type SlotTasks } from './slot.ts';
 import { stopTask } from './stop.ts';
 import { planStatus, updateOutlook } from './update.ts';
@@ -54,7 +54,12 @@ function planService(pass: Pass): Plan {
 /** The slot is not wanted any more: whoever is in it ends, and is forgotten. */
 function clearSlot(pass: Pass, edit: SlotEdit): void {
   const { holder, others } = edit.slot;
-  for (const info of others) stopTask(pass, edit, info, TaskState.REMOVE);
+  let ended = 0;
+  for (const info of others) {
+    if (info.isEnded && ++ended > MAX_FORGOTTEN) continue;
+    stopTask(pass, edit, info, TaskState.REMOVE);
+  }
+  if (ended > MAX_FORGOTTEN) pass.wakeIn(0);
   if (holder !== undefined) stopTask(pass, edit, holder, TaskState.REMOVE);
 }
 

@@ -9,7 +9,7 @@ import { createDispatcher, type Dispatcher, type DispatcherSettings } from '../.
 import { ClusterState, followStore } from '../../manager/state/index.ts';
 import { createMemoryServer, openMemoryStore } from '../../manager/store/memory.ts';
 import type { Store } from '../../manager/store/store.ts';
-import { AgentSessionService, Cluster, type ClusterSettings, ManagerLiveness, PeerService } from '../../proto/index.ts';
+import { AgentSessionService, Cluster, ClusterSettings, ManagerLiveness, PeerService } from '../../proto/index.ts';
 import { row, type RowWrite, storeRows } from './state-rows.ts';
 import { until } from './until.ts';
 import { watchGate } from './watch-gate.ts';
@@ -47,7 +47,7 @@ export async function dispatcherManagers(
 ): Promise<readonly DispatcherManager[]> {
   const server = createMemoryServer();
   const first = openMemoryStore({ server });
-  const settings = { taskHistoryLimit: undefined, heartbeatPeriodMs: 100, nodeDownAfterMs: 1000, ...options.cluster };
+  const settings = ClusterSettings.create({ heartbeatPeriodMs: 100, nodeDownAfterMs: 1000, ...options.cluster });
   await storeRows(first, row('cluster', '', Cluster.create({ id: CLUSTER_ID, incarnation: 'first', incarnationNumber: 1, settings })));
   const managers: DispatcherManager[] = [];
   for (const id of ids) managers.push(await startManager(id, openMemoryStore({ server }), options));

@@ -1,6 +1,16 @@
 // A runtime whose tasks do what the test says: exit, get unhealthy, vanish; calls can be held back or made to fail. Counts starts per task.
 import { PassThrough } from 'node:stream';
-import type { ExecOptions, ExecSession, Exit, Health, Instance, LogLine, Runtime, TaskContext } from '../../agent/runtime/runtime.ts';
+import type {
+  ExecOptions,
+  ExecSession,
+  Exit,
+  Health,
+  Instance,
+  LogLine,
+  OtherInstance,
+  Runtime,
+  TaskContext,
+} from '../../agent/runtime/runtime.ts';
 import { messageOf, ShoalError } from '../../lib/errors.ts';
 import { EngineDescription, type LogsRequest } from '../../proto/index.ts';
 
@@ -15,6 +25,8 @@ export interface ScriptedRuntime extends Runtime {
   place(instance: Partial<Instance> & { readonly taskId: string }): void;
   exit(taskId: string, exit?: Partial<Exit>): void;
   setHealth(taskId: string, health: Health, detail?: string): void;
+  /** Instances of other nodes on the same engine; stop and remove reach them as `place` put them. */
+  others: readonly OtherInstance[];
   /** Somebody else removed it. */
   vanish(taskId: string): void;
   /** Calls of this kind fail so from now on; undefined: no longer. */
@@ -100,10 +112,12 @@ export function scriptedRuntime(): ScriptedRuntime {
     for (const settle of [...entry.waiters]) settle(ended);
   };
 
+  const isOther = (taskId: string): boolean => runtime.others.some((other) => other.taskId === taskId);
   const runtime: ScriptedRuntime = {
     name: 'docker',
     calls,
     stubborn: false,
+    others: [],
     logLines: [],
     execs: [],
     starts: (taskId) => calls.filter((call) => call === `start ${taskId}`).length,
@@ -194,7 +208,9 @@ export function scriptedRuntime(): ScriptedRuntime {
       enter('remove', taskId, signal, () => {
         entries.delete(taskId);
       }),
-    list: (signal) => enter('list', '', signal, () => [...entries.values()].map(({ instance }) => instance)),
+    list: (signal) =>
+      enter('list', '', signal, () => [...entries.values()].map(({ instance }) => instance).filter(({ taskId }) => !isOther(taskId))),
+    listOthers: () => Promise.resolve(runtime.others.filter(({ taskId }) => entries.has(taskId))),
     inspect: (taskId, signal) => enter('inspect', taskId, signal, () => entries.get(taskId)?.instance),
     async *logs(request: LogsRequest, signal) {
       need(request.taskId);

@@ -16,8 +16,11 @@ export interface ContainerOptions extends Fields {
   readonly HostConfig: Fields;
 }
 
-/** `image` overrides the spec's reference, for an image that is known by another name on this host. */
-export function containerOptions(task: TaskContext, image?: string): ContainerOptions {
+/**
+ * `image` overrides the spec's reference, for an image that is known by another name on this host. `hostAddresses`: where host-mode ports answer,
+ * besides the data address; none: on all.
+ */
+export function containerOptions(task: TaskContext, image?: string, hostAddresses: readonly string[] = []): ContainerOptions {
   const spec = task.assignment.spec ?? TaskSpec.create();
   const container = spec.container;
   return {
@@ -27,7 +30,7 @@ export function containerOptions(task: TaskContext, image?: string): ContainerOp
     ...(task.ports.length > 0 ? { ExposedPorts: Object.fromEntries(task.ports.map((port) => [portKey(port), {}])) } : {}),
     HostConfig: {
       RestartPolicy: { Name: 'no' },
-      ...(task.ports.length > 0 ? { PortBindings: portBindings(task) } : {}),
+      ...(task.ports.length > 0 ? { PortBindings: portBindings(task, hostAddresses) } : {}),
       ...(container === undefined ? {} : hostFields(container)),
       ...resourceFields(spec.limits, spec.reservations),
       ...(spec.logDriver === undefined || spec.logDriver.name === ''
@@ -90,10 +93,12 @@ function resourceFields(limits: Resources | undefined, reservations: Resources |
   };
 }
 
-function portBindings(task: TaskContext): Fields {
+function portBindings(task: TaskContext, hostAddresses: readonly string[]): Fields {
   const bindings: Record<string, { readonly HostIp: string; readonly HostPort: string }[]> = {};
+  const onHost = hostAddresses.length === 0 ? ['0.0.0.0'] : [...new Set([...hostAddresses, task.dataAddress])];
   for (const port of task.ports) {
-    (bindings[portKey(port)] ??= []).push({ HostIp: port.host ? '0.0.0.0' : task.dataAddress, HostPort: String(port.nodePort) });
+    const addresses = port.host ? onHost : [task.dataAddress];
+    (bindings[portKey(port)] ??= []).push(...addresses.map((HostIp) => ({ HostIp, HostPort: String(port.nodePort) })));
   }
   return bindings;
 }

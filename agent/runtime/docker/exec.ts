@@ -1,5 +1,5 @@
 // A further process in a running container, over one hijacked connection.
-import { type Duplex, PassThrough, Writable } from 'node:stream';
+import { type Duplex, Transform, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { type Clock, sleep } from '../../../lib/clock.ts';
 import { ShoalError } from '../../../lib/errors.ts';
@@ -9,6 +9,8 @@ import { containerName } from './labels.ts';
 import { demultiplex } from './multiplex.ts';
 
 const BUFFER_BYTES = 64 * 1024;
+/** Longer than this is none of the engine's own messages. */
+const MAX_COMPLAINT_BYTES = 2048;
 
 export async function startExec(
   client: EngineClient,
@@ -45,8 +47,17 @@ export async function startExec(
     (abortSignal) => exec.start({ hijack: true, stdin: options.stdin, Tty: options.tty, abortSignal }),
     signal,
   );
-  const stdout = new PassThrough({ highWaterMark: BUFFER_BYTES });
-  const stderr = new PassThrough({ highWaterMark: BUFFER_BYTES });
+  /** How the output began: the engine says there why it cannot run a command. */
+  let start = '';
+  const outlet = (): Transform =>
+    new Transform({
+      highWaterMark: BUFFER_BYTES,
+      transform(chunk: Buffer, _encoding, done) {
+        if (start.length < MAX_COMPLAINT_BYTES) start += chunk.toString('latin1', 0, MAX_COMPLAINT_BYTES);
+        done(null, chunk);
+      },
+    });
+  const [stdout, stderr] = [outlet(), outlet()];
   // The exit code says how it went; a cut connection shows as an early end of the output.
   socket.on('error', () => undefined);
   const resize = async (rows: number, columns: number): Promise<void> => {
@@ -64,6 +75,7 @@ export async function startExec(
   const ended = output
     .catch(() => undefined)
     .then(() => exitCode(client, clock, taskId, () => exec.inspect(), signal))
+    .then((code) => commandExitCode(code, start))
     .finally(() => socket.destroy());
   ended.catch(() => undefined);
   return {
@@ -89,6 +101,12 @@ function stdinOf(socket: Duplex): Writable {
       socket.end(() => done());
     },
   });
+}
+
+/** A shell's codes for what could not be run: 127 where there is no such program (older engines say 126 of that too), 126 otherwise. */
+export function commandExitCode(exitCode: number, output: string): number {
+  if (exitCode !== 126) return exitCode;
+  return /^OCI runtime exec failed.*(?:executable file not found|no such file or directory)/s.test(output) ? 127 : exitCode;
 }
 
 const EXIT_ATTEMPTS = 20;

@@ -8,6 +8,9 @@ import { createSingleFlight } from '../../../lib/single-flight.ts';
 import { type ContainerSpec } from '../../../proto/index.ts';
 import { type EngineClient, engineError, jsonLines, QUERY_DEADLINE_MS } from './client.ts';
 import { imageReference } from './container-options.ts';
+import { namesOf } from './image-cleaner.ts';
+import { type ImageLedger } from './image-ledger.ts';
+import { withPulled } from './image-plan.ts';
 
 /** A registry that sends nothing for so long is taken for dead; Docker's own retries are counted as nothing. */
 export const PULL_STALL_MS = 60_000;
@@ -20,7 +23,8 @@ export interface Images {
   ensure(container: ContainerSpec, signal: AbortSignal): Promise<string>;
 }
 
-export function createImages(client: EngineClient, clock: Clock, log: Logger): Images {
+/** `ledger`: where pulls are noted. */
+export function createImages(client: EngineClient, clock: Clock, log: Logger, ledger?: ImageLedger): Images {
   const pullOnce = createSingleFlight<undefined>();
   const find = async (reference: string, signal: AbortSignal): Promise<ImageInspectInfo | undefined> => {
     try {
@@ -36,13 +40,26 @@ export function createImages(client: EngineClient, clock: Clock, log: Logger): I
       throw error;
     }
   };
+  const note = async (reference: string, signal: AbortSignal): Promise<void> => {
+    if (ledger === undefined) return;
+    try {
+      const image = await find(reference, signal);
+      if (image !== undefined) await ledger.replace(withPulled(ledger.images(), image.Id, reference, namesOf(image)));
+    } catch (error) {
+      log.debug('a pulled image is not noted', { image: reference, why: messageOf(error) });
+    }
+  };
+  const pullAndNote = async (reference: string, auth: string, signal: AbortSignal): Promise<undefined> => {
+    await pull(client, clock, reference, auth, signal);
+    await note(reference, signal);
+  };
   return {
     async ensure(container, signal) {
       const reference = imageReference(container);
       if ((await find(reference, signal)) !== undefined) return reference;
       try {
         const auth = container.registryAuth;
-        await pullOnce(`${reference}\n${auth}`, (pullSignal) => pull(client, clock, reference, auth, pullSignal), signal);
+        await pullOnce(`${reference}\n${auth}`, (pullSignal) => pullAndNote(reference, auth, pullSignal), signal);
         return reference;
       } catch (error) {
         if (signal.aborted || reference === container.image) throw error;

@@ -14,8 +14,10 @@ import { createEngineFacts } from './engine-facts.ts';
 import { startExec } from './exec.ts';
 import { watchHealth } from './health-watch.ts';
 import { createImages } from './image.ts';
+import { imageCleaner } from './image-cleaner.ts';
+import { type ImageLedger } from './image-ledger.ts';
 import { exitOf, healthOf, instanceOf, labelsOf, listedInstance } from './instance.ts';
-import { containerName, ownLabels, requireOwn } from './labels.ts';
+import { clusterLabels, containerName, LABEL, ownLabels, requireOwn } from './labels.ts';
 import { multiplexedLines, ttyLines } from './log-lines.ts';
 import { createObserver } from './observer.ts';
 
@@ -26,9 +28,13 @@ export interface DockerRuntimeOptions {
   /** A function where the id is not known yet when the runtime is made. */
   readonly nodeId: string | (() => string);
   readonly clusterId: string | (() => string);
+  /** Where this node answers published ports: host-mode ones are bound there. None: on all addresses. */
+  readonly hostAddresses?: readonly string[];
   readonly clock: Clock;
   readonly rng: Rng;
   readonly log: Logger;
+  /** Where pulled images are noted; without it none is ever removed. */
+  readonly ledger?: ImageLedger;
 }
 
 interface Started {
@@ -42,6 +48,7 @@ interface Started {
 const DEFAULT_GRACE_MS = 10_000;
 /** After the kill that ends the grace period. */
 const STOP_MARGIN_MS = 30_000;
+const CREATE_ATTEMPTS = 2;
 const REMOVE_ATTEMPTS = 50;
 const REMOVE_RETRY_MS = 200;
 
@@ -50,17 +57,18 @@ export function createDockerRuntime(options: DockerRuntimeOptions): Runtime {
   const engine = options.engine ?? 'docker';
   const client = createEngineClient(options.socketPath, clock);
   const facts = createEngineFacts(client, engine);
-  const images = createImages(client, clock, log);
+  const images = createImages(client, clock, log, options.ledger);
   const own = (): string[] => ownLabels(valueOf(options.clusterId), valueOf(options.nodeId));
   const container = (taskId: string) => client.docker.getContainer(containerName(taskId));
 
-  const listContainers = (signal: AbortSignal): Promise<readonly ContainerInfo[]> =>
+  const listLabelled = (label: string[], signal: AbortSignal): Promise<readonly ContainerInfo[]> =>
     client.call(
       'cannot list containers',
       QUERY_DEADLINE_MS,
-      (abortSignal) => client.docker.listContainers({ all: true, filters: { label: own() }, abortSignal }),
+      (abortSignal) => client.docker.listContainers({ all: true, filters: { label }, abortSignal }),
       signal,
     );
+  const listContainers = (signal: AbortSignal): Promise<readonly ContainerInfo[]> => listLabelled(own(), signal);
   const observer = createObserver({
     clock,
     rng,
@@ -110,7 +118,7 @@ export function createDockerRuntime(options: DockerRuntimeOptions): Runtime {
           method: 'POST',
           path: '/containers/create',
           query: { name: containerName(taskId) },
-          body: containerOptions(task, image),
+          body: containerOptions(task, image, options.hostAddresses),
           abortSignal,
         }),
       signal,
@@ -141,14 +149,17 @@ export function createDockerRuntime(options: DockerRuntimeOptions): Runtime {
         if (isNameTaken(error)) return await adopt(task, error, signal);
         if (!hasCode(error, 'not_found')) throw error;
       }
-      const image = await images.ensure(spec, signal);
-      try {
-        return await create(task, image, signal);
-      } catch (error) {
-        if (isNameTaken(error)) return await adopt(task, error, signal);
-        // The image is there: what is missing is something else that the task asks for, such as a volume driver.
-        if (hasCode(error, 'not_found')) throw new ShoalError('failed_precondition', messageOf(error), { cause: error });
-        throw error;
+      for (let attempt = 1; ; attempt++) {
+        const image = await images.ensure(spec, signal);
+        try {
+          return await create(task, image, signal);
+        } catch (error) {
+          if (isNameTaken(error)) return await adopt(task, error, signal);
+          if (!hasCode(error, 'not_found')) throw error;
+          // Once it may be that the image was just being cleaned up. The image is there: what is missing is something else that the task asks for,
+          // such as a volume driver.
+          if (attempt === CREATE_ATTEMPTS) throw new ShoalError('failed_precondition', messageOf(error), { cause: error });
+        }
       }
     },
 
@@ -256,6 +267,14 @@ export function createDockerRuntime(options: DockerRuntimeOptions): Runtime {
       return (await listContainers(signal)).map((info) => listedInstance(info, reachable));
     },
 
+    async listOthers(signal) {
+      const containers = await listLabelled(clusterLabels(valueOf(options.clusterId)), signal);
+      return containers.flatMap(({ Labels: labels }) => {
+        const { [LABEL.node]: nodeId = '', [LABEL.taskId]: taskId = '' } = labels;
+        return nodeId === '' || taskId === '' || nodeId === valueOf(options.nodeId) ? [] : [{ nodeId, taskId }];
+      });
+    },
+
     async inspect(taskId, signal) {
       const info = await find(taskId, signal);
       return info === undefined ? undefined : instanceOf(info, await facts.containersReachable(signal));
@@ -287,6 +306,7 @@ export function createDockerRuntime(options: DockerRuntimeOptions): Runtime {
     },
 
     exec: (taskId, execOptions, signal) => startExec(client, clock, taskId, execOptions, signal),
+    ...(options.ledger === undefined ? {} : { cleanUp: imageCleaner(client, options.ledger, clock, log) }),
   };
 }
 

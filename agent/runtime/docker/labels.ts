@@ -40,6 +40,11 @@ export function ownLabels(clusterId: string, nodeId: string): string[] {
   return [`${LABEL.cluster}=${clusterId}`, `${LABEL.node}=${nodeId}`];
 }
 
+/** The same for what belongs to any node of a cluster. */
+export function clusterLabels(clusterId: string): string[] {
+  return [`${LABEL.cluster}=${clusterId}`];
+}
+
 /** A container that stands under a task's name but is not that task's. Throws `failed_precondition` naming what differs. */
 export function requireOwn(labels: Labels, task: TaskContext): void {
   const wanted = { [LABEL.cluster]: task.clusterId, [LABEL.node]: task.nodeId, [LABEL.taskId]: task.assignment.taskId };

@@ -1,6 +1,6 @@
 // A further process beside a task, in its environment and folder. A terminal comes from util-linux' or BSD's `script`.
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { execFile } from 'node:child_process';
 import { constants } from 'node:os';
 import { PassThrough, Writable } from 'node:stream';
@@ -17,6 +17,9 @@ export function startExec(record: TaskRecord, options: ExecOptions, signal: Abor
   }
   const env = { ...record.env, ...Object.fromEntries(options.env.map(splitEntry)) };
   const workdir = options.workdir === '' ? record.workdir : options.workdir;
+  if (statSync(workdir, { throwIfNoEntry: false })?.isDirectory() !== true) {
+    throw new ShoalError('failed_precondition', `the working directory ${workdir} does not exist on this node`);
+  }
   const argv = options.tty ? withTerminal(options, env) : options.command;
   const child = spawn(argv[0] ?? '', argv.slice(1), { cwd: workdir, env, stdio: 'pipe', detached: true });
   const kill = (): void => {
@@ -47,11 +50,13 @@ export function startExec(record: TaskRecord, options: ExecOptions, signal: Abor
   };
 }
 
+const EXEC_PROBLEMS: Readonly<Record<string, string>> = { ENOENT: 'not found', EACCES: 'permission denied' };
+
 async function exitCode(child: ChildProcessWithoutNullStreams, stdout: PassThrough, stderr: PassThrough, command: string): Promise<number> {
   return await new Promise((resolve) => {
     child.once('error', (error: NodeJS.ErrnoException) => {
       // As a shell would say it, and with its exit codes.
-      stderr.end(`${command}: ${error.code === 'ENOENT' ? 'not found' : error.message}\n`);
+      stderr.end(`${command}: ${EXEC_PROBLEMS[error.code ?? ''] ?? error.message}\n`);
       stdout.end();
       resolve(error.code === 'ENOENT' ? 127 : 126);
     });

@@ -2,18 +2,18 @@
 // that a restarted agent, also after kill -9, finds its tasks and their exit codes again.
 import { accessSync, constants, mkdirSync, statSync } from 'node:fs';
 import { availableParallelism, homedir, release, totalmem, type as osType, userInfo } from 'node:os';
-import { type Clock } from '../../../lib/clock.ts';
+import { type Clock, sleep } from '../../../lib/clock.ts';
 import { messageOf, ShoalError } from '../../../lib/errors.ts';
 import { type Logger } from '../../../lib/log.ts';
 import { type ProcessId } from '../../../lib/process-id.ts';
 import { EngineDescription, Resources } from '../../../proto/index.ts';
-import { type Exit, type Health, type Instance, type Runtime } from '../runtime.ts';
+import { type CleanUp, type Exit, type Health, type Instance, type Runtime } from '../runtime.ts';
 import { watchFolder } from './changes.ts';
 import { findCommand } from './commands.ts';
 import { startExec } from './exec.ts';
 import { healthRules } from './health-check.ts';
 import { followHealth } from './health-watch.ts';
-import { boundOutput, outputLines } from './output-files.ts';
+import { keepOutput, outputLines } from './output-files.ts';
 import { startSupervisor } from './supervisor.ts';
 import { isRunning, taskFolder, type TaskFolder, taskIds, type TaskRecord } from './task-folder.ts';
 import { type HostFacts, planProcess } from './task-plan.ts';
@@ -32,6 +32,8 @@ export interface ProcessRuntimeOptions {
 
 /** How often files are looked at in case a notification was lost. */
 const LOOK_PERIOD_MS = 1500;
+/** Between two looks at output that comes all the time: as exact as the times of lines are. */
+const KEEP_PAUSE_MS = 100;
 /** A supervisor that has the task needs so long at most to run it, and a killed process to be gone. */
 const SETTLE_DEADLINE_MS = 10_000;
 
@@ -65,7 +67,6 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
     done: () => Promise<T | undefined>,
     deadlineMs: number,
     signal: AbortSignal,
-    meanwhile?: () => Promise<void>,
   ): Promise<T | undefined> => {
     const endMs = clock.nowMs() + deadlineMs;
     const changes = watchFolder([folder.path], clock, signal);
@@ -76,7 +77,6 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
         if (signal.aborted) throw new ShoalError('cancelled', 'cancelled', { cause: signal.reason });
         const leftMs = endMs - clock.nowMs();
         if (leftMs <= 0) return undefined;
-        await meanwhile?.();
         await changes.next(Math.min(LOOK_PERIOD_MS, leftMs));
       }
     } finally {
@@ -124,6 +124,47 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
       if (exit !== undefined) return exit;
     }
     throw new ShoalError('unavailable', `task ${record.taskId} does not end, not even after SIGKILL`);
+  };
+
+  /** Looks after the output of a task, and once more at the end. */
+  const keepUntil = async (folder: TaskFolder, taskId: string, signal: AbortSignal): Promise<void> => {
+    const changes = watchFolder([folder.output], clock, signal);
+    try {
+      for (;;) {
+        const isLast = signal.aborted;
+        await keepOutput(folder.output);
+        if (isLast) return;
+        await changes.next(LOOK_PERIOD_MS);
+        await sleep(clock, KEEP_PAUSE_MS, signal).catch(() => undefined);
+      }
+    } catch (error) {
+      log.warn('output of a task cannot be looked after', { task: taskId, why: messageOf(error) });
+    } finally {
+      changes.close();
+    }
+  };
+
+  /** Seen by the last clean-up: nobody is at work on these any more. */
+  let ended: ReadonlySet<string> = new Set();
+  /** The same for folders without a record: a kill of the agent left them of a task that was being prepared or removed. */
+  let unrecorded: ReadonlySet<string> = new Set();
+  const cleanFolders = async (): Promise<CleanUp> => {
+    const seen = { ended: new Set<string>(), unrecorded: new Set<string>() };
+    const removed: string[] = [];
+    for (const taskId of await taskIds(directory)) {
+      const folder = folderOf(taskId);
+      if ((await folder.record()) === undefined) {
+        seen.unrecorded.add(taskId);
+        if (!unrecorded.has(taskId)) continue;
+        await folder.remove();
+        removed.push(folder.path);
+      } else if ((await folder.state()).state === 'exited') {
+        seen.ended.add(taskId);
+        if (ended.has(taskId)) await keepOutput(folder.output);
+      }
+    }
+    ({ ended, unrecorded } = seen);
+    return { removed, freedBytes: 0, unusedBytes: 0 };
   };
 
   return {
@@ -188,11 +229,14 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
     async wait(taskId, signal) {
       await need(taskId);
       const folder = folderOf(taskId);
-      const bound = (): Promise<void> =>
-        boundOutput(folder.output).catch((error: unknown) => {
-          log.warn('output of a task cannot be kept within its bounds', { task: taskId, why: messageOf(error) });
-        });
-      return (await settle(folder, () => exitOf(folder), Infinity, signal, bound)) ?? lost(taskId);
+      const keeping = new AbortController();
+      const kept = keepUntil(folder, taskId, AbortSignal.any([signal, keeping.signal]));
+      try {
+        return (await settle(folder, () => exitOf(folder), Infinity, signal)) ?? lost(taskId);
+      } finally {
+        keeping.abort();
+        await kept;
+      }
     },
 
     watchHealth(taskId, onChange: (health: Health, detail: string) => void, signal) {
@@ -232,6 +276,14 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
       return instances;
     },
 
+    async listOthers() {
+      const records = await Promise.all((await taskIds(directory)).map((taskId) => folderOf(taskId).record()));
+      return records.flatMap((record) => {
+        const isOther = record?.clusterId === valueOf(options.clusterId) && record.nodeId !== valueOf(options.nodeId);
+        return isOther ? [{ nodeId: record.nodeId, taskId: record.taskId }] : [];
+      });
+    },
+
     inspect: (taskId) => inspect(taskId),
 
     async *logs(request, signal) {
@@ -253,6 +305,8 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
         throw new ShoalError('failed_precondition', `task ${taskId} is not running`);
       return startExec(record, execOptions, signal);
     },
+
+    cleanUp: () => cleanFolders(),
   };
 }
 

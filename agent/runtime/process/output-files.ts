@@ -1,14 +1,16 @@
 // A process's output: one file per stream, appended by the process itself, so that it needs no agent to write.
 //
-// Bounds: a file above 10 MiB is copied to `<name>.1` (replacing the one before) and emptied, so a stream keeps its last 10 to 20 MiB. What is
-// written between the copy and the emptying is lost. The agent does this while it waits for the task; without an agent the files grow.
-// Lines carry no time, so `since` can only leave out a stream that was last written before it, and `tail` counts each stream by itself.
-import { copyFile, open, stat, truncate } from 'node:fs/promises';
+// Bounds: of a file above 10 MiB the last 10 MiB are copied to `<name>.1` (replacing the one before), and it is emptied; so a stream keeps its last 10
+// to 20 MiB, however fast it is written. What is written between the copy and the emptying is lost. The agent does this while it waits for the task,
+// and now and then for those that have ended; without an agent the files grow.
+// When lines were written stands in files beside them (output-times.ts). `tail` counts each stream by itself.
+import { open, stat, truncate } from 'node:fs/promises';
 import { join } from 'node:path';
 import { errnoOf } from '../../../lib/errors.ts';
 import { type LogsRequest, OutputSource } from '../../../proto/index.ts';
 import { lineCutter } from '../lines.ts';
 import { type LogLine } from '../runtime.ts';
+import { lineTimes, moveTimes, noteTime, sizeBefore, timesFile } from './output-times.ts';
 
 export const MAX_FILE_BYTES = 10 * 1024 * 1024;
 const BLOCK_BYTES = 64 * 1024;
@@ -19,14 +21,38 @@ const NAMES = [
   { source: OutputSource.STDERR, name: 'stderr' },
 ] as const;
 
-/** Brings the files of a task back within their bounds. */
-export async function boundOutput(folder: string, maxBytes = MAX_FILE_BYTES): Promise<void> {
+/** Notes when the files of a task have grown, and brings them back within their bounds. */
+export async function keepOutput(folder: string, maxBytes = MAX_FILE_BYTES): Promise<void> {
   for (const { name } of NAMES) {
     const path = join(folder, name);
-    if ((await sizeOf(path)) <= maxBytes) continue;
-    await copyFile(path, `${path}.1`);
+    await noteTime(path);
+    if ((await sizeOf(path)) <= maxBytes && (await sizeOf(timesFile(path))) <= maxBytes) continue;
+    await copyEnd(path, `${path}.1`);
+    await moveTimes(path, `${path}.1`);
     await truncate(path, 0);
   }
+}
+
+/** What is kept stands in the copy where it stood; before it is a hole, which takes no room. */
+async function copyEnd(from: string, to: string): Promise<void> {
+  const end = await sizeOf(from);
+  const copy = await open(to, 'w', 0o600);
+  try {
+    for (let at = Math.max(0, end - MAX_FILE_BYTES); at < end;) {
+      const block = await readBlock(from, at);
+      if (block.length === 0) return;
+      await copy.write(block, 0, Math.min(block.length, end - at), at);
+      at += block.length;
+    }
+  } finally {
+    await copy.close();
+  }
+}
+
+/** The first whole line of a copy, after the hole. */
+async function copyStart(path: string): Promise<number> {
+  const hole = (await sizeOf(path)) - MAX_FILE_BYTES;
+  return hole <= 0 ? 0 : hole + (await readBlock(path, hole)).indexOf(NEWLINE) + 1;
 }
 
 /**
@@ -55,62 +81,106 @@ export async function* outputLines(
     if (!goesOn) break;
     if (!news) await pause();
   }
-  for (const reader of readers) yield* reader.end();
+  for (const reader of readers) yield* await reader.end();
 }
 
 interface Reader {
   more(): AsyncGenerator<LogLine>;
-  end(): LogLine[];
+  end(): Promise<LogLine[]>;
 }
 
 async function openReader(path: string, source: OutputSource, request: LogsRequest): Promise<Reader> {
   const earlier = `${path}.1`;
   const cutter = lineCutter();
-  const line = (data: Buffer): LogLine => ({ source, data, timeUnixMs: 0 });
   let { inEarlier, at } = await startOf(path, request);
+  let timeOf = lineTimes(inEarlier ? earlier : path);
+  /** Lines cut so far end here; a line in pieces has a newline too many in each but the last, which moves its time by nothing that counts. */
+  let endBytes = at;
+  const line = async (data: Buffer): Promise<LogLine> => {
+    endBytes = Math.min(endBytes + data.length, at);
+    return { source, data, timeUnixMs: await timeOf(endBytes) };
+  };
   async function* read(file: string): AsyncGenerator<LogLine> {
     for (;;) {
       const block = await readBlock(file, at);
       if (block.length === 0) return;
       at += block.length;
-      for (const data of cutter.push(block)) yield line(data);
+      for (const data of cutter.push(block)) yield await line(data);
     }
   }
   return {
     async *more() {
       // Emptied since: what was not read yet stands in the copy, at the same place.
-      if (!inEarlier && (await sizeOf(path)) < at) inEarlier = true;
+      if (!inEarlier && (await sizeOf(path)) < at) {
+        inEarlier = true;
+        timeOf = lineTimes(earlier);
+      }
       if (inEarlier) {
+        const first = await copyStart(earlier);
+        if (first > at) at = endBytes = first;
         yield* read(earlier);
         inEarlier = false;
         at = 0;
+        endBytes = 0;
+        timeOf = lineTimes(path);
       }
       yield* read(path);
     },
-    end() {
+    async end() {
       const last = cutter.end();
-      return last === undefined ? [] : [line(last)];
+      return last === undefined ? [] : [await line(last)];
     },
   };
 }
 
-/** Where to begin so that `tail` lines of this stream follow. */
-async function startOf(path: string, request: LogsRequest): Promise<{ inEarlier: boolean; at: number }> {
+interface Start {
+  readonly inEarlier: boolean;
+  readonly at: number;
+}
+
+/** Where to begin so that `tail` lines of this stream follow, none of them older than `since`. */
+async function startOf(path: string, request: LogsRequest): Promise<Start> {
+  const [tail, since] = [await tailOf(path, request), await sinceOf(path, request.sinceUnixMs)];
+  if (tail.inEarlier !== since.inEarlier) return tail.inEarlier ? since : tail;
+  return tail.at > since.at ? tail : since;
+}
+
+async function sinceOf(path: string, sinceUnixMs: number): Promise<Start> {
+  if (sinceUnixMs <= 0) return { inEarlier: true, at: 0 };
+  if ((await writtenAt(path)) < sinceUnixMs) return { inEarlier: false, at: await sizeOf(path) };
+  const here = await sizeBefore(path, sinceUnixMs);
+  if (here > 0) return { inEarlier: false, at: await lineStart(path, here) };
+  const earlier = `${path}.1`;
+  return { inEarlier: true, at: await lineStart(earlier, await sizeBefore(earlier, sinceUnixMs), await copyStart(earlier)) };
+}
+
+/** Of the line that `position` lies in; a line that was not complete then was written later. */
+async function lineStart(path: string, position: number, floor = 0): Promise<number> {
+  for (let end = position; end > floor;) {
+    const start = Math.max(floor, end - BLOCK_BYTES);
+    const newline = (await readBlock(path, start)).subarray(0, end - start).lastIndexOf(NEWLINE);
+    if (newline >= 0) return start + newline + 1;
+    end = start;
+  }
+  return floor;
+}
+
+async function tailOf(path: string, request: LogsRequest): Promise<Start> {
   const size = await sizeOf(path);
-  if (request.tail === 0 || (request.sinceUnixMs > 0 && (await writtenAt(path)) < request.sinceUnixMs))
-    return { inEarlier: false, at: size };
+  if (request.tail === 0) return { inEarlier: false, at: size };
   if (request.tail < 0) return { inEarlier: true, at: 0 };
   const here = await tailStart(path, size, request.tail);
   if (here.missing === 0) return { inEarlier: false, at: here.at };
-  const before = await tailStart(`${path}.1`, await sizeOf(`${path}.1`), here.missing);
+  const earlier = `${path}.1`;
+  const before = await tailStart(earlier, await sizeOf(earlier), here.missing, await copyStart(earlier));
   return { inEarlier: true, at: before.at };
 }
 
-/** The offset after which the last `lines` lines stand; `missing` where the file has fewer. */
-async function tailStart(path: string, size: number, lines: number): Promise<{ readonly at: number; readonly missing: number }> {
+/** The offset after which the last `lines` lines stand, not before `floor`; `missing` where the file has fewer. */
+async function tailStart(path: string, size: number, lines: number, floor = 0): Promise<{ readonly at: number; readonly missing: number }> {
   let found = 0;
-  for (let end = size; end > 0;) {
-    const start = Math.max(0, end - BLOCK_BYTES);
+  for (let end = size; end > floor;) {
+    const start = Math.max(floor, end - BLOCK_BYTES);
     const block = (await readBlock(path, start)).subarray(0, end - start);
     for (let index = block.length - 1; index >= 0; index--) {
       // The newline at the very end closes the last line, it does not begin one.
@@ -120,7 +190,7 @@ async function tailStart(path: string, size: number, lines: number): Promise<{ r
     }
     end = start;
   }
-  return { at: 0, missing: lines - found - (size > 0 ? 1 : 0) };
+  return { at: floor, missing: lines - found - (size > 0 ? 1 : 0) };
 }
 
 async function readBlock(path: string, position: number): Promise<Buffer> {

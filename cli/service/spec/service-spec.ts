@@ -1,5 +1,5 @@
 // From flags to a service's spec. Creating is changing an empty spec, so that both verbs share every rule.
-import { LogDriver, PortMode, ServiceMode, ServiceSpec, TaskSpec } from '../../../proto/index.ts';
+import { LogDriver, OnReturn, PortMode, ServiceMode, ServiceSpec, TaskSpec } from '../../../proto/index.ts';
 import { LATER_FLAGS } from '../later-flags.ts';
 import { applyContainer, EMPTY_CONTAINER } from './container.ts';
 import { type FlagReader, flagReader, type FlagValues } from './flag-reader.ts';
@@ -51,6 +51,8 @@ export function updateSpec(before: ServiceSpec, values: FlagValues, source: Envi
   return spec;
 }
 
+const ON_RETURN = { 'keep-new': OnReturn.KEEP_NEW, 'keep-old': OnReturn.KEEP_OLD };
+
 function applyFlags(before: ServiceSpec, flags: FlagReader, source: EnvironmentSource): ServiceSpec {
   refuseLaterFlags(flags);
   const ports = applyPorts(before, flags);
@@ -66,6 +68,7 @@ function applyFlags(before: ServiceSpec, flags: FlagReader, source: EnvironmentS
     rollback: applyUpdateConfig(before.rollback, 'rollback', flags),
     ports,
     drainPeriodMs: flags.durationMs('drain-period') ?? before.drainPeriodMs,
+    onReturn: flags.choice('on-return', ON_RETURN) ?? before.onReturn,
   };
 }
 

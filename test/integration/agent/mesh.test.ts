@@ -1,17 +1,17 @@
 // The agent and a real mesh process: started, fed, restarted, taken over, and left alone.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { type AddressInfo, connect, createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Agent } from '../../../agent/agent.ts';
-import { launchedBefore, meshLauncher } from '../../../agent/mesh/mesh-process.ts';
+import { launchedBefore, type LaunchMesh, meshLauncher } from '../../../agent/mesh/mesh-process.ts';
 import { isAlive, type ProcessId, signalProcess } from '../../../lib/process-id.ts';
 import { PortProtocol, PortRoute, type RouteReport, type RouteTable, RouteTarget } from '../../../proto/index.ts';
 import { fakeManager, type FakeManager } from '../../support/fake-manager.ts';
 import { type ScriptedRuntime, scriptedRuntime } from '../../support/scripted-runtime.ts';
-import { epochOf, type TestAgent, testAgent } from '../../support/test-agent.ts';
+import { assignmentOf, epochOf, type TestAgent, testAgent } from '../../support/test-agent.ts';
 import { until } from '../../support/until.ts';
 
 const MAIN = fileURLToPath(new URL('../../../cli/main.ts', import.meta.url));
@@ -36,17 +36,7 @@ describe('an agent with its mesh', function () {
   beforeEach(async () => {
     manager = await fakeManager();
     runtime = scriptedRuntime();
-    agent = testAgent((nodeId, dataDir) =>
-      meshLauncher({
-        command: [process.execPath, '--import', 'tsx', MAIN],
-        dataDir: join(dataDir, 'mesh'),
-        nodeId,
-        listen: ['127.0.0.1'],
-        portOffset: 0,
-        healthAddress: undefined,
-        logLevel: 'debug',
-      }),
-    );
+    agent = testAgent(launcher);
     running = await agent.start([manager.address], runtime);
     await meshUp();
   });
@@ -197,12 +187,78 @@ describe('an agent with its mesh', function () {
     }
   });
 
+  it('ends the mesh of its folder whose files are lost, which else would hold the ports', async () => {
+    await feed(5);
+    const lost = process_();
+    await agent.stop();
+    for (const name of readdirSync(agent.dataDir)) rmSync(join(agent.dataDir, name), { recursive: true });
+    running = await agent.start([manager.address], runtime);
+    await until(() => manager.sessions.length === 2, 'the agent back');
+    await meshUp();
+    assert.equal(isAlive(lost), false);
+    await feed(6);
+    assert.equal(await answer(), 'hello');
+    assert.ok(agent.problems.some((line) => line.includes('lost sight of') && line.includes(String(lost.pid))));
+  });
+
+  it('names the mesh of another folder that holds a port, and leaves it alone', async () => {
+    const other = testAgent(launcher);
+    const neighbour = await fakeManager({ nodeId: 'node2' });
+    await feed(5);
+    try {
+      await other.start([neighbour.address], scriptedRuntime());
+      await until(() => neighbour.sessions.at(-1)?.routes()?.meshUp === true, 'the other mesh up');
+      neighbour.last().send({ case: 'routes', value: table(5) });
+      const pid = process_().pid;
+      await until(
+        () => other.problems.some((line) => line.includes(`"pid":${pid}`) && line.includes(`kill ${pid}`)),
+        () => `the warning; problems: ${other.problems.join('\n')}`,
+      );
+      assert.ok(isAlive(process_()));
+    } finally {
+      const mesh = launchedBefore(join(other.dataDir, 'mesh'));
+      await other.remove();
+      if (mesh !== undefined) signalProcess(mesh, 'SIGKILL');
+      await neighbour.stop();
+    }
+  });
+
+  it('ends the mesh before the tasks of a node that was removed, and starts none afterwards', async () => {
+    await feed(5);
+    const mesh = process_();
+    manager.last().send({ case: 'assignments', value: { epoch: epochOf(5), assignments: [assignmentOf('t1')] } });
+    await until(() => runtime.instance('t1')?.state === 'running', 't1 running');
+    const release = runtime.hold('stop');
+    manager.removal = (register) => ({ epoch: epochOf(6), nodeId: register.nodeId });
+    manager.last().end();
+    await until(() => runtime.inFlight('stop') === 1, 'the stop of t1');
+    assert.equal(isAlive(mesh), false);
+    release();
+    await until(() => runtime.instance('t1') === undefined, 't1 removed');
+    await agent.stop();
+    await agent.start([manager.address], runtime);
+    await assert.rejects(answer());
+    assert.deepEqual(process_(), mesh);
+  });
+
   it('ends the mesh with an ephemeral node', async () => {
     const mesh = process_();
     await running.drainAndStop();
     assert.equal(isAlive(mesh), false);
   });
 });
+
+function launcher(nodeId: string, dataDir: string): LaunchMesh {
+  return meshLauncher({
+    command: [process.execPath, '--import', 'tsx', MAIN],
+    dataDir: join(dataDir, 'mesh'),
+    nodeId,
+    listen: ['127.0.0.1'],
+    portOffset: 0,
+    healthAddress: undefined,
+    logLevel: 'debug',
+  });
+}
 
 async function freePort(): Promise<number> {
   const server = createServer();

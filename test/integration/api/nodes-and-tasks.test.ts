@@ -19,6 +19,7 @@ import {
   PortClaim,
   PortProblem,
   PortProtocol,
+  RemovedNode,
   RemoveNodeRequest,
   Service,
   ServiceMode,
@@ -133,6 +134,19 @@ describe('control API: nodes, tasks, cluster', () => {
       // So that their agents are told, should they still run.
       assert.equal(manager.state.count('removedNodes'), 2);
       assert.equal((await failure(manager.client.removeNode(RemoveNodeRequest.create({ ref: 'n1' })))).code, 'not_found');
+    });
+
+    it('are remembered when they are removed, up to a bound: the oldest is forgotten', async () => {
+      const records = Array.from({ length: 1000 }, (_, index) => {
+        const id = `gone${index}`;
+        return row('removedNodes', id, RemovedNode.create({ id, removedUnixMs: index + 1 }));
+      });
+      for (let at = 0; at < records.length; at += 100) await put(...records.slice(at, at + 100));
+      await put(...node('n1', 'alpha'));
+      await manager.client.removeNode(RemoveNodeRequest.create({ ref: 'n1', force: true }));
+      assert.equal(manager.state.count('removedNodes'), 1000);
+      assert.notEqual(manager.state.get('removedNodes', 'n1'), undefined);
+      assert.equal(manager.state.get('removedNodes', 'gone0'), undefined);
     });
 
     it('show the manager that runs on them and their running tasks', async () => {

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { setMaxListeners } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { type Runtime, type TaskContext } from '../../../agent/runtime/runtime.ts';
+import { systemClock } from '../../../lib/clock.ts';
 import { ShoalError } from '../../../lib/errors.ts';
 import { systemIds } from '../../../lib/ids.ts';
 import { type ContainerSpec, HealthCheck, LogsRequest, OutputSource } from '../../../proto/index.ts';
@@ -203,6 +204,12 @@ export function conformance(subject: () => Subject): void {
     assert.deepEqual(await lines(taskId, { stdout: false, stderr: true }), ['err:two\n']);
     assert.deepEqual(await lines(taskId, { stdout: true, tail: 1 }), ['out:bc\n']);
     assert.deepEqual(await lines(taskId, { tail: 0 }), []);
+    const nowMs = systemClock.wallMs();
+    assert.deepEqual(await lines(taskId, { sinceUnixMs: nowMs + 3_600_000 }), []);
+    assert.deepEqual(await lines(taskId, { sinceUnixMs: nowMs - 3_600_000 }), await lines(taskId));
+    for await (const { timeUnixMs } of runtime.logs(LogsRequest.create({ taskId, tail: -1 }), never)) {
+      assert.ok(timeUnixMs > nowMs - 3_600_000 && timeUnixMs <= nowMs, `the time of the line is ${timeUnixMs}`);
+    }
   });
 
   it('joins a line that is longer than the buffers on its way', async () => {
@@ -287,7 +294,15 @@ export function conformance(subject: () => Subject): void {
     const session = await runtime.exec(taskId, { ...exec, command: ['no-such-program'] }, never);
     session.stdout.resume();
     session.stderr.resume();
-    assert.ok([126, 127].includes(await session.ended));
+    assert.equal(await session.ended, 127);
+  });
+
+  it('says when what is to be executed is no program', async () => {
+    const taskId = await run(shell(SLEEPER));
+    const session = await runtime.exec(taskId, { ...exec, command: ['/dev/null'] }, never);
+    session.stdout.resume();
+    session.stderr.resume();
+    assert.equal(await session.ended, 126);
   });
 
   it('tells health as it changes', async () => {

@@ -2,13 +2,13 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { appendFile, readFile, writeFile } from 'node:fs/promises';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { appendFile, readFile, utimes, writeFile } from 'node:fs/promises';
 import { get } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createProcessRuntime } from '../../../agent/runtime/process/index.ts';
-import { boundOutput, outputLines } from '../../../agent/runtime/process/output-files.ts';
+import { keepOutput, outputLines } from '../../../agent/runtime/process/output-files.ts';
 import { type Instance, type Runtime } from '../../../agent/runtime/runtime.ts';
 import { systemClock } from '../../../lib/clock.ts';
 import { silentLogger } from '../../../lib/log.ts';
@@ -154,6 +154,96 @@ describe('process runtime', () => {
     await refused({ image: 'nginx:1', command: ['true'] });
   });
 
+  it('dates lines by when they were written, over the bounds of the output too, and begins at a time', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'shoal-output-'));
+    try {
+      const file = join(folder, 'stdout');
+      const write = async (text: string, atUnixMs: number, maxBytes?: number): Promise<void> => {
+        await appendFile(file, text);
+        await utimes(file, atUnixMs / 1000, atUnixMs / 1000);
+        await keepOutput(folder, maxBytes);
+      };
+      const seen = async (request: Partial<LogsRequest>): Promise<string[]> => {
+        const lines: string[] = [];
+        const all = outputLines(
+          folder,
+          LogsRequest.create({ tail: -1, ...request }),
+          () => Promise.resolve(false),
+          () => Promise.resolve(),
+        );
+        for await (const { data, timeUnixMs } of all) lines.push(`${timeUnixMs} ${Buffer.from(data).toString().trimEnd()}`);
+        return lines;
+      };
+      await write('one\n', 1000);
+      await write('two\nthr', 2000);
+      await write('ee\n', 3000, 10);
+      await write('four\n', 4000);
+      await appendFile(file, 'five\n');
+      await utimes(file, 5, 5);
+      assert.deepEqual(await seen({}), ['1000 one', '2000 two', '3000 three', '4000 four', '5000 five']);
+      assert.deepEqual(await seen({ sinceUnixMs: 2500 }), ['3000 three', '4000 four', '5000 five']);
+      assert.deepEqual(await seen({ sinceUnixMs: 3500 }), ['4000 four', '5000 five']);
+      assert.deepEqual(await seen({ sinceUnixMs: 4500 }), ['5000 five']);
+      assert.deepEqual(await seen({ sinceUnixMs: 6000 }), []);
+      assert.deepEqual(await seen({ sinceUnixMs: 1500, tail: 2 }), ['4000 four', '5000 five']);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+
+  it('dates what a task writes as it writes it', async () => {
+    const runtime = create();
+    const { taskId } = await start(runtime, 'echo one; until test -e go; do sleep 0.02; done; echo two');
+    const waited = runtime.wait(taskId, signal);
+    await until(() => existsSync(join(directory, taskId, 'output', 'stdout.times')), 'the first line is dated');
+    const betweenMs = systemClock.wallMs();
+    await until(() => systemClock.wallMs() > betweenMs + 20, 'some time has passed');
+    await writeFile(join(directory, taskId, 'work', 'go'), '');
+    await waited;
+    const times: number[] = [];
+    for await (const line of runtime.logs(LogsRequest.create({ taskId, tail: -1 }), signal)) times.push(line.timeUnixMs);
+    assert.deepEqual(
+      times.map((timeMs) => timeMs > betweenMs),
+      [false, true],
+    );
+  });
+
+  it('keeps no more of a burst of output than the bounds, in whole lines', async () => {
+    const runtime = create();
+    const { taskId } = await start(runtime, 'yes 0123456789abcdef | head -c 30000000');
+    await runtime.wait(taskId, signal);
+    // What is seen for the first time is left to whoever may be at work on it.
+    for (let time = 0; time < 2; time++) await runtime.cleanUp?.({ bytes: Infinity, ageMs: Infinity }, signal);
+    const output = join(directory, taskId, 'output');
+    const sizes = readdirSync(output).map((name) => statSync(join(output, name)).blocks * 512);
+    const keptBytes = sizes.reduce((sum, bytes) => sum + bytes, 0);
+    assert.ok(keptBytes < 21 * 2 ** 20, String(keptBytes));
+    const read = async (tail: number): Promise<readonly string[]> => {
+      const lines: string[] = [];
+      for await (const { data } of runtime.logs(LogsRequest.create({ taskId, tail }), signal)) lines.push(Buffer.from(data).toString());
+      return lines;
+    };
+    const all = await read(-1);
+    assert.ok(all.length > 500_000, String(all.length));
+    assert.ok(all.slice(0, -1).every((line) => line === '0123456789abcdef\n'));
+    assert.equal((await read(1e9)).length, all.length);
+    await runtime.remove(taskId, signal);
+  });
+
+  it('removes what is left of a task folder without a record, when it was so the last time already', async () => {
+    const runtime = create();
+    const { taskId } = await start(runtime, 'true');
+    await runtime.wait(taskId, signal);
+    const left = join(directory, 'a'.repeat(25));
+    mkdirSync(join(left, 'output'), { recursive: true });
+    const limits = { bytes: Infinity, ageMs: Infinity };
+    assert.deepEqual((await runtime.cleanUp?.(limits, signal))?.removed, []);
+    assert.deepEqual((await runtime.cleanUp?.(limits, signal))?.removed, [left]);
+    assert.equal(existsSync(left), false);
+    assert.equal((await runtime.inspect(taskId, signal))?.state, 'exited');
+    await runtime.remove(taskId, signal);
+  });
+
   it('keeps output within its bounds, and a follower loses nothing of what is kept', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'shoal-output-'));
     try {
@@ -166,7 +256,7 @@ describe('process runtime', () => {
         step++;
         if (step !== 1) return;
         await appendFile(file, 'three\n');
-        await boundOutput(folder, 10);
+        await keepOutput(folder, 10);
         await appendFile(file, 'four\n');
       };
       for await (const { data } of outputLines(folder, request, () => Promise.resolve(step < 3), pause))

@@ -8,6 +8,11 @@ const FLAGS: AgentFlags = {
   meshPortOffset: '0',
   runtime: 'docker',
   healthAddr: '127.0.0.1:7422',
+  gcInterval: '5m',
+  gcContainersPerSlot: '5',
+  gcContainers: '100',
+  gcImageSize: '10GiB',
+  gcImageAge: '168h',
   ephemeral: false,
   purge: false,
   logLevel: 'info',
@@ -42,6 +47,18 @@ describe('agent flags', () => {
     assert.equal(settings.memoryBytes, 64 * 2 ** 20);
     assert.deepEqual(settings.labels, { zone: 'a=b', ssd: '' });
     assert.equal(settings.health, undefined);
+  });
+
+  it('say what is kept on the host, without a bound where they say "none"', () => {
+    assert.deepEqual(check({}).housekeeping, {
+      intervalMs: 300_000,
+      finished: { perSlot: 5, perNode: 100 },
+      images: { bytes: 10 * 2 ** 30, ageMs: 7 * 86_400_000 },
+    });
+    const none = check({ gcInterval: 'none', gcImageSize: 'none', gcImageAge: 'none' }).housekeeping;
+    assert.deepEqual([none.intervalMs, none.images], [Infinity, { bytes: Infinity, ageMs: Infinity }]);
+    const bad = { gcInterval: '1s', gcContainersPerSlot: '-1', gcContainers: 'many', gcImageSize: '10 apples', gcImageAge: '7d' };
+    assert.deepEqual(wrong(bad), ['--gc-interval', '--gc-containers-per-slot', '--gc-containers', '--gc-image-size', '--gc-image-age']);
   });
 
   it('are all named at once when they are wrong', () => {

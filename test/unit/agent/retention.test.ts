@@ -11,6 +11,6 @@ describe('retention of finished containers', () => {
 
   it('lets the oldest of the node go beyond its bound', () => {
     const all = Array.from({ length: 4 }, (_, index) => finished(`t${index}`, `s${index}/1`, index));
-    assert.deepEqual(beyondRetention(all, 5, 3), ['t0']);
+    assert.deepEqual(beyondRetention(all, { perSlot: 5, perNode: 3 }), ['t0']);
   });
 });

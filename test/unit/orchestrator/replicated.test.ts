@@ -1,9 +1,20 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'mocha';
-import { Availability, RestartCondition, RestartPolicy, type ServiceSpec, TaskState } from '../../../proto/index.ts';
+import {
+  Availability,
+  HoldReason,
+  NodeWatch,
+  OnReturn,
+  RestartCondition,
+  RestartPolicy,
+  type ServiceSpec,
+  TaskState,
+  TaskStatus,
+} from '../../../proto/index.ts';
 import { taskSpec, type Wish } from '../../support/placement.ts';
 import { COMPLETING_IMAGE, FAILING_IMAGE, ReconcileModel, REJECTED_IMAGE } from '../../support/reconcile-model.ts';
 import { publish, specOf } from '../../support/service-specs.ts';
+import { row } from '../../support/state-rows.ts';
 
 function web(replicas: number, more: Partial<ServiceSpec> = {}, wish: Wish = {}): ServiceSpec {
   return specOf({ spec: { replicas, ports: [publish(8080, 80)], task: taskSpec(wish), ...more } });
@@ -197,6 +208,26 @@ describe('a task that ends', () => {
     assert.ok((tasks.at(-1)?.restart?.attempt ?? 0) < 25);
   });
 
+  it('forgets a history of any length, and gives a slot up, in steps that one transaction holds', () => {
+    const model = cluster();
+    model.create('web', web(2));
+    model.settle();
+    for (const task of model.tasks('web')) {
+      const rows = Array.from({ length: 150 }, (_, index) => {
+        const id = `${task.id}-${index}`;
+        const old = row('tasks', id, { ...task, id, desired: TaskState.SHUTDOWN });
+        return [old, row('taskStatus', id, TaskStatus.create({ taskId: id, nodeId: task.nodeId, state: TaskState.SHUTDOWN }))];
+      });
+      model.world.change(rows.flat());
+    }
+    model.scale('web', 1);
+    for (let pass = 0; pass < 20; pass++) {
+      for (const group of model.plan('web')) assert.ok(group.writes.length + group.requires.length < 100);
+      model.settle();
+    }
+    assert.ok(model.tasks('web').length <= 6, `${model.tasks('web').length} tasks are left`);
+  });
+
   it('waits between attempts to prepare it, though these come before its turn to start', () => {
     const model = cluster();
     model.create('web', web(1, {}, { image: REJECTED_IMAGE }));
@@ -284,6 +315,53 @@ describe('nodes', () => {
     assert.ok([...(model.nodes.get('a')?.tasks.values() ?? [])].every(({ state }) => state === TaskState.SHUTDOWN));
   });
 
+  it('that return take their slots back where the service keeps the old tasks, and the extra ones go', () => {
+    const model = cluster();
+    model.create('web', web(6, { onReturn: OnReturn.KEEP_OLD }));
+    model.settle();
+    const before = model.up('web');
+    model.cut('a');
+    model.run(10_000);
+    assert.deepEqual(nodesOf(model), { b: 3, c: 3 });
+    model.heal('a');
+    model.run(20_000);
+    assert.deepEqual(model.up('web'), before);
+    assert.deepEqual(nodesOf(model), { a: 2, b: 2, c: 2 });
+  });
+
+  it('that return with tasks of an older spec do not get their slots back', () => {
+    const model = cluster();
+    model.create('web', web(6, { onReturn: OnReturn.KEEP_OLD }));
+    model.settle();
+    model.cut('a');
+    model.run(10_000);
+    model.update('web', (spec) => ({ ...spec, task: { ...(spec.task ?? taskSpec({})), forceUpdate: 1 } }));
+    model.run(60_000);
+    model.heal('a');
+    model.run(20_000);
+    assert.equal(model.up('web').length, 6);
+    assert.equal(nodesOf(model)['a'], undefined);
+  });
+
+  it('that are down but held keep their tasks, and nothing takes over', () => {
+    const model = cluster();
+    model.create('web', web(6));
+    model.settle();
+    const before = model.tasks('web').map(({ id }) => id);
+    const nonce = model.state.get('sessions', 'a')?.value.nonce ?? '';
+    const held = { nodeId: 'a', sessionNonce: nonce, reason: HoldReason.HOLD_MASS_LOSS, sinceUnixMs: 1 };
+    model.world.change([row('nodeWatch', '', NodeWatch.create({ held: [held] }))]);
+    model.cut('a');
+    model.run(30_000);
+    assert.deepEqual(
+      model.tasks('web').map(({ id }) => id),
+      before,
+    );
+    model.world.change([row('nodeWatch', '', NodeWatch.create({}))]);
+    model.run(30_000);
+    assert.deepEqual(nodesOf(model), { b: 3, c: 3 });
+  });
+
   it('that return before anything took over keep their tasks', () => {
     const model = new ReconcileModel();
     model.addNode({ id: 'a', cpus: 2 });
@@ -357,5 +435,77 @@ describe('nodes', () => {
     assert.deepEqual(model.up('web'), ['1@b', '2@b']);
     const rejected = model.tasks('web').find(({ verdict }) => verdict?.state === TaskState.REJECTED);
     assert.match(rejected?.verdict?.message ?? '', /constraint node.labels.disk==ssd is not satisfied/);
+  });
+
+  const ssd = (ids: readonly string[]): ReconcileModel => {
+    const model = new ReconcileModel();
+    for (const id of ids) model.addNode({ id, labels: { disk: 'ssd' } });
+    return model;
+  };
+  const rejections = (model: ReconcileModel): readonly string[] =>
+    model.tasks('web').flatMap(({ verdict }) => (verdict?.state === TaskState.REJECTED ? [verdict.message] : []));
+
+  it('lose their tasks at once when they no longer satisfy the constraints, whatever the update limits', () => {
+    const model = ssd(['a', 'b']);
+    // No ingress port: nobody's connection is lost when the old ones stop first.
+    model.create('web', web(6, { ports: [] }, { constraints: ['node.labels.disk==ssd'] }));
+    model.settle();
+    model.setLabels('a', {});
+    model.reconcile();
+    const told = model.tasks('web').filter(({ nodeId, desired }) => nodeId === 'a' && desired === TaskState.SHUTDOWN);
+    assert.equal(told.length, 3);
+    model.settle();
+    assert.deepEqual(nodesOf(model), { b: 6 });
+  });
+
+  it('keep serving from tasks that must go until their replacements do', () => {
+    const model = ssd(['a', 'b']);
+    model.create('web', web(4, {}, { constraints: ['node.labels.disk==ssd'] }));
+    model.settle();
+    model.setLabels('a', {});
+    const serving = (): number => model.tasks('web').filter((task) => model.isServing(task)).length;
+    model.run(1000, () => assert.ok(serving() >= 4));
+    assert.deepEqual(nodesOf(model), { b: 4 });
+  });
+
+  it('lose tasks that fit nowhere any more, and the tasks in their place say why they wait', () => {
+    const model = ssd(['a']);
+    model.create('web', web(2, {}, { constraints: ['node.labels.disk==ssd'] }));
+    model.settle();
+    model.setLabels('a', {});
+    model.run(20_000);
+    assert.deepEqual(model.up('web'), []);
+    assert.equal(rejections(model).length, 2);
+    const waiting = model.tasks('web').filter(({ desired }) => desired <= TaskState.RUNNING);
+    assert.deepEqual(
+      waiting.map(({ verdict }) => [verdict?.state, verdict?.message]),
+      [1, 2].map(() => [TaskState.PENDING, 'no suitable node (scheduling constraints not satisfied on 1 node)']),
+    );
+    model.setLabels('a', { disk: 'ssd' });
+    model.settle();
+    assert.deepEqual(nodesOf(model), { a: 2 });
+  });
+
+  it('keep the tasks of an earlier spec where its update has made the constraints stricter and nothing fits', () => {
+    const model = ssd(['a']);
+    model.create('web', web(2));
+    model.settle();
+    model.update('web', () => web(2, {}, { constraints: ['node.labels.disk==none'] }));
+    model.run(20_000);
+    assert.equal(model.tasks('web').filter((task) => model.isServing(task)).length, 2);
+  });
+
+  it('that have become too small for what is reserved lose the newest tasks', () => {
+    const model = new ReconcileModel();
+    model.addNode({ id: 'a', cpus: 4 });
+    model.create('web', web(3, {}, { cpus: 1 }));
+    model.settle();
+    const [first] = [...model.state.tasksOfService('web')].sort((one, other) => one.createRevision - other.createRevision);
+    model.addNode({ id: 'a', cpus: 1 });
+    model.addNode({ id: 'b', cpus: 4 });
+    model.run(1000);
+    assert.deepEqual(nodesOf(model), { a: 1, b: 2 });
+    assert.equal(model.tasks('web').find(({ nodeId, desired }) => nodeId === 'a' && desired === TaskState.RUNNING)?.id, first?.id);
+    assert.match(rejections(model).join(), /insufficient resources/);
   });
 });

@@ -177,6 +177,26 @@ describe('an update', () => {
     assert.equal(serving(model), 3);
   });
 
+  it('that is paused does not chase a task from node to node whose placement alone has changed', () => {
+    const model = new ReconcileModel();
+    for (const id of ['a', 'b']) model.addNode({ id, labels: { zone: id } });
+    model.create('web', web(5, { parallelism: 2 }));
+    model.run(10_000);
+    model.update('web', toImage(FAILING_IMAGE));
+    model.run(20_000);
+    model.update('web', (spec) => ({ ...spec, task: taskSpec({ image: FAILING_IMAGE, constraints: ['node.labels.zone==b'] }) }));
+    let made = 0;
+    const known = new Set<string>();
+    model.run(60_000, () => {
+      for (const { id } of model.tasks('web')) {
+        if (!known.has(id)) made++;
+        known.add(id);
+      }
+    });
+    assert.equal(stateOf(model), UpdateState.UPDATE_PAUSED);
+    assert.ok(made < 30, `${made} tasks were made`);
+  });
+
   it('is overtaken by a newer spec, slot by slot', () => {
     const model = running(web(4));
     model.update('web', toImage('v2'));

@@ -88,6 +88,18 @@ describe('container options', () => {
     });
   });
 
+  it('bind host-mode ports on all addresses, or where the node answers published ports', () => {
+    const ports = [
+      { protocol: 'tcp', targetPort: 80, nodePort: 20_001, host: false },
+      { protocol: 'tcp', targetPort: 90, nodePort: 9000, host: true },
+    ] as const;
+    const bound = (hostAddresses?: readonly string[]): unknown =>
+      containerOptions(taskContext({ ports, dataAddress: '127.0.0.2' }), undefined, hostAddresses).HostConfig['PortBindings'];
+    const ingress = [{ HostIp: '127.0.0.2', HostPort: '20001' }];
+    assert.deepEqual(bound(), { '80/tcp': ingress, '90/tcp': [{ HostIp: '0.0.0.0', HostPort: '9000' }] });
+    assert.deepEqual(bound(['127.0.0.2']), { '80/tcp': ingress, '90/tcp': [{ HostIp: '127.0.0.2', HostPort: '9000' }] });
+  });
+
   it('keep a grace period of zero apart from one that is not given', () => {
     assert.equal(containerOptions(taskContext({ container: { stopGracePeriodMs: 0 } }))['StopTimeout'], 0);
     assert.equal(containerOptions(taskContext())['StopTimeout'], undefined);

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { PassThrough, Readable } from 'node:stream';
 import { type ContainerInspectInfo } from 'dockerode';
 import { engineError, jsonLines } from '../../../agent/runtime/docker/client.ts';
+import { commandExitCode } from '../../../agent/runtime/docker/exec.ts';
 import { splitReference } from '../../../agent/runtime/docker/image.ts';
 import { exitOf, healthOf, instanceOf } from '../../../agent/runtime/docker/instance.ts';
 import { formatPorts, parsePorts } from '../../../agent/runtime/docker/labels.ts';
@@ -178,6 +179,17 @@ function container(state: Partial<ContainerInspectInfo['State']>, memoryBytes = 
     NetworkSettings: { Networks: { none: { IPAddress: '' }, bridge: { IPAddress: '172.17.0.2' } } },
   } as unknown as ContainerInspectInfo;
 }
+
+describe('exit codes of what is executed', () => {
+  it('are those of a shell where the engine could not run it', () => {
+    const refusal = 'OCI runtime exec failed: exec failed: unable to start container process: exec:';
+    const missing = `${refusal} "x": executable file not found in $PATH: unknown\r\n`;
+    assert.equal(commandExitCode(126, missing), 127);
+    assert.equal(commandExitCode(126, `${refusal} "/etc": permission denied: unknown\r\n`), 126);
+    assert.equal(commandExitCode(126, 'my own: no such file or directory'), 126);
+    assert.equal(commandExitCode(3, missing), 3);
+  });
+});
 
 describe('container states', () => {
   it('say what stands on the host', () => {

@@ -46,6 +46,12 @@ describe('completion', () => {
       ['shoal exec -it ', ['tasks-a', 'tasks-b']],
       ['shoal exec tasks-a ', []],
       ['shoal completion z', ['zsh']],
+      ['shoal service create --mode ', ['replicated', 'global']],
+      ['shoal service create --mode = g', ['global']],
+      ['shoal service update --update-order s', ['stop-first', 'start-first']],
+      ['shoal node update --availability d', ['drain']],
+      ['shoal service ls --format ', ['table', 'json']],
+      ['shoal service create --replicas ', []],
       ['shoal service create --network', []],
     ];
     for (const [line, words] of cases) {

@@ -226,7 +226,7 @@ service web converged
       assert.equal(removed.exitCode, 3);
     });
 
-    it('prints each field that the manager refuses on a line of its own', async () => {
+    it('prints each flag that the manager refuses on a line of its own', async () => {
       const fields = [
         { path: 'name', message: 'is taken by p7q2x1ab9c0d' },
         { path: 'ports[0].publishedPort', message: '8080 is published by api' },
@@ -237,10 +237,18 @@ service web converged
       assert.equal(
         stderr,
         `shoal: the service cannot be created:
-  name: is taken by p7q2x1ab9c0d
-  ports[0].publishedPort: 8080 is published by api
+  --name: is taken by p7q2x1ab9c0d
+  --publish published port: 8080 is published by api
 `,
       );
+    });
+
+    it('says once what is wrong where that is one thing', async () => {
+      const message = 'port 80/tcp is already published by service api';
+      const fields = [{ path: 'ports[0].publishedPort', message }];
+      const manager = await start({ createService: () => Promise.reject(new ShoalError('already_exists', message, { fields })) });
+      const { exitCode, stderr } = await shoal(['service', 'create', 'nginx'], { manager });
+      assert.deepEqual([exitCode, stderr], [4, `shoal: --publish published port: ${message}\n`]);
     });
 
     it('makes up a name', async () => {

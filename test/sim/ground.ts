@@ -1,0 +1,18 @@
+// What every part of a simulated world stands on.
+import type { Network } from './core/network.ts';
+import type { ProcessWatch } from './core/process.ts';
+import type { Scheduler } from './core/scheduler.ts';
+import type { Trace } from './core/trace.ts';
+import type { TransportOptions } from './core/transport.ts';
+import type { SimStore } from './parts/store.ts';
+
+export interface Ground {
+  readonly seed: number;
+  readonly scheduler: Scheduler;
+  readonly network: Network;
+  readonly trace: Trace;
+  readonly watch: ProcessWatch;
+  readonly rpc: TransportOptions;
+  readonly store: SimStore;
+  readonly managerAddresses: readonly string[];
+}

@@ -1,0 +1,44 @@
+// I3: nobody who is no longer leader, or no longer holds a node's session, changes anything: judged at the moment of each commit, by what the store has then.
+import { parseKey } from '../../../manager/state/keys.ts';
+import { NodeStatus, NodeState } from '../../../proto/index.ts';
+import { short } from '../core/trace.ts';
+import type { Truth } from '../truth/truth.ts';
+
+const LEADERS: ReadonlySet<string> = new Set(['tasks', 'slots', 'serviceStatus']);
+
+export function writersAreFenced(truth: Truth): void {
+  const { mirror, world } = truth;
+  truth.listen({
+    commit(by, transaction) {
+      const manager = world.managers.find((one) => one.name === by.name);
+      if (manager === undefined) return undefined;
+      const problems: string[] = [];
+      const leader = mirror.get('leader', '')?.value.managerId;
+      const leads = leader === manager.id;
+      for (const op of transaction.ops) {
+        const parsed = parseKey(op.key);
+        if (parsed === undefined) continue;
+        const { table, id } = parsed;
+        if (LEADERS.has(table) && !leads) problems.push(`${by.name} wrote ${table} ${short(id)}, and ${nameOf(leader)} leads`);
+        const nodeId = table === 'taskStatus' ? mirror.get('tasks', id)?.value.nodeId : table === 'nodeStatus' ? id : undefined;
+        if (nodeId === undefined || op.type === 'delete') continue;
+        const holder = mirror.get('sessions', nodeId)?.value.managerId;
+        if (holder === manager.id) continue;
+        if (table === 'taskStatus' || !leads)
+          problems.push(`${by.name} wrote ${table} ${short(id)}, and ${nameOf(holder)} holds the session of its node`);
+        else if (
+          NodeStatus.decode(op.value).state === NodeState.NODE_DOWN &&
+          mirror.get('nodeStatus', nodeId)?.value.state !== NodeState.NODE_DOWN &&
+          mirror.get('managers', holder ?? '') !== undefined
+        ) {
+          problems.push(`${by.name} marked node ${short(nodeId)} down, whose session ${nameOf(holder)} holds, which is there`);
+        }
+      }
+      if (problems.length === 0) return undefined;
+      return (revision) => {
+        for (const problem of problems) truth.fail('I3', `${problem} (revision ${revision})`);
+      };
+    },
+  });
+  const nameOf = (id: string | undefined): string => world.managers.find((manager) => manager.id === id)?.name ?? 'nobody';
+}

@@ -1,0 +1,92 @@
+// I2: no slot runs more tasks than desired plus the update's surge, except on a node that is cut off, and not for long after it is back; no container is
+// started twice; a task that failed is not replaced before its restart delay is over.
+import type { Container } from '../parts/engine.ts';
+import { startsFirst } from '../../../manager/orchestrator/spec-rules.ts';
+import { short } from '../core/trace.ts';
+import type { Truth } from '../truth/truth.ts';
+
+/** A node that is back: registering anew, the leader's decision, a drain, and a slow stop. */
+const SETTLE_MS = 45_000;
+/** Timers and delays are not finer than that. */
+const GRAIN_MS = 5;
+
+export function slotsAreBounded(truth: Truth): void {
+  const { mirror } = truth;
+  const bySlot = new Map<string, Set<Container>>();
+  const slotOf = (container: Container): string => `${container.serviceId}/${container.slot}`;
+
+  const judge = (slot: string): void => {
+    const running = bySlot.get(slot);
+    if (running === undefined || running.size < 2) return;
+    const counted = [...running].filter((container) => {
+      const node = truth.nodeOf(container.host);
+      return truth.nowMs - node.awayMs > SETTLE_MS && mirror.get('nodes', container.nodeId) !== undefined;
+    });
+    const surge = counted.some((container) => {
+      const spec = truth.specOf(container);
+      const newest = truth.newestSpec(container.serviceId);
+      return (spec !== undefined && startsFirst(spec)) || (newest !== undefined && startsFirst(newest));
+    });
+    const most = surge ? 2 : 1;
+    if (counted.length <= most) return;
+    const names = counted.map((container) => `${short(container.taskId)} on ${container.host}`);
+    truth.fail(
+      'I2',
+      `slot ${short(slot)}${slot.slice(slot.indexOf('/'))} runs ${counted.length} tasks, at most ${most}: ${names.join(', ')}`,
+    );
+  };
+  const leave = (container: Container): void => {
+    bySlot.get(slotOf(container))?.delete(container);
+  };
+
+  truth.listen({
+    started(container) {
+      if (container.starts > 1) truth.fail('I2', `${truth.describe(container)} was started ${container.starts} times`);
+      const slot = slotOf(container);
+      let running = bySlot.get(slot);
+      if (running === undefined) {
+        running = new Set();
+        bySlot.set(slot, running);
+      }
+      running.add(container);
+      judge(slot);
+    },
+    ended: leave,
+    tick() {
+      for (const [slot, running] of bySlot) {
+        if (running.size > 1) judge(slot);
+      }
+    },
+  });
+}
+
+/** Holds over changes of leader: a delay that runs begins anew there, it is never cut short. */
+export function delaysAreKept(truth: Truth): void {
+  const { mirror } = truth;
+  const failed = new Map<string, { readonly container: Container; readonly atMs: number; readonly delayMs: number }>();
+  truth.listen({
+    ended(container, why) {
+      const slot = `${container.serviceId}/${container.slot}`;
+      const delayMs = truth.specOf(container)?.task?.restart?.delayMs ?? 5000;
+      if (why === 'crashed' || why === 'out of memory') failed.set(slot, { container, atMs: truth.nowMs, delayMs });
+      else failed.delete(slot);
+    },
+    started(container) {
+      const slot = `${container.serviceId}/${container.slot}`;
+      const before = failed.get(slot);
+      if (before === undefined) return;
+      failed.delete(slot);
+      const task = mirror.get('tasks', container.taskId)?.value;
+      // Counted as the replacement of that very failure, by the same spec, with nothing else having come between.
+      if (task?.replaces !== before.container.taskId || before.container.specNumber !== container.specNumber) return;
+      if (truth.nowMs - truth.nodeOf(before.container.host).awayMs < SETTLE_MS) return;
+      const waitedMs = truth.nowMs - before.atMs;
+      if (waitedMs + GRAIN_MS < before.delayMs) {
+        truth.fail(
+          'I2',
+          `${truth.describe(container)} was started ${waitedMs.toFixed(0)} ms after the failure before it; its delay is ${before.delayMs} ms`,
+        );
+      }
+    },
+  });
+}

@@ -1,0 +1,357 @@
+// Everything that goes wrong in a simulated cluster. A fault strikes, lasts, and is put right again; each has a name under which the coverage counts it.
+import type { Rng } from '../../../lib/rng.ts';
+import type { Seam, SimProcess } from '../core/process.ts';
+import { between, chance, pick, pickOrNone } from '../core/random.ts';
+import type { SimManager } from '../parts/manager.ts';
+import type { SimNode } from '../parts/node.ts';
+import type { Truth } from '../truth/truth.ts';
+
+export interface Fault {
+  readonly name: string;
+  /** What it struck, for the trace. */
+  readonly target: string;
+  readonly lastsMs: number;
+  /** Puts it right. */
+  readonly heal: () => void;
+}
+
+type Maker = (world: FaultWorld) => Fault | undefined;
+
+export interface FaultWorld {
+  readonly truth: Truth;
+  readonly rng: Rng;
+  readonly traps: Traps;
+}
+
+/** Ends a process at a call that it is about to make, or has just made. */
+export class Traps {
+  readonly #set = new Map<string, { readonly seam: Seam | undefined; left: number; readonly sprung: (step: string) => void }>();
+
+  arm(name: string, seam: Seam | undefined, calls: number, sprung: (step: string) => void): void {
+    this.#set.set(name, { seam, left: calls, sprung });
+  }
+
+  disarm(name: string): boolean {
+    return this.#set.delete(name);
+  }
+
+  atPoint(process: SimProcess, seam: Seam, step: string): void {
+    const trap = this.#set.get(process.name);
+    if (trap === undefined || (trap.seam !== undefined && trap.seam !== seam)) return;
+    if (--trap.left > 0) return;
+    this.#set.delete(process.name);
+    trap.sprung(step);
+    process.kill(`crash at ${seam}: ${step}`);
+  }
+}
+
+const SEAMS: Readonly<Record<'manager' | 'agent' | 'mesh', readonly Seam[]>> = {
+  manager: ['store', 'store', 'network', 'clock'],
+  agent: ['network', 'runtime', 'runtime', 'disk', 'disk', 'clock'],
+  mesh: ['disk', 'clock'],
+};
+const MOST_CALLS = 30;
+
+function lasting(rng: Rng): number {
+  return chance(rng, 0.3) ? between(rng, 4000, 20_000) : between(rng, 200, 4000);
+}
+
+/** Crashes at a call where one comes in time, else at once when its time is over. */
+function crash(
+  { traps, rng }: FaultWorld,
+  role: 'manager' | 'agent' | 'mesh',
+  name: string,
+  process: () => SimProcess | undefined,
+  start: () => void,
+): Fault {
+  const seam = pick(rng, SEAMS[role]);
+  const fault = { name: `${role} crash`, target: `${name} at ${seam}`, lastsMs: lasting(rng) };
+  const dead = (): void => {
+    traps.disarm(name);
+    start();
+  };
+  traps.arm(name, seam, 1 + Math.floor(rng.next() * MOST_CALLS), () => undefined);
+  return {
+    ...fault,
+    heal: () => {
+      if (traps.disarm(name)) process()?.kill('crash');
+      dead();
+    },
+  };
+}
+
+const managerCrash: Maker = (world) => {
+  const manager = pick(world.rng, world.truth.world.managers);
+  return crash(
+    world,
+    'manager',
+    manager.name,
+    () => manager.process,
+    () => manager.start(),
+  );
+};
+const leaderCrash: Maker = (world) => {
+  const manager = leaderOf(world);
+  return (
+    manager &&
+    crash(
+      world,
+      'manager',
+      manager.name,
+      () => manager.process,
+      () => manager.start(),
+    )
+  );
+};
+const agentCrash: Maker = (world) => {
+  const node = pick(world.rng, world.truth.world.nodes);
+  return crash(
+    world,
+    'agent',
+    `agent@${node.name}`,
+    () => node.agentProcess,
+    () => node.startAgent(),
+  );
+};
+const meshCrash: Maker = (world) => {
+  const node = pick(world.rng, world.truth.world.nodes);
+  return crash(
+    world,
+    'mesh',
+    `mesh@${node.name}`,
+    () => node.mesh?.process,
+    () => undefined,
+  );
+};
+
+const hostOff: Maker = ({ truth, rng }) => {
+  const node = pick(rng, truth.world.nodes);
+  node.powerOff();
+  return { name: 'host off', target: node.name, lastsMs: between(rng, 1000, 25_000), heal: () => node.powerOn() };
+};
+const managerHostOff: Maker = ({ truth, rng }) => {
+  const manager = pick(rng, truth.world.managers);
+  manager.powerOff();
+  return { name: 'manager host off', target: manager.name, lastsMs: between(rng, 1000, 15_000), heal: () => manager.powerOn() };
+};
+
+function cut(truth: Truth, pairs: readonly (readonly [string, string])[]): () => void {
+  const heals = pairs.map(([from, to]) => truth.world.network.cut(from, to));
+  return () => {
+    for (const heal of heals) heal();
+  };
+}
+
+function both(one: string, other: string): readonly (readonly [string, string])[] {
+  return [
+    [one, other],
+    [other, one],
+  ];
+}
+
+const storeCut: Maker = ({ truth, rng }) => {
+  const manager = pick(rng, truth.world.managers);
+  const heal = cut(truth, both(manager.name, 'store'));
+  return { name: 'manager cut off store', target: manager.name, lastsMs: lasting(rng), heal };
+};
+const storeCutOneWay: Maker = ({ truth, rng }) => {
+  const manager = pick(rng, truth.world.managers);
+  const heal = cut(truth, [chance(rng, 0.5) ? [manager.name, 'store'] : ['store', manager.name]]);
+  return { name: 'manager cut off store one way', target: manager.name, lastsMs: lasting(rng), heal };
+};
+const nodeCut: Maker = ({ truth, rng }) => {
+  const node = pick(rng, truth.world.nodes);
+  const heal = cut(
+    truth,
+    truth.world.managers.flatMap((manager) => both(node.name, manager.name)),
+  );
+  return { name: 'node cut off', target: node.name, lastsMs: lasting(rng), heal };
+};
+const nodeCutOneWay: Maker = ({ truth, rng }) => {
+  const node = pick(rng, truth.world.nodes);
+  const up = chance(rng, 0.5);
+  const heal = cut(
+    truth,
+    truth.world.managers.map(({ name }) => (up ? [node.name, name] : [name, node.name])),
+  );
+  return { name: 'node cut off one way', target: node.name, lastsMs: lasting(rng), heal };
+};
+const linkCut: Maker = ({ truth, rng }) => {
+  const node = pick(rng, truth.world.nodes);
+  const manager = pick(rng, truth.world.managers);
+  const heal = cut(truth, both(node.name, manager.name));
+  return { name: 'link cut', target: `${node.name} ${manager.name}`, lastsMs: lasting(rng), heal };
+};
+const managerCut: Maker = ({ truth, rng }) => {
+  const manager = pick(rng, truth.world.managers);
+  const others = [...truth.world.nodes.map(({ name }) => name), ...truth.world.managers.map(({ name }) => name), 'store'].filter(
+    (name) => name !== manager.name,
+  );
+  const heal = cut(
+    truth,
+    others.flatMap((name) => both(manager.name, name)),
+  );
+  return { name: 'manager cut off', target: manager.name, lastsMs: lasting(rng), heal };
+};
+const reset: Maker = ({ truth, rng }) => {
+  const node = pick(rng, truth.world.nodes);
+  for (const manager of truth.world.managers) truth.world.network.reset(node.name, manager.name);
+  return { name: 'connections reset', target: node.name, lastsMs: 0, heal: () => undefined };
+};
+const slowNetwork: Maker = ({ truth, rng }) => {
+  truth.world.network.slowness = between(rng, 5, 60);
+  return {
+    name: 'slow network',
+    target: `x${truth.world.network.slowness.toFixed(0)}`,
+    lastsMs: lasting(rng),
+    heal: () => {
+      truth.world.network.slowness = 1;
+    },
+  };
+};
+
+function storeFault(
+  name: string,
+  set: (faults: Truth['world']['store']['faults'], rng: Rng) => void,
+  unset: (faults: Truth['world']['store']['faults']) => void,
+): Maker {
+  return ({ truth, rng }) => {
+    const { faults } = truth.world.store;
+    set(faults, rng);
+    return { name, target: 'store', lastsMs: lasting(rng), heal: () => unset(faults) };
+  };
+}
+const storeDown = storeFault(
+  'store down',
+  (faults) => (faults.down = true),
+  (faults) => (faults.down = false),
+);
+const storeFailing = storeFault(
+  'store failing',
+  (faults, rng) => (faults.failing = between(rng, 0.05, 0.7)),
+  (faults) => (faults.failing = 0),
+);
+const answersLost = storeFault(
+  'store answers lost',
+  (faults, rng) => (faults.losing = between(rng, 0.05, 0.5)),
+  (faults) => (faults.losing = 0),
+);
+const storeFull = storeFault(
+  'store full',
+  (faults) => (faults.full = true),
+  (faults) => (faults.full = false),
+);
+
+const compaction: Maker = ({ truth, rng }) => {
+  const manager = pick(rng, truth.world.managers);
+  const heal = cut(truth, both(manager.name, 'store'));
+  return {
+    name: 'compaction behind a watch',
+    target: manager.name,
+    lastsMs: between(rng, 1500, 9000),
+    heal: () => {
+      truth.world.store.compact();
+      heal();
+    },
+  };
+};
+const leaseLost: Maker = ({ truth }) => {
+  const { server } = truth.world.store;
+  const { leaseId } = server.engine.item('leader') ?? {};
+  if (leaseId === undefined) return undefined;
+  void server.revoke(leaseId).catch(() => undefined);
+  return { name: 'lease lost', target: 'leader', lastsMs: 0, heal: () => undefined };
+};
+
+function stall(name: string, process: SimProcess | undefined, { truth, rng }: FaultWorld): Fault | undefined {
+  if (process?.alive !== true) return undefined;
+  const lastsMs = chance(rng, 0.5) ? between(rng, 300, 3000) : between(rng, 4000, 9000);
+  process.stalledUntilMs = truth.nowMs + lastsMs;
+  return { name, target: process.name, lastsMs, heal: () => undefined };
+}
+const managerStall: Maker = (world) => stall('manager stands still', pick(world.rng, world.truth.world.managers).process, world);
+const leaderStall: Maker = (world) => stall('leader stands still', leaderOf(world)?.process, world);
+const agentStall: Maker = (world) => stall('agent stands still', pick(world.rng, world.truth.world.nodes).agentProcess, world);
+const meshStall: Maker = (world) => stall('mesh stands still', pick(world.rng, world.truth.world.nodes).mesh?.process, world);
+
+const wallJump: Maker = ({ truth, rng }) => {
+  const hosts = [...truth.world.nodes.map(({ power }) => power), ...truth.world.managers.map(({ power }) => power)];
+  const host = pick(rng, hosts);
+  const before = host.wallOffsetMs;
+  host.wallOffsetMs += chance(rng, 0.5) ? 3_600_000 : -3_600_000;
+  return {
+    name: 'wall clock jump',
+    target: host.name,
+    lastsMs: lasting(rng),
+    heal: () => {
+      host.wallOffsetMs = before;
+    },
+  };
+};
+
+function nodeFault(name: string, set: (node: SimNode, rng: Rng) => void, unset: (node: SimNode) => void): Maker {
+  return ({ truth, rng }) => {
+    const node = pick(rng, truth.world.nodes);
+    set(node, rng);
+    return { name, target: node.name, lastsMs: lasting(rng), heal: () => unset(node) };
+  };
+}
+const diskFull = nodeFault(
+  'disk full',
+  ({ disk }) => (disk.full = true),
+  ({ disk }) => (disk.full = false),
+);
+const diskSlow = nodeFault(
+  'slow disk',
+  ({ disk }, rng) => (disk.slowness = between(rng, 10, 200)),
+  ({ disk }) => (disk.slowness = 1),
+);
+const pullsFail = nodeFault(
+  'failing pulls',
+  ({ engine }) => (engine.pullsFail = true),
+  ({ engine }) => (engine.pullsFail = false),
+);
+const engineFailing = nodeFault(
+  'failing engine',
+  ({ engine }, rng) => (engine.failing = between(rng, 0.1, 0.6)),
+  ({ engine }) => (engine.failing = 0),
+);
+const engineSlow = nodeFault(
+  'slow engine',
+  ({ engine }, rng) => (engine.slowness = between(rng, 5, 30)),
+  ({ engine }) => (engine.slowness = 1),
+);
+const engineHangs = nodeFault(
+  'hanging engine',
+  ({ engine }) => (engine.hangs = true),
+  ({ engine }) => (engine.hangs = false),
+);
+
+const containerKilled: Maker = ({ truth, rng }) => {
+  const container = pickOrNone(
+    rng,
+    [...truth.containers()].filter(({ state }) => state === 'running'),
+  );
+  if (container === undefined) return undefined;
+  truth.nodeOf(container.host).node.engine.kill(container.taskId, { exitCode: 137, reason: 'killed for memory' });
+  return { name: 'container killed', target: container.taskId.slice(0, 6), lastsMs: 0, heal: () => undefined };
+};
+
+function leaderOf({ truth }: FaultWorld): SimManager | undefined {
+  const id = truth.mirror.get('leader', '')?.value.managerId;
+  return truth.world.managers.find((manager) => manager.id === id);
+}
+
+/** Crashes and cuts come more often than what strikes less deep. */
+const MAKERS: readonly Maker[] = [
+  ...[managerCrash, leaderCrash, leaderCrash, agentCrash, agentCrash, meshCrash, hostOff, hostOff, managerHostOff],
+  ...[storeCut, storeCutOneWay, nodeCut, nodeCut, nodeCutOneWay, linkCut, managerCut, reset, slowNetwork],
+  ...[storeDown, storeFailing, answersLost, storeFull, compaction, compaction, leaseLost],
+  ...[managerStall, leaderStall, agentStall, meshStall, wallJump],
+  ...[diskFull, diskSlow, pullsFail, engineFailing, engineSlow, engineHangs, containerKilled],
+];
+
+/** Undefined: it found nothing to strike. */
+export function strike(world: FaultWorld): Fault | undefined {
+  return pick(world.rng, MAKERS)(world);
+}

@@ -1,0 +1,242 @@
+// What is really the case in a simulated world, as nobody inside it can know: containers on their hosts, rows in the store, what each agent has on disk, what
+// each mesh serves, what users were told. The invariants are judged by this, not by what the product believes.
+import { AssignmentSet, type Epoch, PortMode, type ServiceSpec, type TaskState } from '../../../proto/index.ts';
+import type { Table } from '../../../mesh/table/table.ts';
+import type { RouteTarget } from '../../../proto/index.ts';
+import type { Revision, Transaction } from '../../../manager/store/store.ts';
+import type { Owner, Scheduler } from '../core/scheduler.ts';
+import type { SimProcess } from '../core/process.ts';
+import { short } from '../core/trace.ts';
+import type { Container } from '../parts/engine.ts';
+import type { SimNode } from '../parts/node.ts';
+import type { World, WorldWatch } from '../world.ts';
+import { Mirror } from './mirror.ts';
+
+/** What an agent has on disk as its own orders, and when it was last in touch with a manager. */
+export interface NodeTruth {
+  readonly node: SimNode;
+  applied: ReadonlyMap<string, TaskState>;
+  appliedEpoch: Epoch | undefined;
+  /** When a manager's answer to a heartbeat last reached its agent. */
+  answeredMs: number;
+  /** When it was last out of touch for longer than `AWAY_MS`, or off. */
+  awayMs: number;
+}
+
+export interface Violation {
+  readonly invariant: string;
+  readonly text: string;
+}
+
+/** Without an answer for this long a node counts as cut off: its tasks may be replaced soon. */
+const AWAY_MS = 2500;
+const TICK_MS = 500;
+const SESSION = '/shoal.v1.AgentSession/Session';
+/** ManagerMessage.heartbeat with wire type 2. */
+const HEARTBEAT_ANSWER = (2 << 3) | 2;
+
+export interface TruthEvents {
+  started(container: Container): void;
+  ended(container: Container, why: string): void;
+  stopAsked(container: Container, by: SimProcess): void;
+  written(node: NodeTruth, path: string, bytes: Buffer): void;
+  /** The whole set on an agent's disk, before and after. */
+  applied(node: NodeTruth, epoch: Epoch | undefined, before: Epoch | undefined): void;
+  served(node: NodeTruth, table: Table): void;
+  connected(node: NodeTruth, port: string, serviceId: string, target: RouteTarget): void;
+  commit(by: SimProcess, transaction: Transaction): ((revision: Revision) => void) | undefined;
+  /** A user was told that this spec is in. */
+  acknowledged(ack: Acknowledged): void;
+  tick(): void;
+}
+
+export interface Acknowledged {
+  readonly serviceId: string;
+  readonly specNumber: number;
+  /** What was asked for; undefined: the answer shows a later change. */
+  readonly spec: ServiceSpec | undefined;
+}
+
+export class Truth implements WorldWatch {
+  readonly world: World;
+  readonly mirror: Mirror;
+  readonly nodes: ReadonlyMap<string, NodeTruth>;
+  readonly violations: Violation[] = [];
+  /** Services that a user asked to remove, whether or not that was answered. */
+  readonly removals = new Set<string>();
+  /** Faults under way. */
+  readonly faults = new Set<string>();
+  /** Always there; for what is looked at later. */
+  readonly judge: Owner = { name: 'judge', alive: true, stalledUntilMs: 0 };
+  #disturbedMs = 0;
+  readonly #listeners: Partial<TruthEvents>[] = [];
+
+  constructor(world: World) {
+    this.world = world;
+    this.mirror = new Mirror(world.store.server);
+    this.nodes = new Map(
+      world.nodes.map((node) => [
+        node.name,
+        { node, applied: new Map<string, TaskState>(), appliedEpoch: undefined, answeredMs: 0, awayMs: 0 },
+      ]),
+    );
+    this.#tick();
+  }
+
+  get scheduler(): Scheduler {
+    return this.world.scheduler;
+  }
+
+  get nowMs(): number {
+    return this.world.scheduler.nowMs;
+  }
+
+  listen(events: Partial<TruthEvents>): void {
+    this.#listeners.push(events);
+  }
+
+  fail(invariant: string, text: string): void {
+    this.violations.push({ invariant, text });
+    this.world.trace.line('judge', `${invariant} VIOLATED: ${text}`);
+  }
+
+  /** Calls unless the seed is over by then. */
+  later(ms: number, call: () => void): void {
+    this.scheduler.after(this.judge, ms, call);
+  }
+
+  /** Something outside the product went wrong, or was put right: for a while nothing can be expected to be quick. */
+  disturbed(): void {
+    this.#disturbedMs = this.nowMs;
+  }
+
+  /** No fault is under way, and none was for this long. */
+  isCalmFor(ms: number): boolean {
+    return this.faults.size === 0 && this.nowMs - this.#disturbedMs >= ms;
+  }
+
+  nodeOf(name: string): NodeTruth {
+    const node = this.nodes.get(name);
+    if (node === undefined) throw new Error(`no node ${name}`);
+    return node;
+  }
+
+  byNodeId(nodeId: string): NodeTruth | undefined {
+    const hostname = this.mirror.get('nodeStatus', nodeId)?.value.description?.hostname;
+    return hostname === undefined ? undefined : this.nodes.get(hostname);
+  }
+
+  isAway(truth: NodeTruth): boolean {
+    const { node } = truth;
+    return !node.power.on || node.agentProcess?.alive !== true || this.nowMs - truth.answeredMs > AWAY_MS;
+  }
+
+  specOf(container: Pick<Container, 'serviceId' | 'specNumber'>): ServiceSpec | undefined {
+    return this.mirror.get('specs', `${container.serviceId}/${container.specNumber}`)?.value.spec;
+  }
+
+  newestSpec(serviceId: string): ServiceSpec | undefined {
+    const service = this.mirror.get('services', serviceId)?.value;
+    return service && this.specOf({ serviceId, specNumber: service.specNumber });
+  }
+
+  *containers(): Generator<Container> {
+    for (const { node } of this.nodes.values()) yield* node.engine.containers.values();
+  }
+
+  describe(container: Container): string {
+    return `task ${short(container.taskId)} (service ${short(container.serviceId)} slot ${short(container.slot)}, spec ${container.specNumber}) on ${container.host}`;
+  }
+
+  // What the world says.
+
+  started(container: Container): void {
+    this.world.trace.line(container.host, `container started: ${this.describe(container)}`);
+    for (const listener of this.#listeners) listener.started?.(container);
+  }
+
+  ended(container: Container, why: string): void {
+    this.world.trace.line(container.host, `container ended (${why}): ${this.describe(container)}`);
+    for (const listener of this.#listeners) listener.ended?.(container, why);
+  }
+
+  stopAsked(container: Container, by: SimProcess): void {
+    this.world.trace.line(container.host, `container told to stop: ${this.describe(container)}`);
+    for (const listener of this.#listeners) listener.stopAsked?.(container, by);
+  }
+
+  written(node: SimNode, path: string, bytes: Buffer): void {
+    const truth = this.nodeOf(node.name);
+    if (path.endsWith('/assignments.bin')) {
+      const set = AssignmentSet.decode(bytes);
+      const before = truth.appliedEpoch;
+      truth.appliedEpoch = set.epoch;
+      truth.applied = new Map(set.assignments.map((assignment) => [assignment.taskId, assignment.desired]));
+      for (const listener of this.#listeners) listener.applied?.(truth, set.epoch, before);
+    }
+    for (const listener of this.#listeners) listener.written?.(truth, path, bytes);
+  }
+
+  served(node: SimNode, table: Table): void {
+    const truth = this.nodeOf(node.name);
+    this.world.trace.line(`mesh@${node.name}`, `serves ${table.epoch.revision}: ${describeTable(table)}`);
+    for (const listener of this.#listeners) listener.served?.(truth, table);
+  }
+
+  connected(node: SimNode, port: string, serviceId: string, target: RouteTarget): void {
+    const truth = this.nodeOf(node.name);
+    for (const listener of this.#listeners) listener.connected?.(truth, port, serviceId, target);
+  }
+
+  commit(by: SimProcess, transaction: Transaction): (revision: Revision) => void {
+    const done = this.#listeners.map((listener) => listener.commit?.(by, transaction)).filter((call) => call !== undefined);
+    return (revision) => {
+      for (const call of done) call(revision);
+    };
+  }
+
+  acknowledged(ack: Acknowledged): void {
+    for (const listener of this.#listeners) listener.acknowledged?.(ack);
+  }
+
+  message(_from: SimProcess, to: SimProcess, path: string, bytes: Buffer): void {
+    if (path !== SESSION || bytes[0] !== HEARTBEAT_ANSWER) return;
+    const truth = this.nodes.get(to.host.name);
+    if (truth !== undefined) truth.answeredMs = this.nowMs;
+  }
+
+  died(process: SimProcess, reason: string): void {
+    this.world.trace.line(process.name, `DIED: ${reason}`);
+    this.disturbed();
+  }
+
+  created(): void {
+    // It runs only later.
+  }
+
+  removed(): void {
+    // It had ended before.
+  }
+
+  #tick(): void {
+    this.later(TICK_MS, () => {
+      for (const truth of this.nodes.values()) {
+        if (this.isAway(truth)) truth.awayMs = this.nowMs;
+      }
+      for (const listener of this.#listeners) listener.tick?.();
+      this.#tick();
+    });
+  }
+}
+
+export function isIngress(spec: ServiceSpec | undefined): boolean {
+  return spec?.ports.some((port) => port.mode === PortMode.INGRESS) ?? false;
+}
+
+function describeTable(table: Table): string {
+  const ports = [...table.ports.values()].map((route) => {
+    const targets = route.targets.map((target) => `${short(target.taskId)}${target.state === 0 ? '' : '-'}`);
+    return `${route.publishedPort}=[${targets.join(' ')}]`;
+  });
+  return ports.join(' ');
+}
