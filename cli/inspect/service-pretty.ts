@@ -7,6 +7,7 @@ import {
   type Placement,
   OnReturn,
   PortMode,
+  type Probes,
   type Resources,
   RestartCondition,
   ServiceMode,
@@ -15,6 +16,7 @@ import {
   UpdateState,
 } from '../../proto/index.ts';
 import { protocolName } from '../format/ports.ts';
+import { probeText } from '../format/probes.ts';
 import { modeName } from '../format/service.ts';
 import { ago } from '../format/text.ts';
 import { containerLines } from './container-pretty.ts';
@@ -47,6 +49,7 @@ export function renderServicePretty(service: ServiceView, nowUnixMs: number): st
     { name: 'On Return', value: spec?.onReturn === OnReturn.KEEP_OLD ? 'keep-old' : undefined },
     { name: 'Port Check', value: spec?.task?.noPortCheck === true ? 'no' : undefined },
     { name: 'Forced Updates', value: spec?.task?.forceUpdate || undefined },
+    ...probeLines(spec?.task?.probes),
     { heading: 'Ports' },
     ...(spec?.ports ?? []).map((port): PrettyItem => ({
       indent: 1,
@@ -58,6 +61,12 @@ export function renderServicePretty(service: ServiceView, nowUnixMs: number): st
       indent: 1,
       name: `${hostname}:${String(problem?.publishedPort ?? 0)}`,
       value: problem?.message,
+    })),
+    { heading: 'Running tasks that are not ready' },
+    ...service.notReady.map(({ taskName, nodeHostname, readiness }): PrettyItem => ({
+      indent: 1,
+      name: `${taskName} on ${nodeHostname}`,
+      value: readiness?.reason,
     })),
   ]);
 }
@@ -125,6 +134,16 @@ function resourceLines(heading: string, resources: Resources | undefined): reado
     { indent: 1, name: 'CPU', value: resources.nanoCpus === 0 ? undefined : resources.nanoCpus / 1e9 },
     { indent: 1, name: 'Memory', value: resources.memoryBytes === 0 ? undefined : formatSizeBytes(resources.memoryBytes) },
     { indent: 1, name: 'Pids', value: resources.pids || undefined },
+  ];
+}
+
+function probeLines(probes: Probes | undefined): readonly PrettyItem[] {
+  if (probes === undefined) return [];
+  return [
+    { heading: 'Probes' },
+    { indent: 1, name: 'Readiness', value: probes.readiness && probeText(probes.readiness) },
+    { indent: 1, name: 'Liveness', value: probes.liveness && probeText(probes.liveness) },
+    { indent: 1, name: 'Start-up', value: probes.startup && probeText(probes.startup) },
   ];
 }
 

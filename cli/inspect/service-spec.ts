@@ -10,6 +10,7 @@ import {
   type Placement,
   PortMode,
   type PortSpec,
+  type Probes,
   type Resources,
   RestartCondition,
   type RestartPolicy,
@@ -22,6 +23,7 @@ import {
 } from '../../proto/index.ts';
 import { mapOf, type Struct, type Value } from '../format/go-template/index.ts';
 import { protocolName } from '../format/ports.ts';
+import { probeText } from '../format/probes.ts';
 
 const NANOSECONDS_PER_MS = 1_000_000;
 
@@ -56,6 +58,16 @@ export function taskSpecStruct(task: TaskSpec): Struct {
     LogDriver: logDriver === undefined ? undefined : { Name: logDriver.name, Options: mapOf(logDriver.options) },
     ForceUpdate: task.forceUpdate,
     PortCheck: !task.noPortCheck,
+    Probes: task.probes === undefined ? undefined : probesStruct(task.probes),
+  };
+}
+
+/** As on the command line: each can be given to --readiness-probe and its like. */
+function probesStruct({ readiness, liveness, startup }: Probes): Struct {
+  return {
+    Readiness: readiness && probeText(readiness),
+    Liveness: liveness && probeText(liveness),
+    Startup: startup && probeText(startup),
   };
 }
 

@@ -6,7 +6,7 @@ import { timestamp } from '../format/text.ts';
 import { portStruct, serviceSpecStruct } from './service-spec.ts';
 
 export function serviceStruct(service: ServiceView): Struct {
-  const { spec, previousSpec, status, portProblems } = service;
+  const { spec, previousSpec, status, portProblems, notReady } = service;
   const update = status?.update;
   const ports = (spec?.ports ?? []).map(portStruct);
   return {
@@ -19,6 +19,16 @@ export function serviceStruct(service: ServiceView): Struct {
     Endpoint: { Spec: { Ports: ports }, Ports: ports },
     UpdateStatus: update === undefined || update.state === UpdateState.UPDATE_NONE ? undefined : updateStatusStruct(update),
     ServiceStatus: { RunningTasks: service.runningTasks, DesiredTasks: service.desiredTasks },
+    NotReady:
+      notReady.length === 0
+        ? undefined
+        : notReady.map(({ taskId, taskName, nodeHostname, readiness }) => ({
+            TaskID: taskId,
+            Task: taskName,
+            Hostname: nodeHostname,
+            Reason: readiness?.reason,
+            Since: readiness === undefined ? undefined : timestamp(readiness.sinceUnixMs),
+          })),
     PortProblems:
       portProblems.length === 0
         ? undefined

@@ -56,6 +56,12 @@ export function declareUpdateFlags(command: Command): void {
     listFlag(command, `--${name}-rm <${REMOVAL_VALUES[name] ?? 'KEY'}>`, `remove: ${what.replace(/:.*/, '')}`);
   }
   declareShared(command);
+  // After the flags that they undo: commander takes a lone --no-x for "x is on by default".
+  command
+    .option('--no-probe', 'remove all three')
+    .option('--no-readiness-probe', 'remove the readiness probe')
+    .option('--no-liveness-probe', 'remove the liveness probe')
+    .option('--no-startup-probe', 'remove the start-up probe');
 }
 
 function declareShared(command: Command): void {
@@ -84,6 +90,7 @@ function declareContainerFlags(command: Command): void {
     .option('--health-retries <N>', 'failures in a row that make a task unhealthy')
     .option('--health-start-period <DURATION>', 'time in which failures do not count');
   toggle(command, '--no-healthcheck', "do not use the image's health check");
+  declareProbeFlags(command);
   listFlag(command, '--cap-add <CAPABILITY>', 'add a Linux capability');
   listFlag(command, '--cap-drop <CAPABILITY>', 'drop a Linux capability');
   toggle(command, '--read-only', 'mount the root filesystem read-only');
@@ -91,6 +98,18 @@ function declareContainerFlags(command: Command): void {
   toggle(command, '-t, --tty', 'give each container a pseudo-terminal');
   toggle(command, '--with-registry-auth', 'let the nodes pull with your registry login');
   toggle(command, '--no-resolve-image', 'do not ask the registry for the digest of the image');
+}
+
+function declareProbeFlags(command: Command): void {
+  command
+    .option(
+      '--probe <CHECK[,OPTIONS]>',
+      'readiness and liveness at once: tcp:PORT, http:PORT/PATH, https:PORT/PATH, grpc:PORT[/SERVICE] or exec:COMMAND; ' +
+        'options interval=10s, timeout=1s, failures=3, successes=1, initial-delay=0s; of http also host=NAME, header=NAME:VALUE',
+    )
+    .option('--readiness-probe <CHECK[,OPTIONS]>', 'while it fails, a task gets no traffic')
+    .option('--liveness-probe <CHECK[,OPTIONS]>', 'a task that fails it is replaced')
+    .option('--startup-probe <CHECK[,OPTIONS]>', 'a task is starting until it has passed; interval=1s, failures=60 unless given');
 }
 
 function declareTaskFlags(command: Command): void {

@@ -8,6 +8,7 @@ import { applyLabels, type EnvironmentSource, parseRecord } from './key-values.t
 import { applyPlacement } from './placement.ts';
 import { applyRestart, applyUpdateConfig } from './policies.ts';
 import { applyPorts } from './ports.ts';
+import { applyProbes } from './probes.ts';
 import { applyResources } from './resources.ts';
 
 const DEFAULT_DRAIN_PERIOD_MS = 10_000;
@@ -88,6 +89,7 @@ function applyTask(before: TaskSpec, flags: FlagReader, source: EnvironmentSourc
     placement: applyPlacement(before.placement, flags),
     logDriver: applyLogDriver(before.logDriver, flags),
     forceUpdate: before.forceUpdate + (flags.toggle('force') === true ? 1 : 0),
+    probes: applyProbes(before.probes, flags),
     noPortCheck: portCheck === undefined ? before.noPortCheck : !portCheck,
   };
 }

@@ -4,12 +4,15 @@ import {
   DnsConfig,
   FailureAction,
   HealthCheck,
+  HttpCheck,
   LogDriver,
   Mount,
   MountType,
   Placement,
   PortMode,
   PortProtocol,
+  Probe,
+  Probes,
   Resources,
   RestartPolicy,
   ServiceMode,
@@ -30,6 +33,11 @@ const limits = (fields: Partial<Resources>): SpecChanges => ({ task: { limits: R
 const update = (fields: Partial<UpdateConfig>): SpecChanges => ({ spec: { update: UpdateConfig.create(fields) } });
 const placement = (fields: Partial<Placement>): SpecChanges => ({ task: { placement: Placement.create(fields) } });
 const health = (fields: Partial<HealthCheck>): SpecChanges => ({ container: { healthCheck: HealthCheck.create(fields) } });
+
+const probe = (fields: Partial<Probe>): SpecChanges => ({ task: { probes: Probes.create({ liveness: Probe.create(fields) }) } });
+const httpProbe = (fields: Partial<HttpCheck>): SpecChanges =>
+  probe({ check: { case: 'http', value: HttpCheck.create({ port: 80, path: '/', ...fields }) } });
+const TCP: Probe['check'] = { case: 'tcp', value: { port: 80 } };
 
 const CASES: readonly Case[] = [
   { what: 'no name', changes: { spec: { name: '' } }, problems: [['name', /needed/]] },
@@ -267,6 +275,53 @@ const CASES: readonly Case[] = [
     changes: { spec: { ports: [publish(80, 80), publish(80, 81, { mode: PortMode.HOST })] } },
     problems: [['ports[1].publishedPort', /80\/tcp is published twice, by ports\[0\]/]],
   },
+  { what: 'a probe of nothing', changes: probe({}), problems: [['task.probes.liveness', /one of tcp, http, grpc and exec/]] },
+  {
+    what: 'a probe of no port',
+    changes: probe({ check: { case: 'tcp', value: { port: 0 } } }),
+    problems: [['task.probes.liveness.tcp.port', /0 is not a port: 1 to 65535/]],
+  },
+  {
+    what: 'a gRPC probe of no port',
+    changes: probe({ check: { case: 'grpc', value: { port: 70_000, service: 'a' } } }),
+    problems: [['task.probes.liveness.grpc.port', /70000 is not a port/]],
+  },
+  {
+    what: 'a relative path',
+    changes: httpProbe({ path: 'x' }),
+    problems: [['task.probes.liveness.http.path', /"x" must begin with "\/"/]],
+  },
+  { what: 'a host with a path', changes: httpProbe({ host: 'a/b' }), problems: [['task.probes.liveness.http.host', /"a\/b" is not HOST/]] },
+  {
+    what: 'headers that cannot be sent',
+    changes: httpProbe({
+      headers: [
+        { name: 'a b', value: '' },
+        { name: 'Host', value: 'x' },
+        { name: 'X', value: 'a\nb' },
+      ],
+    }),
+    problems: [
+      ['task.probes.liveness.http.headers[0].name', /"a b" is not the name/],
+      ['task.probes.liveness.http.headers[1].name', /"Host" cannot be set; give host/],
+      ['task.probes.liveness.http.headers[2].value', /no header may/],
+    ],
+  },
+  {
+    what: 'an empty command',
+    changes: probe({ check: { case: 'exec', value: { command: [] } } }),
+    problems: [['task.probes.liveness.exec.command', /is empty/]],
+  },
+  {
+    what: 'times and counts of a probe that make no sense',
+    changes: probe({ check: TCP, intervalMs: 5, timeoutMs: 1e12, failures: 1e6, successes: 2 }),
+    problems: [
+      ['task.probes.liveness.intervalMs', /5 ms is too short/],
+      ['task.probes.liveness.timeoutMs', /7 days/],
+      ['task.probes.liveness.failures', /at most 10000/],
+      ['task.probes.liveness.successes', /only readiness can pass again/],
+    ],
+  },
   {
     what: 'too many ports',
     changes: { spec: { ports: Array.from({ length: 51 }, (_, index) => publish(1000 + index, 80)) } },
@@ -303,6 +358,18 @@ describe('service spec', () => {
           maxReplicasPerNode: 2,
         }),
         restart: RestartPolicy.create({ delayMs: 0 }),
+        probes: Probes.create({
+          readiness: Probe.create({
+            check: {
+              case: 'http',
+              value: HttpCheck.create({ port: 80, path: '/x?y=1', host: '[::1]:80', headers: [{ name: 'X-A', value: 'b' }] }),
+            },
+            intervalMs: 1000,
+            successes: 2,
+          }),
+          liveness: Probe.create({ check: { case: 'grpc', value: { port: 1, service: 'a.B' } } }),
+          startup: Probe.create({ check: { case: 'exec', value: { command: ['true'] } }, initialDelayMs: 10 }),
+        }),
       },
       container: {
         image: 'registry.example.com:5000/team/app:1.0@sha256:' + 'a'.repeat(64),
