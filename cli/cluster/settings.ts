@@ -13,6 +13,7 @@ export interface Setting {
 
 export const SETTINGS: readonly Setting[] = [
   setting('taskHistoryLimit', 'task-history-limit', 'count', 5, 'ended tasks kept of each slot'),
+  setting('specHistoryLimit', 'spec-history-limit', 'count', 5, 'earlier specs kept of each service'),
   setting('heartbeatPeriodMs', 'heartbeat-period', 'duration', 1000, 'time between the heartbeats of an agent'),
   setting('nodeDownAfterMs', 'node-down-after', 'duration', 5000, 'silence after which a node is down'),
   setting('evictionDelayMs', 'eviction-delay', 'duration', 0, 'time from a node down until its tasks are replaced'),

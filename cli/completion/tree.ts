@@ -66,7 +66,7 @@ function walk(command: Command, path: readonly string[]): readonly CompletionCom
 }
 
 const ORDERS = ['auto', 'stop-first', 'start-first'];
-const ACTIONS = ['pause'];
+const ACTIONS = ['pause', 'continue'];
 
 /** Closed lists of flags that commander knows none of: what they take is checked, and explained, elsewhere. */
 const VALUES: Readonly<Record<string, readonly string[]>> = {
@@ -74,7 +74,7 @@ const VALUES: Readonly<Record<string, readonly string[]>> = {
   '--restart-condition': ['any', 'on-failure', 'none'],
   '--update-order': ORDERS,
   '--rollback-order': ORDERS,
-  '--update-failure-action': ACTIONS,
+  '--update-failure-action': [...ACTIONS, 'rollback'],
   '--rollback-failure-action': ACTIONS,
   '--availability': ['active', 'pause', 'drain'],
   '--role': ['worker', 'manager'],

@@ -110,6 +110,11 @@ function updateConfigLines(heading: string, config: UpdateConfig | undefined): r
     { indent: 1, name: 'Monitor', value: formatDurationMs(config.monitorMs) },
     { indent: 1, name: 'Max failures', value: config.maxFailureRatio },
     { indent: 1, name: 'Order', value: orderName(config.order) },
+    {
+      indent: 1,
+      name: 'Deadline',
+      value: config.progressDeadlineMs === undefined ? undefined : formatDurationMs(config.progressDeadlineMs),
+    },
   ];
 }
 

@@ -35,6 +35,7 @@ export function serviceSpecStruct(spec: ServiceSpec): Struct {
     RollbackConfig: spec.rollback === undefined ? undefined : updateConfigStruct(spec.rollback),
     EndpointSpec: { Ports: spec.ports.map(portStruct) },
     DrainPeriod: nanoseconds(spec.drainPeriodMs),
+    SpecHistoryLimit: spec.specHistoryLimit,
     OnReturn: spec.onReturn === OnReturn.KEEP_OLD ? 'keep-old' : undefined,
   };
 }
@@ -161,6 +162,7 @@ function updateConfigStruct(config: UpdateConfig): Struct {
     Monitor: nanoseconds(config.monitorMs),
     MaxFailureRatio: config.maxFailureRatio,
     Order: orderName(config.order),
+    ProgressDeadline: config.progressDeadlineMs === undefined ? undefined : nanoseconds(config.progressDeadlineMs),
   };
 }
 

@@ -19,6 +19,20 @@ export function configureService(service: Command, launch: Launch): void {
   waitFlags(update);
   update.action(launch(() => import('./update.ts')));
 
+  const rollback = addVerb(service, 'rollback <SERVICE>', 'Go back to an earlier spec of a service');
+  rollback.option('--to <N>', 'number of the spec, as `service history` shows it (default: the previous one)');
+  waitFlags(rollback);
+  rollback.action(launch(() => import('./rollback.ts')));
+
+  const history = addVerb(service, 'history <SERVICE>', 'List the specs that a service had, newest first');
+  formatFlag(history);
+  toggle(history, '-q, --quiet', 'only show numbers');
+  history.action(launch(() => import('./history.ts')));
+
+  const diff = addVerb(service, 'diff <SERVICE> <A> [B]', 'Show how two specs of a service differ (B: the active one)');
+  formatFlag(diff);
+  diff.action(launch(() => import('./diff.ts')));
+
   const ls = addVerb(service, 'ls', 'List services').alias('list');
   filterFlag(ls);
   formatFlag(ls);

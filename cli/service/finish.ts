@@ -16,12 +16,13 @@ export async function finishChange(
   change: ServiceChange,
   before: ServiceView | undefined,
   flags: WaitFlags,
+  isRollback = false,
 ): Promise<void> {
   if (flags.detach === true) return;
-  await waitForConvergence(context, changeOf(change, before), flags.quiet === true, parseTimeout(flags.timeout));
+  await waitForConvergence(context, changeOf(change, before, isRollback), flags.quiet === true, parseTimeout(flags.timeout));
 }
 
-function changeOf({ service, revision }: ServiceChange, before: ServiceView | undefined): Change {
+function changeOf({ service, revision }: ServiceChange, before: ServiceView | undefined, isRollback: boolean): Change {
   const id = service?.id ?? before?.id ?? '';
   const isChanged = before === undefined || service?.version !== before.version;
   return {
@@ -29,6 +30,7 @@ function changeOf({ service, revision }: ServiceChange, before: ServiceView | un
     serviceName: service?.spec?.name ?? before?.spec?.name ?? id,
     revision,
     isChanged,
-    earlierUpdateUnixMs: isChanged ? (before?.status?.update?.startedUnixMs ?? 0) : 0,
+    specNumber: service?.specNumber ?? 0,
+    isRollback,
   };
 }

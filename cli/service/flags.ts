@@ -46,6 +46,7 @@ export function declareUpdateFlags(command: Command): void {
   command.option('--image <IMAGE>', 'image');
   command.option('--args <ARGS>', 'arguments of the command, split as a shell would');
   toggle(command, '--force', 'replace all tasks even though nothing changed');
+  toggle(command, '--rollback', 'go back to the spec before this one, as `service rollback` does');
   for (const [name, , value, what] of LISTS) {
     listFlag(command, `--${name}-add <${value}>`, `add or replace: ${what}`);
     listFlag(command, `--${name}-rm <${REMOVAL_VALUES[name] ?? 'KEY'}>`, `remove: ${what.replace(/:.*/, '')}`);
@@ -130,10 +131,15 @@ function declareRolloutFlags(command: Command): void {
       .option(`--${kind}-parallelism <N>`, `tasks replaced at once (0: all)`)
       .option(`--${kind}-delay <DURATION>`, 'time between them')
       .option(`--${kind}-monitor <DURATION>`, 'time in which a failure of a new task counts (default: 5s)')
-      .option(`--${kind}-failure-action <ACTION>`, 'what to do when too many fail: pause')
+      .option(`--${kind}-progress-deadline <DURATION>`, 'a new task that is not up by then has failed (default: 10m, 0: never)')
+      .option(
+        `--${kind}-failure-action <ACTION>`,
+        `what to do when too many fail: pause, continue${kind === 'update' ? ' or rollback' : ''} (default: pause)`,
+      )
       .option(`--${kind}-max-failure-ratio <RATIO>`, 'share of tasks that may fail, 0 to 1')
       .option(`--${kind}-order <ORDER>`, 'auto, stop-first or start-first (default: auto)');
   }
+  command.option('--spec-history-limit <N>', 'earlier specs that can be gone back to (default: 5)');
   command.option('--drain-period <DURATION>', 'longest wait for the open connections of a task that is to stop (default: 10s)');
   command.option(
     '--on-return <POLICY>',

@@ -24,7 +24,6 @@ export const LATER_FLAGS: readonly LaterFlag[] = [
   { flag: 'health-start-interval', takesValue: true, why: 'it comes with a later version' },
   { flag: 'credential-spec', takesValue: true, why: 'it is for Windows containers, which Shoal does not run' },
   { flag: 'isolation', takesValue: true, why: 'it is for Windows containers, which Shoal does not run' },
-  { flag: 'rollback', takesValue: false, why: 'rollbacks come with a later version; update with the earlier settings instead' },
 ];
 
 function editable(flag: string, why: string): readonly LaterFlag[] {

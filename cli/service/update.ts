@@ -2,15 +2,21 @@
 import { parseTimeout } from '../command-line/values.ts';
 import type { VerbContext } from '../command-line/verb.ts';
 import { registryAuthFor } from '../registry/registry-auth.ts';
+import { ShoalError } from '../../lib/errors.ts';
 import { changeService } from './change.ts';
 import { finishChange, tellWarnings } from './finish.ts';
 import type { WaitFlags } from './progress/wait.ts';
+import { run as rollback } from './rollback.ts';
 import type { FlagValues } from './spec/flag-reader.ts';
 import { updateSpec, withRegistryAuth } from './spec/service-spec.ts';
 
 /** Prints the service as it was named; progress goes to stderr. */
 export async function run(context: VerbContext, [ref = '']: readonly string[], flags: FlagValues & WaitFlags): Promise<undefined> {
   const { shell } = context;
+  if (flags['rollback'] === true) {
+    refuseOtherFlags(flags);
+    return rollback(context, [ref], flags);
+  }
   parseTimeout(flags.timeout);
   const control = await context.control();
   const { before, change } = await changeService(control, 'update', ref, async (old) => {
@@ -24,4 +30,16 @@ export async function run(context: VerbContext, [ref = '']: readonly string[], f
   tellWarnings(context, change);
   shell.out.write(`${ref}\n`);
   await finishChange(context, change, before, flags);
+}
+
+const WITH_ROLLBACK: ReadonlySet<string> = new Set(['rollback', 'detach', 'quiet', 'timeout']);
+
+/** Docker's: a rollback takes the earlier spec as it is. */
+function refuseOtherFlags(flags: FlagValues): void {
+  const given = Object.entries(flags).filter(([name, value]) => value !== undefined && !WITH_ROLLBACK.has(name));
+  if (given.length === 0) return;
+  const names = given.map(([name]) => `--${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`);
+  throw ShoalError.invalid('the service cannot be rolled back', [
+    { path: '--rollback', message: `goes back to the earlier spec as it is, and cannot be combined with ${names.join(', ')}` },
+  ]);
 }

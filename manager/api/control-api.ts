@@ -12,8 +12,10 @@ import { evictNode, listNodes, removeNode, updateNode } from './nodes.ts';
 import { watchProgress } from './progress.ts';
 import { reachClientRevision } from './revision.ts';
 import { createService } from './services/create.ts';
+import { getServiceSpec, listServiceSpecs } from './services/history.ts';
 import { getService, listServices } from './services/list.ts';
 import { removeService } from './services/remove.ts';
+import { rollbackService } from './services/rollback.ts';
 import { updateService } from './services/update.ts';
 import { listTasks } from './tasks.ts';
 
@@ -43,9 +45,12 @@ export function createControlApi(context: ApiContext): HandlersOf<typeof Control
   return {
     createService: atRevision((request, { signal }) => createService(context, request, signal)),
     updateService: atRevision((request, { signal }) => updateService(context, request, signal)),
+    rollbackService: atRevision((request) => rollbackService(context, request)),
     removeService: atRevision((request) => removeService(context, request)),
     getService: atRevision((request) => getService(state, request.ref)),
     listServices: atRevision((request) => listServices(state, request)),
+    listServiceSpecs: atRevision((request) => listServiceSpecs(state, request.ref)),
+    getServiceSpec: atRevision((request) => getServiceSpec(state, request.ref, request.number)),
     listTasks: atRevision((request) => listTasks(state, request)),
     listNodes: atRevision((request) => listNodes(state, request)),
     updateNode: atRevision((request) => updateNode(context, request)),

@@ -14,7 +14,7 @@ import {
   TaskState,
   UpdateState,
 } from '../../proto/index.ts';
-import { activeSpecOf, type Row, specOf, type StateView } from '../state/index.ts';
+import { activeSpecOf, type Row, seenSpecNumber, specOf, type StateView } from '../state/index.ts';
 import { eligibleNodes } from './eligible-nodes.ts';
 import { ingressTargets } from './services/service-view.ts';
 import { hostnameOf, slotOf } from './task-names.ts';
@@ -37,8 +37,7 @@ export function progressOf(state: StateView, serviceId: string): ServiceProgress
   if (service === undefined || active === undefined) return ServiceProgress.create({ serviceId, removed: service === undefined });
   const status = state.get('serviceStatus', serviceId)?.value;
   const update = status?.update;
-  const isRolledBack = update?.state === UpdateState.ROLLBACK_COMPLETED;
-  const hasReacted = status !== undefined && (status.activeSpecNumber === service.specNumber || isRolledBack);
+  const hasReacted = seenSpecNumber(status) === service.specNumber;
 
   // Once the leader has seen the newest spec and updates nothing, every task is as it wants it.
   const isSettled = hasReacted && !isMoving(update?.state);
@@ -131,10 +130,10 @@ function cleanCheck(state: StateView, serviceId: string, active: ServiceSpec, ac
   };
 }
 
-/** What restarts tasks when it changes: all but placement, restart policy and the login for the registry. */
+/** What restarts tasks when it changes: all but placement and the login for the registry. */
 function runtimePart(task: TaskSpec | undefined): TaskSpec | undefined {
   if (task?.container === undefined) return task;
-  return { ...task, placement: undefined, restart: undefined, container: { ...task.container, registryAuth: '' } };
+  return { ...task, placement: undefined, container: { ...task.container, registryAuth: '' } };
 }
 
 function slotView(state: StateView, spec: ServiceSpec, slot: string, rows: readonly Row<Task>[], isClean: CleanCheck): SlotView {

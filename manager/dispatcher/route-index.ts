@@ -2,7 +2,7 @@
 import { type PortRoute, type Task, TaskState } from '../../proto/index.ts';
 import type { Change, StateView } from '../state/index.ts';
 import type { Revision } from '../store/store.ts';
-import { isRouteInput, mergePorts, portRoutesOf, routeRevision } from './route-table.ts';
+import { isRolledBack, isRouteInput, mergePorts, portRoutesOf, routeRevision } from './route-table.ts';
 
 export class RouteIndex {
   readonly #state: StateView;
@@ -75,8 +75,11 @@ export class RouteIndex {
       case 'routeFloor':
         this.#see(change.after?.modRevision);
         return;
-      case 'cluster':
       case 'serviceStatus':
+        this.#dirty.add(change.id);
+        if (isRolledBack(this.#state, change.id)) this.#see(change.after?.modRevision);
+        return;
+      case 'cluster':
       case 'slots':
       case 'sessions':
       case 'removedNodes':

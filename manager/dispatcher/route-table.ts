@@ -1,8 +1,9 @@
 // The route table as a pure function of the state: what is published where, which tasks answer for it, and the revision that names it.
 //
-// Inputs: all services (a spec lands in one transaction with its service), nodes and node statuses; tasks of services that publish, tasks that
-// are drained, and their statuses; and `route-floor`, which every transaction rewrites that deletes one of these. So the newest mod revision
-// among them never falls, and every manager that has a state at least that new finds the same one.
+// Inputs: all services (a spec lands in one transaction with its service), the status of those whose update was rolled back by the leader, nodes
+// and node statuses; tasks of services that publish, tasks that are drained, and their statuses; and `route-floor`, which every transaction
+// rewrites that deletes one of these. So the newest mod revision among them never falls (a status ceases to be one by a newer service row), and
+// every manager that has a state at least that new finds the same one.
 import {
   type Cluster,
   type Endpoint,
@@ -18,7 +19,7 @@ import {
   type Task,
   TaskState,
 } from '../../proto/index.ts';
-import { type Row, specOf, type StateView } from '../state/index.ts';
+import { activeSpecNumber, activeSpecOf, type Row, specOf, type StateView } from '../state/index.ts';
 import type { Revision } from '../store/store.ts';
 import { epochAt } from './epochs.ts';
 
@@ -38,7 +39,10 @@ export function routeRevision(state: StateView): Revision {
     if (row !== undefined && row.modRevision > newest) newest = row.modRevision;
   };
   see(state.get('routeFloor', ''));
-  for (const row of state.all('services')) see(row);
+  for (const row of state.all('services')) {
+    see(row);
+    if (isRolledBack(state, row.id)) see(state.get('serviceStatus', row.id));
+  }
   for (const row of state.all('nodes')) see(row);
   for (const row of state.all('nodeStatus')) see(row);
   for (const row of state.all('tasks')) {
@@ -51,12 +55,12 @@ export function routeRevision(state: StateView): Revision {
 
 /** Drained ones are inputs whatever their service publishes: their drain is acknowledged by an epoch that contains it. */
 export function isRouteInput(state: StateView, task: Task): boolean {
-  return task.drain || publishes(newestSpec(state, task.serviceId)) || publishes(specOf(state, task.serviceId, task.specNumber));
+  return task.drain || publishes(activeSpecOf(state, task.serviceId)?.spec) || publishes(specOf(state, task.serviceId, task.specNumber));
 }
 
-/** The routes of one service; its newest spec says which ports are published. Targets are sorted by task id. */
+/** The routes of one service; its active spec says which ports are published. Targets are sorted by task id. */
 export function portRoutesOf(state: StateView, serviceId: string): readonly PortRoute[] {
-  const spec = newestSpec(state, serviceId);
+  const spec = activeSpecOf(state, serviceId)?.spec;
   if (spec === undefined) return [];
   const ports = spec.ports.filter(isIngress);
   if (ports.length === 0) return [];
@@ -90,9 +94,10 @@ export function portKey(port: Pick<PortRoute, 'protocol' | 'publishedPort'>): st
   return `${port.protocol}/${port.publishedPort}`;
 }
 
-function newestSpec(state: StateView, serviceId: string): ServiceSpec | undefined {
+/** The leader went back from the newest spec by itself: its status says which ports are published. */
+export function isRolledBack(state: StateView, serviceId: string): boolean {
   const service = state.get('services', serviceId)?.value;
-  return service && specOf(state, serviceId, service.specNumber);
+  return service !== undefined && activeSpecNumber(service, state.get('serviceStatus', serviceId)?.value) !== service.specNumber;
 }
 
 function publishes(spec: ServiceSpec | undefined): boolean {
@@ -111,14 +116,17 @@ function carriesTraffic(state: StateView, task: Task): boolean {
   return state.get('nodes', task.nodeId) !== undefined && state.get('nodeStatus', task.nodeId)?.value.state === NodeState.NODE_READY;
 }
 
-/** Undefined where the task's own spec does not have the port's target, or nothing answers there yet. What drains gets nothing new, and ends with
- * what it has, ready or not. */
+/** Undefined where the task's own spec publishes neither the port nor its target, or nothing answers there yet. What drains gets nothing
+ * new and ends with what it has, ready or not. */
 function targetOf(state: StateView, task: Task, port: PortSpec): RouteTarget | undefined {
   const own = specOf(state, task.serviceId, task.specNumber);
-  if (!own?.ports.some((other) => isIngress(other) && sameTarget(other, port))) return undefined;
+  const ports = own?.ports.filter(isIngress) ?? [];
+  // Under the same published port the target may be another one in an earlier spec.
+  const published = ports.find((other) => samePublished(other, port)) ?? ports.find((other) => sameTarget(other, port));
+  if (published === undefined) return undefined;
   const endpoint = state
     .get('taskStatus', task.id)
-    ?.value.endpoints.find((other) => (other.ready || task.drain) && sameTarget(other, port));
+    ?.value.endpoints.find((other) => (other.ready || task.drain) && sameTarget(other, published));
   return endpoint && toTarget(task, endpoint);
 }
 
@@ -133,6 +141,10 @@ function toTarget(task: Task, endpoint: Endpoint): RouteTarget {
     weight: WEIGHT,
     state: task.drain ? TargetState.TARGET_DRAINING : TargetState.TARGET_ACTIVE,
   };
+}
+
+function samePublished(a: PortSpec, b: PortSpec): boolean {
+  return a.publishedPort === b.publishedPort && (a.protocol === PortProtocol.UDP) === (b.protocol === PortProtocol.UDP);
 }
 
 /** HTTP is spoken over TCP. */

@@ -1,5 +1,6 @@
 // New tasks: by which spec, held back or not, and how restarts are counted.
 import { TaskState } from '../../proto/index.ts';
+import { hasJustFailed } from './failure.ts';
 import type { Pass } from './pass.ts';
 import type { SlotEdit } from './slot-edit.ts';
 import { isLeaving } from './stop.ts';
@@ -29,8 +30,14 @@ export function makeTask(pass: Pass, edit: SlotEdit, { replaced, restart, specNu
     // One that never had a node leaves no trace: what it stood in for is what is replaced.
     replaces: replaced === undefined ? '' : replaced.isWaiting ? replaced.task.replaces : replaced.row.id,
     restart,
+    failedUpdate: replaced !== undefined && specNumber === pass.specNumber && hasFailedUpdate(pass, replaced),
   });
   if (delayMs > 0) pass.wakeIn(delayMs);
+}
+
+/** The slot goes on counting as failed, whatever becomes of the next task. */
+function hasFailedUpdate(pass: Pass, replaced: TaskInfo): boolean {
+  return pass.isNew(replaced) && (replaced.task.failedUpdate || hasJustFailed(pass, replaced));
 }
 
 /**

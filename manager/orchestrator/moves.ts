@@ -1,10 +1,12 @@
 // Replacing tasks that still run: by an update, away from a drained node, away from a node that they no longer fit. Never more slots at once than
 // the update limits allow, so that the service keeps what it must have; but what must not be on its node any more goes at once.
-import { FailureAction, TaskState } from '../../proto/index.ts';
+import { TaskState } from '../../proto/index.ts';
+import { isGivenUp } from './failure.ts';
 import type { Pass } from './pass.ts';
 import type { SlotEdit } from './slot-edit.ts';
 import { makeTask, nextSpecNumber } from './making.ts';
 import { evictionReason, misfit, stopVerdict } from './misfit.ts';
+import type { SlotTasks } from './slot.ts';
 import { startsFirst } from './spec-rules.ts';
 import { stopTask } from './stop.ts';
 import { taskEvent } from './task-events.ts';
@@ -26,12 +28,13 @@ interface Candidate {
 
 type MoveReason = 'update' | 'drain' | 'misfit' | 'eviction';
 
-/** For slots that `settleSlot` has seen. */
-export function planMoves(pass: Pass, edits: readonly SlotEdit[]): MovesOutcome {
-  const limit = pass.update.parallelism === 0 ? Number.POSITIVE_INFINITY : pass.update.parallelism;
+/** For slots that `settleSlot` has seen. `unwanted` ones that still run twice take their places among those on the way. */
+export function planMoves(pass: Pass, edits: readonly SlotEdit[], unwanted: readonly SlotTasks[]): MovesOutcome {
+  const limit = pass.config.parallelism === 0 ? Number.POSITIVE_INFINITY : pass.config.parallelism;
   const candidates: Candidate[] = [];
-  let moving = 0;
+  let moving = unwanted.filter(runsTwice).length;
   for (const edit of edits) {
+    if (edit.isReturned) continue;
     const isMoving = isOnItsWay(pass, edit);
     if (isMoving) moving++;
     const { holder } = edit.slot;
@@ -51,6 +54,11 @@ export function planMoves(pass: Pass, edits: readonly SlotEdit[]): MovesOutcome 
     move(pass, candidate);
   }
   return { moving, waiting };
+}
+
+function runsTwice({ holder, others }: SlotTasks): boolean {
+  const runs = (info: TaskInfo | undefined): boolean => info !== undefined && !info.isEnded && info.nodeCondition !== 'down';
+  return others.filter(runs).length + Number(runs(holder)) > 1;
 }
 
 /** Those first that cannot wait; then those that serve nobody anyway; then those that must go for their node's sake. */
@@ -77,27 +85,27 @@ function moveReason(pass: Pass, holder: TaskInfo): MoveReason | undefined {
 /** Its work is between two tasks: the next move waits for it. */
 function isOnItsWay(pass: Pass, edit: SlotEdit): boolean {
   const { holder, others } = edit.slot;
-  if (others.some((other) => !other.isEnded && other.task.desired <= TaskState.RUNNING && other.nodeCondition !== 'down')) return true;
+  if (edit.created === undefined && isGivenUp(pass, edit.slot)) return false;
+  // Also while what was replaced is stopping: until then both take up room.
+  if (others.some((other) => !other.isEnded && other.nodeCondition !== 'down')) return true;
   if (edit.created !== undefined) return edit.created.replaces !== '';
   if (holder === undefined || holder.isFinished || holder.task.desired > TaskState.RUNNING || holder.task.replaces === '') return false;
   if (!pass.isClean(holder)) return false;
   if (holder.isUp) return isInDelay(pass, holder);
   // A global task waits for its node, and the others do not wait for it.
-  if (holder.nodeCondition === 'down') return false;
-  const hasFailed = (holder.task.restart?.attempt ?? 0) > 0;
-  return !(hasFailed && pass.update.failureAction === FailureAction.FAILURE_CONTINUE);
+  return holder.nodeCondition !== 'down';
 }
 
 /** The update's delay runs from when the new task came up. */
 function isInDelay(pass: Pass, holder: TaskInfo): boolean {
-  if (pass.phase !== 'updating' || pass.update.delayMs === 0 || holder.task.specNumber !== pass.specNumber) return false;
-  const leftMs = pass.update.delayMs - pass.sinceMs(`up:${holder.row.id}`);
+  if (pass.phase !== 'updating' || pass.config.delayMs === 0 || !pass.isNew(holder)) return false;
+  const leftMs = pass.config.delayMs - pass.sinceMs(`up:${holder.row.id}`);
   if (leftMs > 0) pass.wakeIn(leftMs);
   return leftMs > 0;
 }
 
 function move(pass: Pass, { edit, holder, reason }: Candidate): void {
-  const isStartFirst = holder.isUp && startsFirst(pass.spec);
+  const isStartFirst = holder.isUp && startsFirst(pass.spec, pass.config.order);
   if (!isStartFirst) stopTask(pass, edit, holder, TaskState.SHUTDOWN, stopVerdict(pass, holder));
   makeTask(pass, edit, { replaced: holder, restart: undefined, specNumber: nextSpecNumber(pass, holder) });
   if (reason === 'drain') edit.addEvent(taskEvent(pass, edit.slot, holder, 'move', 'its node is drained: the task is replaced elsewhere'));

@@ -3,7 +3,8 @@ import { type Cluster, type Service, ServiceMode, type ServiceSpec, type UpdateC
 import type { StateView } from '../state/index.ts';
 import { DEFAULT_DRAIN_PERIOD_MS, type MeshAcks, readAcks } from './drain.ts';
 import type { ReconcileContext } from './plan.ts';
-import { taskDigest, updateConfigOf } from './spec-rules.ts';
+import type { Rollout } from './rollout.ts';
+import { DEFAULT_PROGRESS_DEADLINE_MS, taskDigest } from './spec-rules.ts';
 import type { TaskInfo } from './task-info.ts';
 
 /** `updating`: the update limits and the monitor apply. `paused`: nothing moves; what ends is replaced by its own spec. */
@@ -15,25 +16,33 @@ export class Pass {
   readonly service: Service;
   readonly spec: ServiceSpec;
   readonly specNumber: number;
-  readonly update: UpdateConfig;
+  /** How it is rolled out: the update's settings, or the rollback's. */
+  readonly config: UpdateConfig;
+  readonly rollout: Rollout;
   readonly historyLimit: number;
+  /** Earlier specs that are kept. */
+  readonly specHistoryLimit: number;
   readonly isGlobal: boolean;
   phase: UpdatePhase = 'steady';
+  /** The update has failed and is rolled back from the next pass on: what failed is not replaced any more. */
+  isTurning = false;
   /** Nodes whose mesh is late with an acknowledgement. */
   readonly lateMeshes = new Set<string>();
   #acks: MeshAcks | undefined;
   #wakeInMs: number | undefined;
 
-  constructor(view: StateView, context: ReconcileContext, service: Service, spec: ServiceSpec) {
+  constructor(view: StateView, context: ReconcileContext, service: Service, rollout: Rollout) {
     const cluster: Cluster | undefined = view.get('cluster', '')?.value;
     this.view = view;
     this.context = context;
     this.service = service;
-    this.spec = spec;
-    this.specNumber = service.specNumber;
-    this.update = updateConfigOf(spec);
-    this.isGlobal = spec.mode === ServiceMode.GLOBAL;
+    this.rollout = rollout;
+    this.spec = rollout.spec;
+    this.specNumber = rollout.specNumber;
+    this.config = rollout.config;
+    this.isGlobal = rollout.spec.mode === ServiceMode.GLOBAL;
     this.historyLimit = cluster?.settings?.taskHistoryLimit ?? 5;
+    this.specHistoryLimit = specHistoryLimit(cluster, rollout.spec);
   }
 
   get serviceId(): string {
@@ -64,6 +73,23 @@ export class Pass {
     return info.spec !== undefined && taskDigest(info.spec) === taskDigest(this.spec);
   }
 
+  /** Made by the roll-out under way, not before it. */
+  isNew({ task, row }: TaskInfo): boolean {
+    if (task.specNumber !== this.specNumber) return false;
+    return !this.rollout.isAutomatic || row.createRevision > (this.rollout.status?.modRevision ?? 0);
+  }
+
+  /** Up for the monitor period, as far as this leader has seen. */
+  hasProved(info: TaskInfo): boolean {
+    const upMs = info.isUp ? this.notedUpMs(info) : undefined;
+    return upMs !== undefined && upMs >= this.config.monitorMs;
+  }
+
+  /** 0: none. */
+  get progressDeadlineMs(): number {
+    return this.config.progressDeadlineMs ?? DEFAULT_PROGRESS_DEADLINE_MS;
+  }
+
   /** Milliseconds since this leader first saw `key`. */
   sinceMs(key: string): number {
     return this.context.nowMs - this.context.seen.sinceMs(this.serviceId, key);
@@ -74,4 +100,11 @@ export class Pass {
     const key = `up:${info.row.id}`;
     return this.context.seen.has(this.serviceId, key) ? this.sinceMs(key) : undefined;
   }
+}
+
+const DEFAULT_SPEC_HISTORY_LIMIT = 5;
+
+/** Earlier specs that are kept of a service, the newest not counted. */
+export function specHistoryLimit(cluster: Cluster | undefined, spec: ServiceSpec | undefined): number {
+  return spec?.specHistoryLimit ?? cluster?.settings?.specHistoryLimit ?? DEFAULT_SPEC_HISTORY_LIMIT;
 }

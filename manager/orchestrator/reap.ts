@@ -1,20 +1,21 @@
 // Rows that nobody needs any more. Those that a pass over their service meets go at once (slot-rules.ts, here: old specs); `sweep` finds the rest.
-import { type Row, specId, type StateView, type TableName } from '../state/index.ts';
+import { type Row, specId, specOf, type StateView, type TableName } from '../state/index.ts';
+import { type Pass, specHistoryLimit } from './pass.ts';
 import type { PlannedWrite, Plan, WriteGroup } from './plan.ts';
 import { slotKeyOf } from './slot.ts';
 
-/** The newest is one of them: so many less one can be gone back to. */
-export const SPECS_KEPT = 10;
 const MAX_PER_GROUP = 50;
 
-/** Specs beyond the newest that no task was made from. `used`: the numbers that tasks name. */
-export function oldSpecs(view: StateView, serviceId: string, newest: number, used: ReadonlySet<number>): readonly WriteGroup[] {
+/** Specs beyond the history that no task was made from and no roll-out leaves or goes to. `used`: the numbers that tasks name. */
+export function oldSpecs(pass: Pass, used: ReadonlySet<number>): readonly WriteGroup[] {
+  const { view, serviceId } = pass;
   const writes: PlannedWrite[] = [];
-  for (let number = newest - SPECS_KEPT; number > 0 && writes.length < MAX_PER_GROUP; number--) {
+  for (let number = pass.service.specNumber - pass.specHistoryLimit - 1; number > 0 && writes.length < MAX_PER_GROUP; number--) {
     const row = view.get('specs', specId(serviceId, number));
     // What lies beyond a gap was in use when the gap was made: `sweep` looks there.
     if (row === undefined) break;
-    if (!used.has(number)) writes.push({ kind: 'delete', table: 'specs', row });
+    if (!used.has(number) && number !== pass.specNumber && number !== pass.rollout.fromSpecNumber)
+      writes.push({ kind: 'delete', table: 'specs', row });
   }
   return writes.length === 0 ? [] : [{ serviceId, writes, requires: [], events: [] }];
 }
@@ -42,7 +43,11 @@ export function sweep(view: StateView, limit: number): Plan {
   for (const row of view.all('specs')) {
     const { serviceId, number } = row.value;
     const newest = view.get('services', serviceId)?.value.specNumber;
-    if (newest === undefined ? isForgotten(view, serviceId) : number <= newest - SPECS_KEPT && !usedBy(view, serviceId, used).has(number)) {
+    const isOld =
+      newest === undefined
+        ? isForgotten(view, serviceId)
+        : isBeyondHistory(view, serviceId, newest, number) && !usedBy(view, serviceId, used).has(number);
+    if (isOld) {
       take('specs', row, serviceId);
     }
   }
@@ -52,10 +57,17 @@ export function sweep(view: StateView, limit: number): Plan {
 function usedBy(view: StateView, serviceId: string, known: Map<string, Set<number>>): ReadonlySet<number> {
   let numbers = known.get(serviceId);
   if (numbers === undefined) {
-    numbers = new Set([...view.tasksOfService(serviceId)].map(({ value }) => value.specNumber));
+    const status = view.get('serviceStatus', serviceId)?.value;
+    numbers = new Set([status?.activeSpecNumber ?? 0, status?.update?.fromSpecNumber ?? 0]);
+    for (const { value } of view.tasksOfService(serviceId)) numbers.add(value.specNumber);
     known.set(serviceId, numbers);
   }
   return numbers;
+}
+
+function isBeyondHistory(view: StateView, serviceId: string, newest: number, number: number): boolean {
+  const limit = specHistoryLimit(view.get('cluster', '')?.value, specOf(view, serviceId, newest));
+  return number < newest - limit;
 }
 
 function isForgotten(view: StateView, serviceId: string): boolean {

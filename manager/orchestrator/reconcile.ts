@@ -1,7 +1,7 @@
 // One service brought to its spec: what is, what shall be, and the writes between. Pure, and repeatable: run again on a state that has its writes,
 // it has nothing to say until something else changes or the time it named has come.
 import { ServiceMode, TaskState } from '../../proto/index.ts';
-import { specOf, type StateView } from '../state/index.ts';
+import type { StateView } from '../state/index.ts';
 import { markLateMeshes } from './late-meshes.ts';
 import { planMoves } from './moves.ts';
 import { Pass } from './pass.ts';
@@ -9,11 +9,12 @@ import type { Plan, ReconcileContext, WriteGroup } from './plan.ts';
 import { oldSpecs } from './reap.ts';
 import { reconcileRemoved } from './removed-service.ts';
 import { chooseSlots } from './scale.ts';
+import { rolloutOf } from './rollout.ts';
 import { SlotEdit } from './slot-edit.ts';
 import { MAX_FORGOTTEN, settleSlot } from './slot-rules.ts';
 import { slotsOf, type SlotTasks } from './slot.ts';
 import { stopTask } from './stop.ts';
-import { planStatus, updateOutlook } from './update.ts';
+import { lookOut, planStatus } from './update.ts';
 
 const NOTHING: Plan = { groups: [], wakeInMs: undefined };
 
@@ -21,33 +22,32 @@ const NOTHING: Plan = { groups: [], wakeInMs: undefined };
 export function reconcileService(view: StateView, serviceId: string, context: ReconcileContext): Plan {
   const service = view.get('services', serviceId)?.value;
   if (service === undefined) return reconcileRemoved(view, serviceId);
-  const spec = specOf(view, serviceId, service.specNumber);
-  if (spec === undefined || (spec.mode !== ServiceMode.REPLICATED && spec.mode !== ServiceMode.GLOBAL)) return NOTHING;
-  return planService(new Pass(view, context, service, spec));
+  const rollout = rolloutOf(view, service);
+  if (rollout === undefined || (rollout.spec.mode !== ServiceMode.REPLICATED && rollout.spec.mode !== ServiceMode.GLOBAL)) return NOTHING;
+  return planService(new Pass(view, context, service, rollout));
 }
 
 function planService(pass: Pass): Plan {
   const slots = slotsOf(pass.view, pass.serviceId);
   const choice = chooseSlots(pass, slots);
   if (choice.isCut) pass.wakeIn(0);
-  const outlook = updateOutlook(pass, choice.wanted);
-  pass.phase = outlook.phase;
+  const setback = lookOut(pass, choice.wanted);
 
   const editOf = (slot: SlotTasks): SlotEdit => new SlotEdit(pass.serviceId, slot, pass.context.wallMs);
   const wanted = choice.wanted.map(editOf);
   for (const edit of wanted) settleSlot(pass, edit);
-  const moves = planMoves(pass, wanted);
+  const moves = planMoves(pass, wanted, choice.unwanted);
   const unwanted = choice.unwanted.map(editOf);
   for (const edit of unwanted) clearSlot(pass, edit);
 
   const groups: WriteGroup[] = [];
-  const status = planStatus(pass, outlook, wanted, moves);
+  const status = planStatus(pass, setback, wanted, moves);
   if (status !== undefined) groups.push(status);
   for (const edit of [...wanted, ...unwanted]) {
     const group = edit.build();
     if (group !== undefined) groups.push(group);
   }
-  groups.push(...markLateMeshes(pass), ...oldSpecs(pass.view, pass.serviceId, pass.specNumber, usedSpecs(slots)));
+  groups.push(...markLateMeshes(pass), ...oldSpecs(pass, usedSpecs(slots)));
   return { groups, wakeInMs: pass.wakeInMs };
 }
 

@@ -18,6 +18,7 @@ export interface NewTask {
   readonly desired: TaskState;
   readonly replaces: string;
   readonly restart: TaskRestart | undefined;
+  readonly failedUpdate: boolean;
 }
 
 export class SlotEdit {
@@ -81,6 +82,11 @@ export class SlotEdit {
   /** The slot goes back to a task that is there already. */
   setHolder(info: TaskInfo): void {
     this.#holderId = info.row.id;
+  }
+
+  /** The slot is given back to a task that is there already. */
+  get isReturned(): boolean {
+    return this.#holderId !== undefined && this.#created === undefined;
   }
 
   addEvent(event: Event): void {

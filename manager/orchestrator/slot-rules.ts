@@ -17,7 +17,7 @@ import { isDrained, type TaskInfo } from './task-info.ts';
 /** Leaves its changes in `edit`. */
 export function settleSlot(pass: Pass, edit: SlotEdit): void {
   const { holder, others } = edit.slot;
-  if (holder !== undefined && returnsSlot(pass, edit, holder)) return;
+  if (holder !== undefined && (returnsSlot(pass, edit, holder) || goesBack(pass, edit, holder))) return;
   for (const other of others) settleOther(pass, edit, other, holder);
   if (holder === undefined) makeTask(pass, edit, { replaced: undefined, restart: undefined, specNumber: pass.specNumber });
   else settleHolder(pass, edit, holder);
@@ -89,9 +89,11 @@ function replaceGone(pass: Pass, edit: SlotEdit, holder: TaskInfo, why: string):
 }
 
 function replaceEnded(pass: Pass, edit: SlotEdit, holder: TaskInfo): void {
+  if (pass.isTurning && pass.isNew(holder)) return;
   const specNumber = nextSpecNumber(pass, holder);
   const isOutdated = !pass.isClean(holder) && specNumber === pass.specNumber;
-  const attempts = holder.task.restart?.attempt ?? 0;
+  // A new spec begins to count anew, even where it leaves the tasks as they are.
+  const attempts = holder.task.specNumber === specNumber ? (holder.task.restart?.attempt ?? 0) : 0;
   noteAttempts(pass, edit.slot.key, attempts);
   const decision: RestartDecision = isOutdated ? { kind: 'restart', restart: undefined } : restartDecision(pass, edit, holder, attempts);
   if (holder.isFinished && holder.task.desired <= TaskState.RUNNING) tellEnd(pass, edit, holder, decision);
@@ -154,15 +156,16 @@ function settleOther(pass: Pass, edit: SlotEdit, other: TaskInfo, holder: TaskIn
     else edit.patch(other, { lost: true });
     return;
   }
-  const isRelieved = task.drain || holder?.isUp === true || (holder !== undefined && goesFirst(pass, other, holder));
+  const isFallback = holder !== undefined && !task.drain && fallsBack(pass, other, holder);
+  if (isFallback) tellFallback(pass, edit, other, holder);
+  const isRelieved = task.drain || holder?.isUp === true || isFallback || (holder !== undefined && mustGo(pass, other, holder));
   if (isRelieved) stopTask(pass, edit, other, TaskState.SHUTDOWN, stopVerdict(pass, other));
   // Its node is back before its replacement is up: until then it serves on.
   else if (task.lost && other.nodeCondition === 'ready') edit.patch(other, { lost: false });
 }
 
-/** Its replacement waits for a node: there is none beside it but in its place, or it must go even if there is none at all. */
-function goesFirst(pass: Pass, other: TaskInfo, holder: TaskInfo): boolean {
-  if (fallsBack(pass, other, holder)) return true;
+/** Its replacement waits for a node, and it must leave its own even if there is none at all. */
+function mustGo(pass: Pass, other: TaskInfo, holder: TaskInfo): boolean {
   const isRefused = holder.isWaiting && (holder.task.verdict?.message ?? '') !== '';
   return isRefused && evictionReason(pass, other) !== undefined;
 }
@@ -179,6 +182,24 @@ function returnsSlot(pass: Pass, edit: SlotEdit, holder: TaskInfo): boolean {
   edit.setHolder(earlier);
   edit.patch(earlier, { lost: false });
   return true;
+}
+
+/** The slot's earlier task still runs beside the one that was to take over, and is what is wanted after all: it keeps the slot. */
+function goesBack(pass: Pass, edit: SlotEdit, holder: TaskInfo): boolean {
+  if (pass.phase !== 'updating' || pass.isClean(holder)) return false;
+  const earlier = edit.slot.others.findLast((other) => other.isUp && !other.task.lost && pass.isClean(other));
+  if (earlier === undefined || slotKeyOf(earlier.task) !== edit.slot.key) return false;
+  edit.setHolder(earlier);
+  if (earlier.task.drain) edit.patch(earlier, { drain: false });
+  for (const other of edit.slot.others) if (other !== earlier) settleOther(pass, edit, other, earlier);
+  stopTask(pass, edit, holder, TaskState.SHUTDOWN);
+  forgetHistory(pass, edit);
+  return true;
+}
+
+function tellFallback(pass: Pass, edit: SlotEdit, old: TaskInfo, holder: TaskInfo): void {
+  const why = holder.task.verdict?.message ?? '';
+  edit.addEvent(taskEvent(pass, edit.slot, old, 'fallback', `no node takes its replacement beside it (${why}): it is stopped first`));
 }
 
 function canReturn(pass: Pass, edit: SlotEdit, info: TaskInfo): boolean {
@@ -201,6 +222,5 @@ function forgetHistory(pass: Pass, edit: SlotEdit): void {
 /** Only where somebody will ask: after a restart, and during an update. */
 function noteUp(pass: Pass, holder: TaskInfo): void {
   if (!holder.isUp) return;
-  if (holder.task.restart !== undefined || (pass.phase === 'updating' && holder.task.specNumber === pass.specNumber))
-    pass.sinceMs(`up:${holder.row.id}`);
+  if (holder.task.restart !== undefined || (pass.phase === 'updating' && pass.isNew(holder))) pass.sinceMs(`up:${holder.row.id}`);
 }

@@ -10,18 +10,25 @@ export const DEFAULT_UPDATE: UpdateConfig = {
   failureAction: FailureAction.FAILURE_PAUSE,
   maxFailureRatio: 0,
   order: UpdateOrder.AUTO,
+  progressDeadlineMs: undefined,
 };
+
+export const DEFAULT_PROGRESS_DEADLINE_MS = 10 * 60_000;
 
 export function updateConfigOf(spec: ServiceSpec): UpdateConfig {
   return spec.update ?? DEFAULT_UPDATE;
+}
+
+export function rollbackConfigOf(spec: ServiceSpec): UpdateConfig {
+  return spec.rollback ?? DEFAULT_UPDATE;
 }
 
 /**
  * AUTO starts the new task first where that is safe: a service with an ingress port (so connections move over), without anything that only one
  * task at a time may have: a writable volume or bind mount, a host port.
  */
-export function startsFirst(spec: ServiceSpec): boolean {
-  switch (updateConfigOf(spec).order) {
+export function startsFirst(spec: ServiceSpec, order = updateConfigOf(spec).order): boolean {
+  switch (order) {
     case UpdateOrder.START_FIRST:
       return true;
     case UpdateOrder.STOP_FIRST:

@@ -1,66 +1,77 @@
-// The progress of an update as users see it: begun by a spec that changes tasks, completed when all new ones are up and have been for the monitor
-// period, paused when they fail. Pure; what is moved is decided in moves.ts.
-import { type Event, FailureAction, type ServiceStatus, TaskState, UpdateState, type UpdateStatus } from '../../proto/index.ts';
+// The progress of an update, or of a rollback, as users see it: begun by a spec that changes tasks, completed when all new ones are up and have
+// been for the monitor period, paused or rolled back when they fail. Pure; what is moved is decided in moves.ts.
+import { type Event, FailureAction, type ServiceStatus, UpdateState, type UpdateStatus } from '../../proto/index.ts';
+import { specId } from '../state/index.ts';
+import { failureOf, isGivenUp } from './failure.ts';
 import type { MovesOutcome } from './moves.ts';
-import type { Pass, UpdatePhase } from './pass.ts';
+import type { Pass } from './pass.ts';
 import type { WriteGroup } from './plan.ts';
+import { isOpen, isRollbackState, type RolloutKind } from './rollout.ts';
 import type { SlotEdit } from './slot-edit.ts';
 import type { SlotTasks } from './slot.ts';
-import { endReason, serviceEvent } from './task-events.ts';
-import type { TaskInfo } from './task-info.ts';
+import { serviceEvent } from './task-events.ts';
 
-export interface UpdateOutlook {
-  readonly phase: UpdatePhase;
-  /** The newest spec is not the one that was brought in so far. */
-  readonly isNewSpec: boolean;
-  /** Why it is paused now; undefined: it is not, or was before. */
-  readonly failure: string | undefined;
-}
+/** What the failure of new tasks leads to now; undefined: nothing failed, or that is allowed, or it has led to it before. */
+export type Setback =
+  | { readonly kind: 'pause'; readonly reason: string }
+  /** The tasks are brought back to the spec of that number from the next pass on. */
+  | { readonly kind: 'turn'; readonly reason: string; readonly toSpecNumber: number };
 
-/** Before anything is moved. */
-export function updateOutlook(pass: Pass, wanted: readonly SlotTasks[]): UpdateOutlook {
-  const status = statusOf(pass);
-  if (status?.activeSpecNumber !== pass.specNumber) {
+/** Before anything is moved; sets the phase of the pass. */
+export function lookOut(pass: Pass, wanted: readonly SlotTasks[]): Setback | undefined {
+  const { isNewSpec, status } = pass.rollout;
+  if (isNewSpec) {
     const isUpdate = wanted.some(({ holder }) => holder !== undefined && !pass.isClean(holder));
-    return { phase: isUpdate ? 'updating' : 'steady', isNewSpec: true, failure: undefined };
+    pass.phase = isUpdate ? 'updating' : 'steady';
+    return undefined;
   }
-  switch (status.update?.state) {
-    case UpdateState.UPDATING: {
-      const failure = pass.update.failureAction === FailureAction.FAILURE_CONTINUE ? undefined : failureOf(pass, wanted);
-      return { phase: failure === undefined ? 'updating' : 'paused', isNewSpec: false, failure };
+  switch (status?.value.update?.state) {
+    case UpdateState.UPDATING:
+    case UpdateState.ROLLBACK_STARTED: {
+      pass.phase = 'updating';
+      const reason = failureOf(pass, wanted);
+      if (reason === undefined) return undefined;
+      const setback = setbackOf(pass, reason);
+      pass.phase = 'paused';
+      pass.isTurning = setback.kind === 'turn';
+      return setback;
     }
     case UpdateState.UPDATE_PAUSED:
-      return { phase: 'paused', isNewSpec: false, failure: undefined };
+    case UpdateState.ROLLBACK_PAUSED:
+      pass.phase = 'paused';
+      return undefined;
     default:
-      return { phase: 'steady', isNewSpec: false, failure: undefined };
+      return undefined;
   }
 }
 
-/** A new task that failed within the monitor period, once such slots are more than the ratio allows. Rollback comes later: it pauses, too. */
-function failureOf(pass: Pass, wanted: readonly SlotTasks[]): string | undefined {
-  const isNew = (info: TaskInfo): boolean => info.task.specNumber === pass.specNumber && hasFailed(info);
-  const fresh = wanted.find(({ holder }) => {
-    if (holder === undefined || !isNew(holder) || holder.task.desired > TaskState.RUNNING) return false;
-    const upMs = pass.notedUpMs(holder);
-    return upMs === undefined || upMs <= pass.update.monitorMs;
-  });
-  if (fresh?.holder === undefined) return undefined;
-  const failed = wanted.filter(({ holder, others }) => (holder !== undefined && isNew(holder)) || others.some(isNew)).length;
-  if (failed / wanted.length <= pass.update.maxFailureRatio) return undefined;
-  return `update paused due to failure of task ${pass.service.name}.${fresh.key}, which ${endReason(fresh.holder)}`;
-}
-
-function hasFailed({ status }: TaskInfo): boolean {
-  return status?.state === TaskState.FAILED || status?.state === TaskState.REJECTED;
+function setbackOf(pass: Pass, reason: string): Setback {
+  const { kind, fromSpecNumber, specNumber } = pass.rollout;
+  // A rollback is never rolled back.
+  if (kind === 'rollback' || pass.config.failureAction !== FailureAction.FAILURE_ROLLBACK) return { kind: 'pause', reason };
+  const base = pass.view.get('specs', specId(pass.serviceId, fromSpecNumber));
+  if (base === undefined || fromSpecNumber === specNumber) {
+    return { kind: 'pause', reason: `${reason}; there is no earlier spec to go back to` };
+  }
+  return { kind: 'turn', reason, toSpecNumber: fromSpecNumber };
 }
 
 /** The write of service-status, if it changes. */
-export function planStatus(pass: Pass, outlook: UpdateOutlook, wanted: readonly SlotEdit[], moves: MovesOutcome): WriteGroup | undefined {
-  const before = pass.view.get('serviceStatus', pass.serviceId);
-  const next = nextUpdate(pass, outlook, wanted, moves);
-  if (!outlook.isNewSpec && next === undefined) return undefined;
-  const update = next?.update ?? before?.value.update;
-  const value: ServiceStatus = { serviceId: pass.serviceId, activeSpecNumber: pass.specNumber, update };
+export function planStatus(
+  pass: Pass,
+  setback: Setback | undefined,
+  wanted: readonly SlotEdit[],
+  moves: MovesOutcome,
+): WriteGroup | undefined {
+  const { isNewSpec, status: before, specNumber } = pass.rollout;
+  const next = isNewSpec ? begun(pass) : setback === undefined ? ended(pass, wanted, moves) : setBack(pass, setback);
+  if (!isNewSpec && next === undefined) return undefined;
+  const value: ServiceStatus = {
+    serviceId: pass.serviceId,
+    activeSpecNumber: setback?.kind === 'turn' ? setback.toSpecNumber : specNumber,
+    seenSpecNumber: pass.service.specNumber,
+    update: next?.update ?? keptUpdate(pass),
+  };
   return {
     serviceId: pass.serviceId,
     writes: [{ kind: 'put', table: 'serviceStatus', id: pass.serviceId, value, before }],
@@ -74,48 +85,88 @@ interface NextUpdate {
   readonly events: readonly Event[];
 }
 
-function nextUpdate(pass: Pass, outlook: UpdateOutlook, wanted: readonly SlotEdit[], moves: MovesOutcome): NextUpdate | undefined {
+/** With a new spec. */
+function begun(pass: Pass): NextUpdate | undefined {
   const { wallMs } = pass.context;
-  const current = statusOf(pass)?.update;
-  const ended = (state: UpdateState, message: string): NextUpdate => ({
-    update: {
-      state,
-      message,
-      startedUnixMs: current?.startedUnixMs ?? wallMs,
-      completedUnixMs: state === UpdateState.UPDATE_COMPLETED ? wallMs : 0,
-    },
-    events: [serviceEvent(pass, 'update', message)],
-  });
-  if (outlook.isNewSpec) {
-    if (outlook.phase === 'updating') {
-      const message = 'update in progress';
-      return {
-        update: { state: UpdateState.UPDATING, message, startedUnixMs: wallMs, completedUnixMs: 0 },
-        events: [serviceEvent(pass, 'update', 'update started')],
-      };
-    }
-    const isOpen = current?.state === UpdateState.UPDATING || current?.state === UpdateState.UPDATE_PAUSED;
-    return isOpen ? ended(UpdateState.UPDATE_COMPLETED, 'update completed: a newer spec left nothing to update') : undefined;
+  const { kind, fromSpecNumber, status } = pass.rollout;
+  const isRollback = kind === 'rollback';
+  const current = status?.value.update;
+  if (pass.phase === 'updating') {
+    const update: UpdateStatus = {
+      state: isRollback ? UpdateState.ROLLBACK_STARTED : UpdateState.UPDATING,
+      message: isRollback ? 'rollback in progress' : 'update in progress',
+      startedUnixMs: wallMs,
+      completedUnixMs: 0,
+      specNumber: pass.service.specNumber,
+      fromSpecNumber,
+    };
+    return { update, events: [serviceEvent(pass, kind, `${kind} started`)] };
   }
-  if (outlook.failure !== undefined) return ended(UpdateState.UPDATE_PAUSED, outlook.failure);
-  if (outlook.phase !== 'updating' || moves.moving > 0 || moves.waiting > 0) return undefined;
-  return wanted.every((edit) => hasProved(pass, edit)) ? ended(UpdateState.UPDATE_COMPLETED, 'update completed') : undefined;
+  if (current === undefined || !isOpen(current.state)) return undefined;
+  const state = isRollback ? UpdateState.ROLLBACK_COMPLETED : UpdateState.UPDATE_COMPLETED;
+  const message = `${kind} completed: a newer spec left nothing to update`;
+  return finished(pass, { ...current, specNumber: pass.service.specNumber, fromSpecNumber }, kind, state, message);
 }
 
-/** Its task is up for the monitor period, or is no business of the update. */
-function hasProved(pass: Pass, { slot: { holder }, restartsLater }: SlotEdit): boolean {
+function setBack(pass: Pass, setback: Setback): NextUpdate | undefined {
+  const current = currentUpdate(pass);
+  if (current === undefined) return undefined;
+  const { kind } = pass.rollout;
+  switch (setback.kind) {
+    case 'pause': {
+      const state = kind === 'rollback' ? UpdateState.ROLLBACK_PAUSED : UpdateState.UPDATE_PAUSED;
+      return finished(pass, current, kind, state, `${kind} paused due to ${setback.reason}`);
+    }
+    case 'turn': {
+      const left = { ...current, fromSpecNumber: pass.specNumber };
+      return finished(pass, left, 'rollback', UpdateState.ROLLBACK_STARTED, `update rolled back due to ${setback.reason}`);
+    }
+  }
+}
+
+/** Once nothing is left to do for the roll-out that is under way. */
+function ended(pass: Pass, wanted: readonly SlotEdit[], moves: MovesOutcome): NextUpdate | undefined {
+  const current = currentUpdate(pass);
+  if (current === undefined || pass.phase !== 'updating' || moves.moving > 0 || moves.waiting > 0) return undefined;
+  // All are asked, so that each remembers since when its task is up.
+  const proofs = wanted.map((edit) => hasProved(pass, edit));
+  if (proofs.includes(false)) return undefined;
+  const { kind, isAutomatic } = pass.rollout;
+  const failed = wanted.filter(({ slot }) => isGivenUp(pass, slot)).length;
+  const but = failed === 0 ? '' : `, though ${failed} of ${wanted.length} tasks failed`;
+  const why = isAutomatic ? `: ${current.message}` : '';
+  const state = isRollbackState(current.state) ? UpdateState.ROLLBACK_COMPLETED : UpdateState.UPDATE_COMPLETED;
+  return finished(pass, current, kind, state, `${kind} completed${but}${why}`);
+}
+
+function finished(pass: Pass, current: UpdateStatus, kind: RolloutKind, state: UpdateState, message: string): NextUpdate {
+  const isComplete = state === UpdateState.UPDATE_COMPLETED || state === UpdateState.ROLLBACK_COMPLETED;
+  return {
+    update: { ...current, state, message, completedUnixMs: isComplete ? pass.context.wallMs : 0 },
+    events: [serviceEvent(pass, kind, message)],
+  };
+}
+
+/** Its task is up for the monitor period, or is no business of the roll-out. */
+function hasProved(pass: Pass, { slot, restartsLater }: SlotEdit): boolean {
+  const { holder } = slot;
   if (holder === undefined) return false;
-  const hasFailed = holder.isFinished || (holder.task.restart?.attempt ?? 0) > 0;
-  if (hasFailed && pass.update.failureAction === FailureAction.FAILURE_CONTINUE) return true;
+  if (isGivenUp(pass, slot)) return true;
   if (holder.isFinished) return !restartsLater;
   if (holder.nodeCondition === 'down' || (holder.isWaiting && holder.task.replaces === '')) return true;
-  if (holder.task.specNumber !== pass.specNumber) return pass.isClean(holder);
+  if (!pass.isNew(holder)) return pass.isClean(holder);
   if (!holder.isUp) return false;
-  const leftMs = pass.update.monitorMs - pass.sinceMs(`up:${holder.row.id}`);
+  const leftMs = pass.config.monitorMs - pass.sinceMs(`up:${holder.row.id}`);
   if (leftMs > 0) pass.wakeIn(leftMs);
   return leftMs <= 0;
 }
 
-function statusOf(pass: Pass): ServiceStatus | undefined {
-  return pass.view.get('serviceStatus', pass.serviceId)?.value;
+/** What was said of the update before stands, but for a rollback: with a newer spec it is not true any more. */
+function keptUpdate(pass: Pass): UpdateStatus | undefined {
+  const current = currentUpdate(pass);
+  return pass.rollout.isNewSpec && isRollbackState(current?.state) ? undefined : current;
+}
+
+function currentUpdate(pass: Pass): UpdateStatus | undefined {
+  return pass.rollout.status?.value.update;
 }

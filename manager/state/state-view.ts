@@ -1,5 +1,5 @@
 // What may be read of the cluster's state: rows by id, and the few indexes that keep every loop from passing over everything.
-import type { ServiceSpec, StoredSpec, Task } from '../../proto/index.ts';
+import type { Service, ServiceSpec, ServiceStatus, StoredSpec, Task } from '../../proto/index.ts';
 import type { Revision } from '../store/store.ts';
 import { specId, type TableName } from './keys.ts';
 import type { Row, TableTypes } from './tables.ts';
@@ -22,12 +22,23 @@ export function specOf(state: StateView, serviceId: string, number: number): Ser
   return state.get('specs', specId(serviceId, number))?.value.spec;
 }
 
-/** The spec that the service's tasks are brought to: the active one where the leader says so, else the newest. */
+/** The newest spec that the leader has acted on; 0: it has not looked at the service yet. */
+export function seenSpecNumber(status: ServiceStatus | undefined): number {
+  if (status === undefined) return 0;
+  return status.seenSpecNumber === 0 ? status.activeSpecNumber : status.seenSpecNumber;
+}
+
+/** Number of the spec that the service's tasks are, or are about to be, brought to: the newest, unless its update was rolled back by the leader. */
+export function activeSpecNumber(service: Service, status: ServiceStatus | undefined): number {
+  const hasReacted = status !== undefined && seenSpecNumber(status) === service.specNumber;
+  return hasReacted ? status.activeSpecNumber : service.specNumber;
+}
+
+/** The spec of `activeSpecNumber`: what users see as the service's spec, and what says which ports are published. */
 export function activeSpecOf(state: StateView, serviceId: string): { readonly number: number; readonly spec: ServiceSpec } | undefined {
   const service = state.get('services', serviceId)?.value;
   if (service === undefined) return undefined;
-  const status = state.get('serviceStatus', serviceId)?.value;
-  const number = status === undefined || status.activeSpecNumber === 0 ? service.specNumber : status.activeSpecNumber;
+  const number = activeSpecNumber(service, state.get('serviceStatus', serviceId)?.value);
   const spec = specOf(state, serviceId, number);
   return spec === undefined ? undefined : { number, spec };
 }

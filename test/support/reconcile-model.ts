@@ -7,7 +7,7 @@ import { FirstSeenTimes } from '../../manager/leader/first-seen.ts';
 import { reconcileService } from '../../manager/orchestrator/index.ts';
 import type { PlannedWrite, WriteGroup } from '../../manager/orchestrator/plan.ts';
 import { demandOf, Inventory, place } from '../../manager/scheduler/index.ts';
-import { specId, specOf } from '../../manager/state/index.ts';
+import { activeSpecOf, specId, specOf } from '../../manager/state/index.ts';
 import {
   type Availability,
   Cluster,
@@ -140,6 +140,13 @@ export class ReconcileModel {
     this.#writeSpec(id, service.specNumber + 1, change(this.specOf(id)));
   }
 
+  /** As a user asks for it. */
+  rollback(id: string, toNumber: number): void {
+    const service = this.state.get('services', id)?.value ?? assert.fail(`no service ${id}`);
+    const spec = specOf(this.state, id, toNumber) ?? assert.fail(`no spec ${toNumber}`);
+    this.#writeSpec(id, service.specNumber + 1, spec, toNumber);
+  }
+
   scale(id: string, replicas: number): void {
     this.update(id, (spec) => ({ ...spec, replicas }));
   }
@@ -148,9 +155,9 @@ export class ReconcileModel {
     this.world.change([], [['services', id]]);
   }
 
+  /** As users see it. */
   specOf(id: string): ServiceSpec {
-    const number = this.state.get('services', id)?.value.specNumber ?? 0;
-    return specOf(this.state, id, number) ?? assert.fail(`no spec of ${id}`);
+    return activeSpecOf(this.state, id)?.spec ?? assert.fail(`no spec of ${id}`);
   }
 
   // ------------------------------------------------------------ what is seen
@@ -310,10 +317,10 @@ export class ReconcileModel {
     this.world.change([row('nodeStatus', id, { ...status, state })]);
   }
 
-  #writeSpec(id: string, number: number, spec: ServiceSpec): void {
+  #writeSpec(id: string, number: number, spec: ServiceSpec, rollbackTo = 0): void {
     this.world.change([
       row('services', id, Service.create({ id, name: spec.name, specNumber: number })),
-      row('specs', specId(id, number), StoredSpec.create({ serviceId: id, number, spec })),
+      row('specs', specId(id, number), StoredSpec.create({ serviceId: id, number, spec, rollbackTo })),
     ]);
   }
 

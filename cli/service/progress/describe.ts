@@ -24,8 +24,15 @@ export function progressLines(progress: ServiceProgress): readonly ProgressLine[
 
 function updateText({ update }: ServiceProgress): string {
   if (update === undefined) return '';
-  const paused = update.state === UpdateState.UPDATE_PAUSED || update.state === UpdateState.ROLLBACK_PAUSED;
-  return paused ? ` (paused: ${update.message})` : '';
+  switch (update.state) {
+    case UpdateState.UPDATE_PAUSED:
+    case UpdateState.ROLLBACK_PAUSED:
+      return ` (paused: ${update.message})`;
+    case UpdateState.ROLLBACK_STARTED:
+      return ` (${update.message})`;
+    default:
+      return '';
+  }
 }
 
 /** "3/5" for a slot by number, the hostname for a global service. */

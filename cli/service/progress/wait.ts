@@ -19,12 +19,14 @@ export interface Change {
   readonly revision: number;
   /** False: the service was so already, and what is waited for is what went on before. */
   readonly isChanged: boolean;
-  /** When the update began that stood before the change; a pause of that one is old news. 0: there was none. */
-  readonly earlierUpdateUnixMs: number;
+  /** The spec whose roll-out is waited for: what is said of an earlier one is old news. */
+  readonly specNumber: number;
+  /** The change is itself a rollback. */
+  readonly isRollback: boolean;
 }
 
 /**
- * Resolves when the service has converged. Rejects with `not_converged` after `timeoutMs` or where the update was paused,
+ * Resolves when the service has converged. Rejects with `not_converged` after `timeoutMs` or where the update was paused or rolled back,
  * `not_found` where the service was removed, `cancelled` on Ctrl-C; in all cases the change itself stands.
  */
 export async function waitForConvergence(context: VerbContext, change: Change, quiet: boolean, timeoutMs?: number): Promise<void> {
@@ -46,21 +48,32 @@ export async function waitForConvergence(context: VerbContext, change: Change, q
 function isOver(progress: ServiceProgress, change: Change, view: ProgressView): boolean {
   view.show(progressLines(progress));
   if (progress.removed) throw new ShoalError('not_found', `the service ${change.serviceName} was removed meanwhile`);
+  const { update } = progress;
+  const news = update !== undefined && (!change.isChanged || update.specNumber === change.specNumber) ? update : undefined;
   if (progress.converged) {
+    const isUndone = news?.state === UpdateState.ROLLBACK_COMPLETED && change.isChanged && !change.isRollback;
+    if (isUndone) throw undoneError(change, news.message);
     view.finish(`service ${change.serviceName} converged`);
     return true;
   }
-  const { update } = progress;
-  const paused = update?.state === UpdateState.UPDATE_PAUSED || update?.state === UpdateState.ROLLBACK_PAUSED;
-  if (update !== undefined && paused && update.startedUnixMs !== change.earlierUpdateUnixMs) throw pausedError(change, update.message);
+  if (news?.state === UpdateState.UPDATE_PAUSED) throw pausedError(change, 'update', news.message);
+  if (news?.state === UpdateState.ROLLBACK_PAUSED) throw pausedError(change, 'rollback', news.message);
   return false;
 }
 
-function pausedError(change: Change, reason: string): ShoalError {
+/** The service runs well, but not as it was asked for. */
+function undoneError(change: Change, message: string): ShoalError {
+  const reason = message.replace(/^rollback completed: /, '');
+  const wayToSee = `\`shoal service history ${change.serviceName}\` shows which spec it runs now`;
+  return new ShoalError('not_converged', `${change.serviceName} is back at its earlier spec: ${reason}. ${wayToSee}`);
+}
+
+function pausedError(change: Change, what: 'update' | 'rollback', reason: string): ShoalError {
   const { serviceName, isChanged } = change;
-  const what = isChanged ? `the update of ${serviceName} was paused` : `${serviceName} is like that already, and its update is paused`;
-  const wayOut = `\`shoal service update --force ${serviceName}\` tries it again`;
-  return new ShoalError('not_converged', `${what}: ${reason}. ${wayToLook(change)}; ${wayOut}`);
+  const where = isChanged ? `the ${what} of ${serviceName} was paused` : `${serviceName} is like that already, and its ${what} is paused`;
+  const again = `\`shoal service update --force ${serviceName}\` tries it again`;
+  const wayOut = what === 'update' ? `${again}, \`shoal service rollback ${serviceName}\` undoes it` : again;
+  return new ShoalError('not_converged', `${where}: ${reason}. ${wayToLook(change)}; ${wayOut}`);
 }
 
 function timedOut(change: Change, timeoutMs: number): ShoalError {

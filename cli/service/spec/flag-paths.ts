@@ -25,8 +25,15 @@ const SINGLE: Readonly<Record<string, string>> = {
   mode: 'mode',
   replicas: 'replicas',
   drainPeriodMs: 'drain-period',
+  specHistoryLimit: 'spec-history-limit',
   onReturn: 'on-return',
   'task.container.image': 'image',
+  'task.container.resolvedImage': 'image',
+  'task.container.readOnly': 'read-only',
+  'task.container.init': 'init',
+  'task.container.tty': 'tty',
+  'task.forceUpdate': 'force',
+  'task.noPortCheck': 'no-port-check',
   'task.container.command': 'entrypoint',
   'task.container.args': 'args',
   'task.container.dir': 'workdir',
@@ -77,6 +84,7 @@ function rollout(kind: 'update' | 'rollback'): Readonly<Record<string, string>> 
     [`${kind}.failureAction`]: `${kind}-failure-action`,
     [`${kind}.maxFailureRatio`]: `${kind}-max-failure-ratio`,
     [`${kind}.order`]: `${kind}-order`,
+    [`${kind}.progressDeadlineMs`]: `${kind}-progress-deadline`,
   };
 }
 

@@ -16,8 +16,9 @@ export function applyRestart(before: RestartPolicy | undefined, flags: FlagReade
 }
 
 const ORDERS = { auto: UpdateOrder.AUTO, 'stop-first': UpdateOrder.STOP_FIRST, 'start-first': UpdateOrder.START_FIRST };
-const LATER_ACTION = 'comes with a later version; an update that fails is paused';
-const LATER_ACTIONS = { continue: `"continue" ${LATER_ACTION}`, rollback: `"rollback" ${LATER_ACTION}` };
+const AFTER_ROLLBACK = { pause: FailureAction.FAILURE_PAUSE, continue: FailureAction.FAILURE_CONTINUE };
+const AFTER_UPDATE = { ...AFTER_ROLLBACK, rollback: FailureAction.FAILURE_ROLLBACK };
+const NO_ROLLBACK = { rollback: '"rollback" is not taken here, since a rollback is never rolled back: pause or continue' };
 
 export const DEFAULT_UPDATE_CONFIG: UpdateConfig = UpdateConfig.create({
   parallelism: 1,
@@ -34,8 +35,14 @@ export function applyUpdateConfig(before: UpdateConfig | undefined, kind: 'updat
     parallelism: flags.count(`${kind}-parallelism`) ?? base.parallelism,
     delayMs: flags.durationMs(`${kind}-delay`) ?? base.delayMs,
     monitorMs: flags.durationMs(`${kind}-monitor`) ?? base.monitorMs,
-    failureAction: flags.choice(`${kind}-failure-action`, { pause: FailureAction.FAILURE_PAUSE }, LATER_ACTIONS) ?? base.failureAction,
+    failureAction: failureAction(kind, flags) ?? base.failureAction,
     maxFailureRatio: flags.ratio(`${kind}-max-failure-ratio`) ?? base.maxFailureRatio,
     order: flags.choice(`${kind}-order`, ORDERS) ?? base.order,
+    progressDeadlineMs: flags.durationMs(`${kind}-progress-deadline`) ?? base.progressDeadlineMs,
   };
+}
+
+function failureAction(kind: 'update' | 'rollback', flags: FlagReader): FailureAction | undefined {
+  const name = `${kind}-failure-action`;
+  return kind === 'update' ? flags.choice(name, AFTER_UPDATE) : flags.choice(name, AFTER_ROLLBACK, NO_ROLLBACK);
 }

@@ -1,5 +1,5 @@
 // From flags to a service's spec. Creating is changing an empty spec, so that both verbs share every rule.
-import { LogDriver, OnReturn, PortMode, ServiceMode, ServiceSpec, TaskSpec } from '../../../proto/index.ts';
+import { LogDriver, OnReturn, ServiceMode, ServiceSpec, TaskSpec } from '../../../proto/index.ts';
 import { LATER_FLAGS } from '../later-flags.ts';
 import { applyContainer, EMPTY_CONTAINER } from './container.ts';
 import { type FlagReader, flagReader, type FlagValues } from './flag-reader.ts';
@@ -56,9 +56,6 @@ const ON_RETURN = { 'keep-new': OnReturn.KEEP_NEW, 'keep-old': OnReturn.KEEP_OLD
 function applyFlags(before: ServiceSpec, flags: FlagReader, source: EnvironmentSource): ServiceSpec {
   refuseLaterFlags(flags);
   const ports = applyPorts(before, flags);
-  const order = flags.text('update-order');
-  if (order === 'start-first' && ports.some((port) => port.mode === PortMode.HOST))
-    flags.problem('--update-order', 'start-first cannot work with a port published in host mode: old and new task need it at once');
   return {
     ...before,
     labels: applyLabels(before.labels, 'label', flags),
@@ -68,6 +65,7 @@ function applyFlags(before: ServiceSpec, flags: FlagReader, source: EnvironmentS
     rollback: applyUpdateConfig(before.rollback, 'rollback', flags),
     ports,
     drainPeriodMs: flags.durationMs('drain-period') ?? before.drainPeriodMs,
+    specHistoryLimit: flags.count('spec-history-limit') ?? before.specHistoryLimit,
     onReturn: flags.choice('on-return', ON_RETURN) ?? before.onReturn,
   };
 }

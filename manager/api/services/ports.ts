@@ -56,7 +56,7 @@ export function fillPublishedPorts(state: StateView, wanted: readonly PortSpec[]
 }
 
 /**
- * Adds to `builder` what it takes that the service holds the ports of `after` and no longer those of `before`.
+ * Adds to `builder` what it takes that the service holds the ports of `after`, still those of `kept`, and no longer the others of `before`.
  * Throws one `conflict` that names every port that is held by others, and by whom.
  */
 export function claimPorts(
@@ -65,10 +65,11 @@ export function claimPorts(
   serviceId: string,
   after: readonly PortSpec[],
   before: readonly PortSpec[],
+  kept: readonly PortSpec[] = [],
 ): void {
   const uses = usesOf(after);
   refuseHeldPorts(state, serviceId, uses);
-  const wanted = new Map(uses.map((use) => [portId(use.protocol, use.port), use.mode]));
+  const wanted = new Map([...usesOf(kept), ...uses].map((use) => [portId(use.protocol, use.port), use.mode]));
   const keys = new Set([...wanted.keys(), ...usesOf(before).map((use) => portId(use.protocol, use.port))]);
   for (const key of keys) {
     const row = state.get('byPort', key);

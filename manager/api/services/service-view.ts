@@ -1,23 +1,26 @@
 // One service as users see it: newest and previous spec, progress of its update, counts, and nodes that could not open its ports.
 import { NodeState, PortMode, type Service, ServiceMode, type ServiceSpec, ServiceView, TaskState } from '../../../proto/index.ts';
 import type { NodePortProblem, TaskReadiness } from '../../../proto/index.ts';
-import { portId, type Row, specOf, type StateView } from '../../state/index.ts';
+import { activeSpecOf, portId, type Row, type StateView } from '../../state/index.ts';
 import { withoutLogin } from '../spec-secrets.ts';
 import { hostnameOf, taskName } from '../task-names.ts';
+import { previousSpec } from './history.ts';
 import { seenTask, shallRun } from '../task-state.ts';
 
 export function serviceView(state: StateView, row: Row<Service>, problems = portProblemsByService(state)): ServiceView {
   const service = row.value;
-  const spec = specOf(state, row.id, service.specNumber);
-  const previous = specOf(state, row.id, service.specNumber - 1);
+  const active = activeSpecOf(state, row.id);
+  const spec = active?.spec;
+  const previous = previousSpec(state, row);
   return ServiceView.create({
     id: row.id,
     version: row.modRevision,
     createdUnixMs: service.createdUnixMs,
     updatedUnixMs: service.updatedUnixMs,
     spec: spec && withoutLogin(spec),
-    specNumber: service.specNumber,
-    previousSpec: previous && withoutLogin(previous),
+    specNumber: active?.number ?? service.specNumber,
+    previousSpec: previous && withoutLogin(previous.spec),
+    previousSpecNumber: previous?.number ?? 0,
     status: state.get('serviceStatus', row.id)?.value,
     ...countTasks(state, row.id, spec),
     portProblems: problems.get(row.id) ?? [],

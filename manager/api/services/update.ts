@@ -1,8 +1,8 @@
 // UpdateService: a new spec under the next number, if the version that it was made from is still the newest.
 import { isDeepStrictEqual } from 'node:util';
 import { ShoalError } from '../../../lib/errors.ts';
-import { type Service, ServiceChange, ServiceSpec, StoredSpec, type UpdateServiceRequest } from '../../../proto/index.ts';
-import { type Row, specId, specOf, type StateView, TransactionBuilder } from '../../state/index.ts';
+import { type Service, ServiceChange, ServiceSpec, type UpdateServiceRequest } from '../../../proto/index.ts';
+import { activeSpecOf, type Row, type StateView, TransactionBuilder } from '../../state/index.ts';
 import { type Attempt, commitChange } from '../change.ts';
 import { addEvent } from '../change-events.ts';
 import type { ApiContext } from '../context.ts';
@@ -10,7 +10,8 @@ import { serviceByRef } from '../refs.ts';
 import { withLoginOf } from '../spec-secrets.ts';
 import { changeProblems, serviceSpecProblems } from '../validate/service-spec.ts';
 import { resolveImage } from './image.ts';
-import { claimPorts, fillPublishedPorts } from './ports.ts';
+import { putSpec } from './new-spec.ts';
+import { fillPublishedPorts } from './ports.ts';
 import { serviceView } from './service-view.ts';
 
 /**
@@ -33,12 +34,7 @@ export async function updateService(context: ApiContext, request: UpdateServiceR
     const builder = new TransactionBuilder();
     const after = normalized({ ...spec, ports: fillPublishedPorts(state, spec.ports, before.ports, rng) });
     if (isDeepStrictEqual(after, normalized(before))) return { builder, result: row };
-    const number = row.value.specNumber + 1;
-    const nowUnixMs = clock.wallMs();
-    builder.put('services', id, { ...row.value, labels: after.labels, specNumber: number, updatedUnixMs: nowUnixMs }, row);
-    const stored = StoredSpec.create({ serviceId: id, number, spec: after, createdUnixMs: nowUnixMs });
-    builder.put('specs', specId(id, number), stored, undefined);
-    claimPorts(builder, state, id, after.ports, before.ports);
+    putSpec({ builder, state, row, spec: after, rollbackTo: 0, nowUnixMs: clock.wallMs() });
     const attributes = changedAttributes(before, after);
     addEvent(builder, context, { type: 'service', action: 'update', objectId: id, objectName: service.name, message: '', attributes });
     return { builder, result: row };
@@ -48,7 +44,7 @@ export async function updateService(context: ApiContext, request: UpdateServiceR
   return ServiceChange.create({ service: serviceView(state, state.get('services', id) ?? result), revision, warnings });
 }
 
-function atVersion(state: StateView, id: string, name: string, version: number): Row<Service> {
+export function atVersion(state: StateView, id: string, name: string, version: number): Row<Service> {
   const row = state.get('services', id);
   if (row === undefined) throw new ShoalError('not_found', `service ${name} was removed meanwhile`);
   if (row.modRevision === version) return row;
@@ -58,9 +54,10 @@ function atVersion(state: StateView, id: string, name: string, version: number):
   );
 }
 
+/** What users see, and change. */
 function storedSpec(state: StateView, id: string): ServiceSpec {
-  const spec = specOf(state, id, state.get('services', id)?.value.specNumber ?? 0);
-  if (spec === undefined) throw new ShoalError('internal', `the newest spec of service ${id} is not in the store`);
+  const spec = activeSpecOf(state, id)?.spec;
+  if (spec === undefined) throw new ShoalError('internal', `the spec of service ${id} is not in the store`);
   return spec;
 }
 

@@ -12,6 +12,7 @@ const HOUR_MS = 3_600_000;
 
 const BOUNDS: { readonly [Field in keyof ClusterSettings]: Bounds } = {
   taskHistoryLimit: { min: 0, max: 100, unit: 'tasks' },
+  specHistoryLimit: { min: 0, max: 100, unit: 'specs' },
   heartbeatPeriodMs: { min: 100, max: 60_000, unit: 'ms' },
   nodeDownAfterMs: { min: 500, max: HOUR_MS, unit: 'ms' },
   evictionDelayMs: { min: 0, max: 24 * HOUR_MS, unit: 'ms' },

@@ -1,4 +1,4 @@
-// How tasks are restarted and services updated. What later releases bring is refused, with a message that says so.
+// How tasks are restarted and services updated.
 import { FailureAction, RestartCondition, type RestartPolicy, type UpdateConfig, UpdateOrder } from '../../../proto/index.ts';
 import { checkCount, checkDuration, checkEnum, type Report } from './report.ts';
 
@@ -16,23 +16,15 @@ export function checkUpdateConfig(path: 'update' | 'rollback', config: UpdateCon
   checkCount(`${path}.parallelism`, config.parallelism, MAX_PARALLELISM, report);
   checkDuration(`${path}.delayMs`, config.delayMs, report);
   checkDuration(`${path}.monitorMs`, config.monitorMs, report);
-  checkFailureAction(`${path}.failureAction`, config.failureAction, report);
+  checkFailureAction(path, config.failureAction, report);
+  checkDuration(`${path}.progressDeadlineMs`, config.progressDeadlineMs, report);
   const ratio = config.maxFailureRatio;
   if (!(ratio >= 0 && ratio <= 1)) report(`${path}.maxFailureRatio`, `${ratio} is not a ratio from 0 to 1`);
   checkEnum(`${path}.order`, config.order, UpdateOrder, report);
 }
 
-function checkFailureAction(path: string, action: FailureAction, report: Report): void {
-  switch (action) {
-    case FailureAction.FAILURE_PAUSE:
-      return;
-    case FailureAction.FAILURE_CONTINUE:
-      report(path, 'the failure action "continue" is not built yet and comes with a later release; only "pause" is taken');
-      return;
-    case FailureAction.FAILURE_ROLLBACK:
-      report(path, 'the failure action "rollback" is not built yet and comes with a later release; only "pause" is taken');
-      return;
-    default:
-      checkEnum(path, action, FailureAction, report);
-  }
+function checkFailureAction(path: 'update' | 'rollback', action: FailureAction, report: Report): void {
+  if (path === 'rollback' && action === FailureAction.FAILURE_ROLLBACK)
+    report('rollback.failureAction', '"rollback" is not taken here, since a rollback is never rolled back: pause or continue');
+  else checkEnum(`${path}.failureAction`, action, FailureAction, report);
 }

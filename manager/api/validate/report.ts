@@ -12,8 +12,8 @@ const CONTROL = /[\u0000-\u001f\u007f]/;
 
 export function checkDuration(path: string, durationMs: number | undefined, report: Report): void {
   if (durationMs === undefined) return;
-  if (!Number.isSafeInteger(durationMs) || durationMs < 0) report(path, 'must be a number of milliseconds, 0 or more');
-  else if (durationMs > MAX_DURATION_MS) report(path, 'is longer than 7 days');
+  if (!Number.isSafeInteger(durationMs) || durationMs < 0) report(path, `${durationMs} is not a number of milliseconds, 0 or more`);
+  else if (durationMs > MAX_DURATION_MS) report(path, `${durationMs} ms are longer than 7 days`);
 }
 
 export function checkEnum(path: string, value: number, known: Readonly<Record<string, number>>, report: Report): void {
@@ -21,7 +21,7 @@ export function checkEnum(path: string, value: number, known: Readonly<Record<st
 }
 
 export function checkCount(path: string, value: number, max: number, report: Report): void {
-  if (!Number.isSafeInteger(value) || value < 0) report(path, 'must be a whole number, 0 or more');
+  if (!Number.isSafeInteger(value) || value < 0) report(path, `${value} is not a whole number, 0 or more`);
   else if (value > max) report(path, `${value} is too many; at most ${max} are taken`);
 }
 

@@ -12,6 +12,8 @@ import { checkResources } from './resources.ts';
 import { type TemplateCheck, templateCheck } from './templates.ts';
 
 export const MAX_REPLICAS = 100_000;
+/** Specs may be large, and each manager holds all of them. */
+const MAX_SPEC_HISTORY = 100;
 /** Leaves room for the other rows of the transaction within etcd's 1.5 MiB. */
 const MAX_SPEC_BYTES = 1024 * 1024;
 
@@ -30,6 +32,7 @@ export function serviceSpecProblems(spec: ServiceSpec): FieldProblem[] {
   if (spec.rollback !== undefined) checkUpdateConfig('rollback', spec.rollback, report);
   checkPorts(spec.ports, report);
   checkDuration('drainPeriodMs', spec.drainPeriodMs, report);
+  checkCount('specHistoryLimit', spec.specHistoryLimit ?? 0, MAX_SPEC_HISTORY, report);
   checkEnum('onReturn', spec.onReturn, OnReturn, report);
   const bytes = ServiceSpec.encode(spec).length;
   if (bytes > MAX_SPEC_BYTES) report('spec', `takes ${bytes} bytes in all; at most ${MAX_SPEC_BYTES} are taken`);

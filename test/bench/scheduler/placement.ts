@@ -54,7 +54,7 @@ async function prepare({ tasks, nodes }: Shape, isSeparate: boolean): Promise<Se
       ops.push({
         type: 'put',
         key: keyOf('specs', specId(serviceId, 1)),
-        value: StoredSpec.encode({ serviceId, number: 1, spec, createdUnixMs: 0 }),
+        value: StoredSpec.encode(StoredSpec.create({ serviceId, number: 1, spec })),
       });
     }
     const task = Task.create({

@@ -180,14 +180,24 @@ const CASES: readonly Case[] = [
   { what: 'a ratio above 1', changes: update({ maxFailureRatio: 1.5 }), problems: [['update.maxFailureRatio', /0 to 1/]] },
   { what: 'a ratio that is no number', changes: update({ maxFailureRatio: NaN }), problems: [['update.maxFailureRatio', /0 to 1/]] },
   {
-    what: 'rollback on failure',
-    changes: update({ failureAction: FailureAction.FAILURE_ROLLBACK }),
-    problems: [['update.failureAction', /later release/]],
+    what: 'a rollback of a rollback',
+    changes: { spec: { rollback: UpdateConfig.create({ failureAction: FailureAction.FAILURE_ROLLBACK }) } },
+    problems: [['rollback.failureAction', /never rolled back: pause or continue/]],
   },
   {
-    what: 'continue on failure',
-    changes: update({ failureAction: FailureAction.FAILURE_CONTINUE }),
-    problems: [['update.failureAction', /later release/]],
+    what: 'an unknown failure action',
+    changes: update({ failureAction: 7 as FailureAction }),
+    problems: [['update.failureAction', /the value 7 is not known/]],
+  },
+  {
+    what: 'a progress deadline without an end',
+    changes: update({ progressDeadlineMs: 8 * 86_400_000 }),
+    problems: [['update.progressDeadlineMs', /691200000.*7 days/]],
+  },
+  {
+    what: 'too long a history of specs',
+    changes: { spec: { specHistoryLimit: 101 } },
+    problems: [['specHistoryLimit', /101 is too many; at most 100/]],
   },
   { what: 'an absurd parallelism', changes: update({ parallelism: 4e9 }), problems: [['update.parallelism', /too many/]] },
   { what: 'spread', changes: placement({ spread: ['node.labels.dc'] }), problems: [['task.placement.spread', /later release/]] },
@@ -282,7 +292,14 @@ describe('service spec', () => {
       spec: {
         labels: { 'com.example/tier': 'front' },
         ports: [publish(8080, 80), publish(0, 81), publish(0, 82), publish(9000, 9000, { mode: PortMode.HOST })],
-        update: UpdateConfig.create({ parallelism: 2, maxFailureRatio: 0.5 }),
+        update: UpdateConfig.create({
+          parallelism: 2,
+          maxFailureRatio: 0.5,
+          failureAction: FailureAction.FAILURE_ROLLBACK,
+          progressDeadlineMs: 0,
+        }),
+        rollback: UpdateConfig.create({ failureAction: FailureAction.FAILURE_CONTINUE }),
+        specHistoryLimit: 0,
       },
       task: {
         reservations: Resources.create({ nanoCpus: 1e6, memoryBytes: 4 * 1024 ** 2 }),

@@ -4,7 +4,7 @@ import { nodeStruct, renderNodePretty } from '../../../cli/inspect/node.ts';
 import { serviceStruct } from '../../../cli/inspect/service.ts';
 import { renderServicePretty } from '../../../cli/inspect/service-pretty.ts';
 import { createSpec } from '../../../cli/service/spec/service-spec.ts';
-import { EngineDescription, NodeDescription, PortProtocol, UpdateState } from '../../../proto/index.ts';
+import { EngineDescription, NodeDescription, PortProtocol, ServiceStatus, UpdateState, UpdateStatus } from '../../../proto/index.ts';
 import { NOW_UNIX_MS } from '../../support/captured-shell.ts';
 import { idOf, nodeView, serviceView } from '../../support/cli-fixtures.ts';
 
@@ -34,16 +34,16 @@ const SERVICE = serviceView(
   {
     runningTasks: 2,
     desiredTasks: 3,
-    status: {
+    status: ServiceStatus.create({
       serviceId: idOf('web'),
       activeSpecNumber: 1,
-      update: {
+      update: UpdateStatus.create({
         state: UpdateState.UPDATE_COMPLETED,
         message: 'update completed',
         startedUnixMs: NOW_UNIX_MS - 60_000,
         completedUnixMs: NOW_UNIX_MS - 50_000,
-      },
-    },
+      }),
+    }),
     portProblems: [
       { nodeId: idOf('host2'), hostname: 'host2', problem: { protocol: PortProtocol.TCP, publishedPort: 8080, message: 'held by pid 12' } },
     ],

@@ -61,6 +61,23 @@ describe('an update', () => {
     );
   });
 
+  it('begins with the next slot only when what was replaced has stopped', () => {
+    const model = running(web(3));
+    model.update('web', toImage('v2'));
+    const old = model.tasks('web').find(({ slot, specNumber }) => slot === 1 && specNumber === 1) ?? assert.fail();
+    const others = [...model.nodes.keys()].filter((id) => id !== old.nodeId);
+    for (let round = 0; round < 10; round++) {
+      model.reconcile();
+      // The old one's own node is slow to stop it.
+      for (const id of model.state.get('tasks', old.id)?.value.desired === TaskState.SHUTDOWN ? others : model.nodes.keys()) model.stepAgent(id);
+      model.acknowledge();
+    }
+    assert.equal(model.state.get('tasks', old.id)?.value.desired, TaskState.SHUTDOWN);
+    assert.equal(newOnes(model), 1);
+    model.settle();
+    assert.equal(newOnes(model), 3);
+  });
+
   it('rolls stop-first without a port: one down, none too many', () => {
     const model = running(web(4, {}, {}, { ports: [] }));
     model.update('web', toImage('v2'));
@@ -248,11 +265,11 @@ describe('an update', () => {
     assert.equal(model.up('web').length, 3);
   });
 
-  it('forgets specs that no task names, but the newest ten', () => {
+  it('forgets specs that no task names, but those of its history', () => {
     const model = running(web(1));
     for (let n = 0; n < 20; n++) model.update('web', (spec) => ({ ...spec, labels: { n: String(n) } }));
     model.settle();
     const numbers = [...model.state.all('specs')].map(({ value }) => value.number).sort((one, other) => one - other);
-    assert.deepEqual(numbers, [1, ...Array.from({ length: 10 }, (_, index) => index + 12)]);
+    assert.deepEqual(numbers, [1, ...Array.from({ length: 6 }, (_, index) => index + 16)]);
   });
 });

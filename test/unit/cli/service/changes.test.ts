@@ -6,11 +6,13 @@ import {
   ServiceChange,
   ServiceMode,
   ServiceProgress,
+  ServiceStatus,
   type ServiceView,
   SlotProgress,
   TaskState,
   type UpdateServiceRequest,
   UpdateState,
+  UpdateStatus,
 } from '../../../../proto/index.ts';
 import { capturedShell, shoal } from '../../../support/captured-shell.ts';
 import { idOf, serviceView } from '../../../support/cli-fixtures.ts';
@@ -209,7 +211,12 @@ service web converged
     });
 
     it('fails where the update is paused or the service removed meanwhile', async () => {
-      const update = { state: UpdateState.UPDATE_PAUSED, message: 'task web.1 failed', startedUnixMs: 5, completedUnixMs: 0 };
+      const update = UpdateStatus.create({
+        state: UpdateState.UPDATE_PAUSED,
+        message: 'task web.1 failed',
+        startedUnixMs: 5,
+        specNumber: 1,
+      });
       const answers = [progress(0, 1, { update }), progress(0, 0, { removed: true })];
       const manager = await start({
         createService: () => change(serviceView('web')),
@@ -312,10 +319,13 @@ service web converged
     });
 
     it('takes a pause of an earlier update for old news', async () => {
-      const update = { state: UpdateState.UPDATE_PAUSED, message: 'old', startedUnixMs: 5, completedUnixMs: 0 };
+      const update = UpdateStatus.create({ state: UpdateState.UPDATE_PAUSED, message: 'old', startedUnixMs: 5, specNumber: 1 });
       const manager = await start({
-        getService: () => Promise.resolve(serviceView('web', {}, { status: { serviceId: idOf('web'), activeSpecNumber: 1, update } })),
-        updateService: () => change(serviceView('web', {}, { version: 11 })),
+        getService: () =>
+          Promise.resolve(
+            serviceView('web', {}, { status: ServiceStatus.create({ serviceId: idOf('web'), activeSpecNumber: 1, update }) }),
+          ),
+        updateService: () => change(serviceView('web', {}, { version: 11, specNumber: 2 })),
         watchProgress: (_request, call) => {
           call.write(progress(0, 1, { update }));
           call.write(progress(1, 1, { converged: true }));
@@ -339,8 +349,12 @@ service web converged
     });
 
     it('says at once that the update is paused where there is nothing to scale', async () => {
-      const update = { state: UpdateState.UPDATE_PAUSED, message: 'web.1 failed', startedUnixMs: 5, completedUnixMs: 0 };
-      const service = serviceView('web', { replicas: 3 }, { status: { serviceId: idOf('web'), activeSpecNumber: 1, update } });
+      const update = UpdateStatus.create({ state: UpdateState.UPDATE_PAUSED, message: 'web.1 failed', startedUnixMs: 5, specNumber: 1 });
+      const service = serviceView(
+        'web',
+        { replicas: 3 },
+        { status: ServiceStatus.create({ serviceId: idOf('web'), activeSpecNumber: 1, update }) },
+      );
       const manager = await start({
         getService: () => Promise.resolve(service),
         updateService: () => change(service),

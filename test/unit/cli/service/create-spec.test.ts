@@ -40,6 +40,7 @@ describe('the spec of a new service', () => {
       failureAction: 0,
       maxFailureRatio: 0,
       order: UpdateOrder.AUTO,
+      progressDeadlineMs: undefined,
     });
     assert.equal(task.limits, undefined);
     assert.equal(task.container.healthCheck, undefined);
@@ -181,7 +182,8 @@ describe('the spec of a new service', () => {
           healthCmd: 'true',
           healthcheck: false,
           restartCondition: 'sometimes',
-          updateFailureAction: 'rollback',
+          updateFailureAction: 'restart',
+          rollbackFailureAction: 'rollback',
           updateMaxFailureRatio: '2',
           logOpt: ['a=b'],
           network: ['front'],
@@ -214,13 +216,13 @@ describe('the spec of a new service', () => {
         '--log-opt',
         '--update-failure-action',
         '--update-max-failure-ratio',
+        '--rollback-failure-action',
       ],
     );
   });
 
-  it('refuses a reservation above its limit, start-first with a host port, replicas of a global service', () => {
+  it('refuses a reservation above its limit, replicas of a global service', () => {
     assert.match(problemsOf({ reserveMemory: '2g', limitMemory: '1g' })[0] ?? '', /--reserve-memory: more memory is reserved/);
-    assert.match(problemsOf({ publish: ['published=80,target=80,mode=host'], updateOrder: 'start-first' })[0] ?? '', /host mode/);
     assert.match(problemsOf({ mode: 'global', replicas: '3' })[0] ?? '', /--replicas: a global service/);
   });
 

@@ -1,0 +1,54 @@
+// RollbackService: an earlier spec becomes the newest again, under a new number. The leader rolls it out by the rollback settings.
+import { isDeepStrictEqual } from 'node:util';
+import { ShoalError } from '../../../lib/errors.ts';
+import { type RollbackServiceRequest, type Service, ServiceChange } from '../../../proto/index.ts';
+import { activeSpecOf, type Row, type StateView, TransactionBuilder } from '../../state/index.ts';
+import { type Attempt, commitChange } from '../change.ts';
+import { addEvent } from '../change-events.ts';
+import type { ApiContext } from '../context.ts';
+import { serviceByRef } from '../refs.ts';
+import { type KeptSpec, keptSpec, previousSpec } from './history.ts';
+import { putSpec } from './new-spec.ts';
+import { serviceView } from './service-view.ts';
+import { atVersion } from './update.ts';
+
+/**
+ * A spec that equals the active one changes nothing, and a warning says so.
+ * Errors: `not_found`, `failed_precondition` where there is nothing to go back to, `conflict` (version, ports), and those of commitChange.
+ */
+export async function rollbackService(context: ApiContext, request: RollbackServiceRequest): Promise<ServiceChange> {
+  const { state } = context;
+  const { id, value: service, modRevision } = serviceByRef(state, request.ref);
+  // What "the one before" means is settled once: after a conflict it must not go back a step further.
+  const version = request.version === 0 ? modRevision : request.version;
+  const warnings: string[] = [];
+
+  const attempt = (): Attempt<Row<Service>> => {
+    const row = atVersion(state, id, service.name, version);
+    const target = targetOf(state, row, request.toSpecNumber);
+    const builder = new TransactionBuilder();
+    warnings.length = 0;
+    if (isDeepStrictEqual(target.spec, activeSpecOf(state, id)?.spec)) {
+      warnings.push(`spec ${target.number} of service ${service.name} is what it runs already: nothing changes`);
+      return { builder, result: row };
+    }
+    putSpec({ builder, state, row, spec: target.spec, rollbackTo: target.number, nowUnixMs: context.clock.wallMs() });
+    const attributes = { spec: String(target.number) };
+    addEvent(builder, context, { type: 'service', action: 'rollback', objectId: id, objectName: service.name, message: '', attributes });
+    return { builder, result: row };
+  };
+  const what = { object: `service ${service.name}`, verb: 'rolled back', look: `shoal service history ${service.name}` };
+  const { result, revision } = await commitChange(context, what, attempt);
+  return ServiceChange.create({ service: serviceView(state, state.get('services', id) ?? result), revision, warnings });
+}
+
+function targetOf(state: StateView, row: Row<Service>, number: number): KeptSpec {
+  const { name } = row.value;
+  if (number !== 0) return keptSpec(state, row, number);
+  const previous = previousSpec(state, row);
+  if (previous !== undefined) return previous;
+  throw new ShoalError(
+    'failed_precondition',
+    `service ${name} has no earlier spec to go back to: it was never updated, or no earlier one is kept; see \`shoal service history ${name}\``,
+  );
+}
