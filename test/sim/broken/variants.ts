@@ -164,8 +164,8 @@ export const VARIANTS: readonly Variant[] = [
     patches: [
       {
         file: 'manager/leader/orphaned-nodes.ts',
-        from: "requires: [{ table: 'sessions', id: nodeId, row: session }],",
-        to: 'requires: [],',
+        from: "{ table: 'sessions', id: nodeId, row: session },\n      { table: 'managers', id: session.value.managerId, row: undefined },",
+        to: '',
       },
     ],
   },
