@@ -4,6 +4,7 @@
 import type { Clock } from '../../lib/clock.ts';
 import {
   type ClusterSettings,
+  type EvictedNode,
   HoldReason,
   NodeState,
   NodeWatch,
@@ -54,11 +55,12 @@ export class NodeWatchBook {
     this.#clock = clock;
     const nowMs = clock.nowMs();
     const before = state.get('nodeWatch', '')?.value;
-    const held = new Map(before?.held.map((node) => [node.nodeId, node]));
+    const evicted = new Map(before?.evicted.map((node) => [node.nodeId, node.sessionNonce]));
     for (const { id, value } of state.all('nodeStatus')) {
       if (value.state !== NodeState.NODE_DOWN) continue;
       const nonce = this.#nonceOf(id);
-      this.#down.set(id, { sinceMs: nowMs, nonce, evicted: held.get(id)?.sessionNonce !== nonce });
+      // What fell silent while nobody led is judged now, as if it had just gone.
+      this.#down.set(id, { sinceMs: nowMs, nonce, evicted: evicted.get(id) === nonce });
     }
     if (before?.held.some((node) => node.reason === HoldReason.HOLD_MASS_LOSS)) this.#massUntilMs = nowMs + this.#settings().holdMs;
     for (const { nodeId, returns, settleMs } of before?.unsettled ?? []) {
@@ -96,11 +98,13 @@ export class NodeWatchBook {
     const wallMs = this.#clock.wallMs();
     const held = this.#held(before?.value.held ?? [], wallMs);
     const unsettled = this.#unsettled(before?.value.unsettled ?? [], wallMs);
+    const evicted = this.#evicted();
     const isSame =
+      sameNodes(before?.value.evicted ?? [], evicted, (one, other) => one.sessionNonce === other.sessionNonce) &&
       sameNodes(before?.value.held ?? [], held, (one, other) => one.sessionNonce === other.sessionNonce && one.reason === other.reason) &&
       sameNodes(before?.value.unsettled ?? [], unsettled, (one, other) => one.returns === other.returns);
     if (isSame) return undefined;
-    const value = NodeWatch.create({ held, unsettled });
+    const value = NodeWatch.create({ held, unsettled, evicted });
     return {
       serviceId: '',
       writes: [{ kind: 'put', table: 'nodeWatch', id: '', value, before }],
@@ -127,6 +131,13 @@ export class NodeWatchBook {
       held.push({ nodeId, sessionNonce: down.nonce, reason, sinceUnixMs: since?.sinceUnixMs ?? wallMs });
     }
     return held;
+  }
+
+  #evicted(): EvictedNode[] {
+    return [...this.#down]
+      .filter(([nodeId, { evicted }]) => evicted && this.#state.get('nodes', nodeId) !== undefined)
+      .sort(byKey)
+      .map(([nodeId, { nonce }]) => ({ nodeId, sessionNonce: nonce }));
   }
 
   /** Begins a hold, and ends one that is over, or that enough nodes have come back from. */

@@ -116,7 +116,9 @@ async function main(args: readonly string[]): Promise<void> {
     { processes: valueOf('--processes', availableParallelism()), broken },
   );
   const seconds = (performance.now() - startedMs) / 1000;
+  const zeros = coverage.zeros();
   process.stdout.write(`\n${coverage.table()}\n\n`);
+  process.stdout.write(zeros.length === 0 ? 'no cell is zero\n' : `${zeros.length} cells are zero: ${zeros.join(', ')}\n`);
   process.stdout.write(
     `${count} seeds, ${failed.length} failed, ${(virtualMs / 3_600_000).toFixed(1)} virtual hours, ${steps} steps, ${seconds.toFixed(1)} s (${(seconds / count).toFixed(2)} s per seed)\n`,
   );

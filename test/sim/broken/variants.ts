@@ -187,7 +187,7 @@ export const VARIANTS: readonly Variant[] = [
     patches: [
       {
         file: 'manager/leader/node-watch.ts',
-        from: 'this.#down.set(id, { sinceMs: nowMs, nonce, evicted: held.get(id)?.sessionNonce !== nonce });',
+        from: 'this.#down.set(id, { sinceMs: nowMs, nonce, evicted: evicted.get(id) === nonce });',
         to: 'this.#down.set(id, { sinceMs: nowMs, nonce, evicted: true });',
       },
     ],

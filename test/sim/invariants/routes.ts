@@ -60,7 +60,7 @@ export function stopsComeAfterDrains(truth: Truth): void {
     const sinceMs = drains.get(task.id) ?? truth.nowMs;
     // Nobody waits for those of a node that is down, or of a service that is gone: the tables let go of them at once.
     const ownMs = counts.get(task.nodeId);
-    if (container?.state !== 'running' || isSick(container) || ownMs === undefined || ownMs > sinceMs) return;
+    if (container?.state !== 'running' || container.wasSick || ownMs === undefined || ownMs > sinceMs) return;
     if (mirror.get('services', task.serviceId) === undefined) return;
     const senders = sendersTo(truth, container).filter((name) => {
       const nodeId = truth.nodeIdOf(name);
@@ -78,11 +78,6 @@ export function stopsComeAfterDrains(truth: Truth): void {
     else if (before?.drain !== true) drains.set(change.id, truth.nowMs);
     if (before?.desired === TaskState.RUNNING && after !== undefined && after.desired >= TaskState.SHUTDOWN) judgeOrder(after);
   });
-}
-
-/** Its agent may end it by itself. */
-export function isSick({ health, probes }: Container): boolean {
-  return health === 'unhealthy' || probes === 'failed';
 }
 
 /** Hosts whose mesh would give a new connection to it. */

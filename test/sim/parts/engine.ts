@@ -28,8 +28,9 @@ export interface Container {
   /** It was told to stop. */
   stopping: boolean;
   health: Health;
-  /** Where a liveness probe fails, its agent ends it. */
   probes: 'answered' | 'failed';
+  /** It was once: its agent may end it by itself, also a while later. */
+  wasSick: boolean;
 }
 
 /** What the world hears of an engine, at the moment it happens. */
@@ -87,6 +88,7 @@ export function simEngine({ host, scheduler, rng, events }: SimEngineOptions): S
   };
   const setHealth = (container: Container, health: Health): void => {
     if (container.health === health) return;
+    if (health === 'unhealthy') container.wasSick = true;
     container.health = health;
     for (const call of [...(healthWatchers.get(container.taskId) ?? [])]) call();
   };
@@ -357,6 +359,7 @@ export function simEngine({ host, scheduler, rng, events }: SimEngineOptions): S
     stopping: false,
     health: 'none',
     probes: 'answered',
+    wasSick: false,
   });
   return engine;
 }

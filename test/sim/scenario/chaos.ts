@@ -1,8 +1,13 @@
 // The part of a seed in which things go wrong: when which fault strikes, and that each is put right in the end.
 import type { Rng } from '../../../lib/rng.ts';
 import type { Truth } from '../truth/truth.ts';
-import { type Coverage, stepsUnderWay } from './coverage.ts';
-import { strike, type Traps } from './faults.ts';
+import { type Coverage, type Step, stepsUnderWay } from './coverage.ts';
+import { type Fault, strike } from './faults.ts';
+import type { Traps } from './traps.ts';
+
+/** Between two looks at what is under way, and until a step that does not come is given up. */
+const LOOK_MS = 25;
+const PATIENCE_MS = 20_000;
 
 export interface ChaosOptions {
   readonly truth: Truth;
@@ -16,16 +21,35 @@ export class Chaos {
   count = 0;
   readonly #options: ChaosOptions;
   readonly #heals: (() => void)[] = [];
+  #isOver = false;
 
   constructor(options: ChaosOptions) {
     this.#options = options;
   }
 
   strike(): void {
-    const { truth, rng, traps, coverage } = this.#options;
+    const { truth, rng, traps } = this.#options;
+    this.#begin(stepsUnderWay(truth), strike({ truth, rng, traps }));
+  }
+
+  /** Waits for a step of the protocol to be under way, and strikes in the middle of it; by another kind once that takes too long. */
+  aim(step: Step, kind: number): void {
+    const { truth, rng, traps } = this.#options;
+    const endMs = truth.nowMs + PATIENCE_MS;
+    const look = (): void => {
+      if (this.#isOver) return;
+      const steps = stepsUnderWay(truth);
+      const fault = steps.has(step) ? strike({ truth, rng, traps }, kind) : undefined;
+      if (fault !== undefined) this.#begin(steps, fault);
+      else if (truth.nowMs < endMs) truth.later(LOOK_MS, look);
+      else this.strike();
+    };
+    look();
+  }
+
+  #begin(steps: ReadonlySet<Step>, fault: Fault | undefined): void {
+    const { truth, coverage } = this.#options;
     const { trace } = truth.world;
-    const steps = stepsUnderWay(truth);
-    const fault = strike({ truth, rng, traps });
     if (fault === undefined) return;
     this.count++;
     trace.line('FAULT', `${fault.name}: ${fault.target}, for ${(fault.lastsMs / 1000).toFixed(1)} s`);
@@ -45,6 +69,7 @@ export class Chaos {
   /** Everything that is broken now works again, and whatever does not run is started. */
   end(): void {
     const { world } = this.#options.truth;
+    this.#isOver = true;
     world.trace.line('FAULT', 'everything is put right');
     for (const heal of this.#heals) heal();
     for (const node of world.nodes) node.engine.heal();

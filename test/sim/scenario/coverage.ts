@@ -31,9 +31,20 @@ export class Coverage {
     for (const [cell, count] of other) this.add(cell, count);
   }
 
+  /** "host off during drain": what was never tried, of all faults that were tried at all. */
+  zeros(): string[] {
+    return this.#faults().flatMap((fault) =>
+      STEPS.filter((step) => !this.cells.has(`${fault}|${step}`)).map((step) => `${fault} during ${step}`),
+    );
+  }
+
+  #faults(): string[] {
+    return [...new Set([...this.cells.keys()].map((cell) => cell.slice(0, cell.indexOf('|'))))].sort();
+  }
+
   /** A row per fault, a column per step. */
   table(): string {
-    const faults = [...new Set([...this.cells.keys()].map((cell) => cell.slice(0, cell.indexOf('|'))))].sort();
+    const faults = this.#faults();
     const width = Math.max(10, ...faults.map((fault) => fault.length));
     const head = ['fault'.padEnd(width), ...STEPS.map((step) => step.padStart(13))].join(' ');
     const rows = faults.map((fault) =>
@@ -47,7 +58,9 @@ export class Coverage {
 export function stepsUnderWay(truth: Truth): ReadonlySet<Step> {
   const { mirror } = truth;
   const steps = new Set<Step>();
-  if (mirror.get('leader', '') === undefined) steps.add('election');
+  const leader = mirror.get('leader', '')?.value.managerId;
+  // From the end of the one to the word of the next.
+  if (truth.world.managers.find(({ id }) => id === leader)?.process?.alive !== true) steps.add('election');
   for (const { value } of mirror.all('nodeStatus')) if (value.state === NodeState.NODE_DOWN) steps.add('node away');
   for (const { id } of mirror.all('nodes')) if (mirror.get('nodeStatus', id) === undefined) steps.add('registration');
   for (const node of truth.nodes.values()) if (truth.isAway(node) && node.node.power.on) steps.add('registration');

@@ -4,6 +4,7 @@ import type { Seam, SimProcess } from '../core/process.ts';
 import { between, chance, pick, pickOrNone } from '../core/random.ts';
 import type { SimManager } from '../parts/manager.ts';
 import type { SimNode } from '../parts/node.ts';
+import type { Traps } from './traps.ts';
 import { EVERYWHERE, type Truth } from '../truth/truth.ts';
 
 export interface Fault {
@@ -23,28 +24,6 @@ export interface FaultWorld {
   readonly truth: Truth;
   readonly rng: Rng;
   readonly traps: Traps;
-}
-
-/** Ends a process at a call that it is about to make, or has just made. */
-export class Traps {
-  readonly #set = new Map<string, { readonly seam: Seam | undefined; left: number; readonly sprung: (step: string) => void }>();
-
-  arm(name: string, seam: Seam | undefined, calls: number, sprung: (step: string) => void): void {
-    this.#set.set(name, { seam, left: calls, sprung });
-  }
-
-  disarm(name: string): boolean {
-    return this.#set.delete(name);
-  }
-
-  atPoint(process: SimProcess, seam: Seam, step: string): void {
-    const trap = this.#set.get(process.name);
-    if (trap === undefined || (trap.seam !== undefined && trap.seam !== seam)) return;
-    if (--trap.left > 0) return;
-    this.#set.delete(process.name);
-    trap.sprung(step);
-    process.kill(`crash at ${seam}: ${step}`);
-  }
 }
 
 const SEAMS: Readonly<Record<'manager' | 'agent' | 'mesh', readonly Seam[]>> = {
@@ -371,6 +350,7 @@ const probesFail: Maker = ({ truth, rng }) => {
   const container = pickOrNone(rng, probed);
   if (container === undefined) return undefined;
   container.probes = 'failed';
+  container.wasSick = true;
   return {
     name: 'failing probes',
     target: `${container.taskId.slice(0, 6)} on ${container.host}`,
@@ -397,7 +377,9 @@ const MAKERS: readonly Maker[] = [
   ...[diskFull, diskSlow, pullsFail, engineFailing, engineSlow, engineHangs, containerKilled, probesFail, probesFail],
 ];
 
-/** Undefined: it found nothing to strike. */
-export function strike(world: FaultWorld): Fault | undefined {
-  return pick(world.rng, MAKERS)(world);
+/** Undefined: it found nothing to strike. `kind` says which one it is; by chance unless given. */
+export function strike(world: FaultWorld, kind?: number): Fault | undefined {
+  return (kind === undefined ? pick(world.rng, MAKERS) : MAKERS[kind])?.(world);
 }
+
+export const FAULT_KINDS: number = MAKERS.length;

@@ -4,6 +4,7 @@ import { type Rng, randomInt } from '../../../lib/rng.ts';
 import { between, chance, forkRng, pick } from '../core/random.ts';
 import { ordersAreFollowed, tablesAreKept } from '../invariants/agents.ts';
 import { writersAreFenced } from '../invariants/fences.ts';
+import { massLossIsHeld } from '../invariants/holds.ts';
 import { minimumIsKept, restartsAreUnnoticed } from '../invariants/rolling.ts';
 import { connectionsArriveAtTheirService, endsAreRoutedAround, stopsComeAfterDrains } from '../invariants/routes.ts';
 import { delaysAreKept, slotsAreBounded } from '../invariants/slots.ts';
@@ -12,8 +13,9 @@ import { whatIsMissing } from '../truth/convergence.ts';
 import { Truth } from '../truth/truth.ts';
 import { World } from '../world.ts';
 import { Chaos } from './chaos.ts';
-import { Coverage } from './coverage.ts';
-import { Traps } from './faults.ts';
+import { Coverage, STEPS } from './coverage.ts';
+import { FAULT_KINDS } from './faults.ts';
+import { Traps } from './traps.ts';
 import { User } from './user.ts';
 
 export interface SeedOptions {
@@ -43,7 +45,9 @@ const CONVERGE_MS = 240_000;
 const STAY_MS = 2000;
 const RESTART_MS = { between: 3000, down: 1500 };
 const COMMANDS = { least: 20, most: 30 };
-const FAULTS = { least: 5, most: 14 };
+const FAULTS = { least: 5, most: 12 };
+/** Faults that wait for a step. */
+const AIMS = 2;
 const ROLLS = 2;
 const LOOK_MS = 250;
 
@@ -57,6 +61,7 @@ const INVARIANTS: readonly ((truth: Truth) => void)[] = [
   endsAreRoutedAround,
   connectionsArriveAtTheirService,
   stopsComeAfterDrains,
+  massLossIsHeld,
 ];
 
 export async function runSeed(options: SeedOptions): Promise<SeedResult> {
@@ -132,9 +137,16 @@ class SeedRun {
     // Some clusters have much trouble all the time, some a little at first.
     const isStorm = chance(rng, 0.6);
     const most = isStorm ? FAULTS.most : FAULTS.least + 2;
-    plan(FAULTS.least + 1 + randomInt(rng, most - FAULTS.least), isStorm ? CHAOS_MS : CHAOS_MS / 3, () => {
+    plan(FAULTS.least + randomInt(rng, most - FAULTS.least), isStorm ? CHAOS_MS : CHAOS_MS / 3, () => {
       this.#chaos.strike();
     });
+    // All kinds in the middle of all steps, in turn over the seeds.
+    for (let aim = 0; aim < AIMS; aim++) {
+      const cell = (this.#seed * AIMS + aim) % (FAULT_KINDS * STEPS.length);
+      plan(1, CHAOS_MS / 2, () => {
+        this.#chaos.aim(STEPS[cell % STEPS.length] ?? 'rest', Math.floor(cell / STEPS.length));
+      });
+    }
     await this.#run(CHAOS_MS);
     this.#chaos.end();
   }

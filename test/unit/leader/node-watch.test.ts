@@ -191,4 +191,21 @@ describe('the watch over nodes', () => {
     assert.deepEqual(unsettled(), []);
     assert.equal(events.filter(({ action }) => action === 'unsettled').length, 2);
   });
+
+  it('holds a mass loss that happened while nobody led, and evicts anew nobody whom an earlier leader has evicted', () => {
+    begin(
+      ...nodeRows('a', NodeState.NODE_DOWN),
+      ...nodeRows('b', NodeState.NODE_DOWN),
+      ...nodeRows('c', NodeState.NODE_DOWN),
+      ...nodeRows('d'),
+    );
+    assert.deepEqual(held(), ['a', 'b', 'c']);
+    clock.advance(60_000);
+    settle();
+    assert.deepEqual(held(), []);
+    events = [];
+    lead();
+    assert.deepEqual(held(), []);
+    assert.deepEqual(events, []);
+  });
 });

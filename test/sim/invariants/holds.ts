@@ -1,0 +1,57 @@
+// The brake on mass loss: where most nodes fall silent together, what they run is not replaced until the hold is over, whoever leads meanwhile. Judged by the rows
+// that say which nodes are down, at the moment at which they are written.
+import { Availability, NodeState } from '../../../proto/index.ts';
+import { short } from '../core/trace.ts';
+import type { Truth } from '../truth/truth.ts';
+
+const WINDOW_MS = 10_000;
+const HOLD_MS = 60_000;
+const PERCENT = 55;
+const LEAST_NODES = 3;
+/** A leader decides by what it has read; what it then writes arrives a little later. */
+const GRACE_MS = 1000;
+
+export function massLossIsHeld(truth: Truth): void {
+  const { mirror } = truth;
+  /** Since when a node is down, by id. */
+  const down = new Map<string, number>();
+  let heldSinceMs: number | undefined;
+
+  const isMassive = (sinceMs: number): boolean => {
+    let lost = 0;
+    let known = 0;
+    for (const { id, value } of mirror.all('nodeStatus')) {
+      if (mirror.get('nodes', id) === undefined) continue;
+      const downMs = down.get(id);
+      if (downMs !== undefined && downMs < sinceMs) continue;
+      known++;
+      if (downMs !== undefined) lost++;
+      else if (value.state !== NodeState.NODE_READY) known--;
+    }
+    return known >= LEAST_NODES && lost * 100 >= PERCENT * known;
+  };
+  mirror.onChange((change) => {
+    if (change.table === 'nodeStatus') {
+      if (change.after?.value.state === NodeState.NODE_DOWN) {
+        if (!down.has(change.id)) down.set(change.id, truth.nowMs);
+      } else down.delete(change.id);
+      // Settings of users, and nodes that are back, end it.
+      if (!isMassive((heldSinceMs ?? truth.nowMs) - WINDOW_MS)) heldSinceMs = undefined;
+      else heldSinceMs ??= truth.nowMs;
+    }
+    if (change.table === 'cluster' || change.table === 'nodes') heldSinceMs = undefined;
+    if (change.table !== 'tasks' || change.before !== undefined || change.after === undefined) return;
+    if (heldSinceMs === undefined || truth.nowMs - heldSinceMs < GRACE_MS || truth.nowMs - heldSinceMs > HOLD_MS - WINDOW_MS) return;
+    const settings = mirror.get('cluster', '')?.value.settings;
+    if (settings?.massLossPercent !== undefined || settings?.massLossHoldMs !== undefined) return;
+    const replaced = mirror.get('tasks', change.after.value.replaces)?.value;
+    const node = replaced === undefined ? undefined : mirror.get('nodes', replaced.nodeId)?.value;
+    if (replaced?.lost !== true || node?.spec?.availability !== Availability.ACTIVE || node.evictedNonce !== '') return;
+    const downMs = down.get(replaced.nodeId);
+    if (downMs === undefined || downMs < heldSinceMs - WINDOW_MS) return;
+    truth.fail(
+      'hold',
+      `task ${short(replaced.id)} of node ${short(node.id)} is replaced ${((truth.nowMs - heldSinceMs) / 1000).toFixed(1)} s after most nodes were lost at once`,
+    );
+  });
+}
