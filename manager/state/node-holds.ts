@@ -2,7 +2,7 @@
 import type { NodeWatch } from '../../proto/index.ts';
 import type { StateView } from './state-view.ts';
 
-const HELD = new WeakMap<NodeWatch, ReadonlyMap<string, string>>();
+const HELD = new WeakMap<NodeWatch, ReadonlySet<string>>();
 
 /** `node evict` was said of the session that the node had last. */
 export function hasEvictionOrder(view: StateView, nodeId: string): boolean {
@@ -10,15 +10,17 @@ export function hasEvictionOrder(view: StateView, nodeId: string): boolean {
   return nonce !== undefined && nonce !== '' && view.get('nodes', nodeId)?.value.evictedNonce === nonce;
 }
 
-/** For a node that is down. */
+/**
+ * For a node that is down. Whatever session it has by now: one that is back with a new agent is down for a moment more, and no less held for that. The
+ * leader brings the row up to date before it decides on anything.
+ */
 export function isHeld(view: StateView, nodeId: string): boolean {
   const watch = view.get('nodeWatch', '')?.value;
   if (watch === undefined || watch.held.length === 0) return false;
   let held = HELD.get(watch);
   if (held === undefined) {
-    held = new Map(watch.held.map((node) => [node.nodeId, node.sessionNonce]));
+    held = new Set(watch.held.map((node) => node.nodeId));
     HELD.set(watch, held);
   }
-  const nonce = held.get(nodeId);
-  return nonce !== undefined && nonce === (view.get('sessions', nodeId)?.value.nonce ?? '') && !hasEvictionOrder(view, nodeId);
+  return held.has(nodeId) && !hasEvictionOrder(view, nodeId);
 }

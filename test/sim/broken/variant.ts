@@ -6,6 +6,8 @@ export interface Variant {
   readonly name: string;
   /** What is broken, and which invariant is to notice. */
   readonly what: string;
+  /** A seed that notices it as the product is at present. */
+  readonly knownSeed: number;
   readonly patches: readonly Patch[];
 }
 

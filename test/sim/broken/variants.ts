@@ -5,6 +5,7 @@ export const VARIANTS: readonly Variant[] = [
   {
     name: 'fence-not-compared',
     what: 'the leader does not compare its fence (I3)',
+    knownSeed: 73,
     patches: [
       {
         file: 'manager/leader/leadership.ts',
@@ -16,6 +17,7 @@ export const VARIANTS: readonly Variant[] = [
   {
     name: 'watch-gap',
     what: 'a manager whose history was compacted goes on from the end of it, without a fresh snapshot (I6)',
+    knownSeed: 4,
     patches: [
       {
         file: 'manager/state/follower.ts',
@@ -27,6 +29,7 @@ export const VARIANTS: readonly Variant[] = [
   {
     name: 'double-start-on-adoption',
     what: 'an agent that finds an ended container of a task starts it again (I2)',
+    knownSeed: 3,
     patches: [
       {
         file: 'agent/worker/task-machine.ts',
@@ -38,6 +41,7 @@ export const VARIANTS: readonly Variant[] = [
   {
     name: 'stale-status-accepted',
     what: 'a status replaces a later one (I8)',
+    knownSeed: 17,
     patches: [
       {
         file: 'manager/dispatcher/status-intake.ts',
@@ -54,6 +58,7 @@ export const VARIANTS: readonly Variant[] = [
   {
     name: 'ack-ignored',
     what: 'a draining task is stopped without waiting for the meshes (I5)',
+    knownSeed: 17,
     patches: [
       {
         file: 'manager/orchestrator/drain.ts',
@@ -65,6 +70,7 @@ export const VARIANTS: readonly Variant[] = [
   {
     name: 'restart-delay-lost',
     what: 'a new leader starts at once what waits for its restart delay (I2)',
+    knownSeed: 10,
     patches: [
       {
         file: 'manager/orchestrator/slot-rules.ts',
@@ -76,6 +82,7 @@ export const VARIANTS: readonly Variant[] = [
   {
     name: 'slot-numbered-twice',
     what: 'a slot number that is taken is given out again (I2)',
+    knownSeed: 2,
     patches: [
       {
         file: 'manager/orchestrator/scale.ts',
@@ -87,6 +94,7 @@ export const VARIANTS: readonly Variant[] = [
   {
     name: 'older-epoch-accepted',
     what: 'an agent takes orders that are older than those it has, and managers do not wait until they have what it has (I8)',
+    knownSeed: 20,
     patches: [
       {
         file: 'agent/session/epochs.ts',
@@ -113,6 +121,7 @@ export const VARIANTS: readonly Variant[] = [
   {
     name: 'drain-over-the-limit',
     what: 'all tasks of a drained node are moved at once, whatever the update settings of their services allow (minimum)',
+    knownSeed: 14,
     patches: [
       {
         file: 'manager/orchestrator/moves.ts',
@@ -124,6 +133,7 @@ export const VARIANTS: readonly Variant[] = [
   {
     name: 'parallelism-ignored',
     what: 'an update moves all tasks at once (minimum)',
+    knownSeed: 5,
     patches: [
       {
         file: 'manager/orchestrator/moves.ts',
@@ -135,6 +145,7 @@ export const VARIANTS: readonly Variant[] = [
   {
     name: 'first-ack-is-enough',
     what: 'a draining task is stopped once one of the meshes has acknowledged (I5)',
+    knownSeed: 17,
     patches: [
       {
         file: 'manager/orchestrator/drain.ts',
@@ -146,21 +157,25 @@ export const VARIANTS: readonly Variant[] = [
   {
     name: 'route-floor-lost',
     what: 'the revision of the route table falls when one of its rows is deleted (I6, I8)',
+    knownSeed: 1,
     patches: [{ file: 'manager/dispatcher/route-table.ts', from: "see(state.get('routeFloor', ''));", to: '' }],
   },
   {
     name: 'write-repeated-blindly',
     what: 'a write whose answer was lost is sent again as another operation (I1, I6)',
+    knownSeed: 191,
     patches: [{ file: 'test/sim/parts/store.ts', from: 'outcome ??= carryOut();', to: 'outcome = carryOut();' }],
   },
   {
     name: 'session-not-compared',
     what: "a manager writes what agents say after the agent's session has moved to another manager (I3)",
+    knownSeed: 4,
     patches: [{ file: 'manager/dispatcher/fenced-writer.ts', from: "builder.require('sessions', queue.fence);", to: '' }],
   },
   {
     name: 'eviction-without-session',
     what: 'the leader marks a node down without comparing its session (I3)',
+    knownSeed: 1,
     patches: [
       {
         file: 'manager/leader/orphaned-nodes.ts',
@@ -172,6 +187,7 @@ export const VARIANTS: readonly Variant[] = [
   {
     name: 'port-reused-at-once',
     what: 'a released node port is the next one that is given out (I5)',
+    knownSeed: 3,
     patches: [
       { file: 'agent/ports/port-book.ts', from: 'book.next = port >= range.last ? range.first : port + 1;', to: 'book.next = port + 1;' },
       {
@@ -184,6 +200,7 @@ export const VARIANTS: readonly Variant[] = [
   {
     name: 'hold-forgotten',
     what: 'a new leader does not know that a mass loss is held (hold)',
+    knownSeed: 1,
     patches: [
       {
         file: 'manager/leader/node-watch.ts',
@@ -195,6 +212,7 @@ export const VARIANTS: readonly Variant[] = [
   {
     name: 'orders-before-disk',
     what: 'an agent acts on orders that are not on its disk yet (I8)',
+    knownSeed: 1,
     patches: [
       {
         file: 'agent/session/assignment-keeper.ts',
@@ -206,6 +224,7 @@ export const VARIANTS: readonly Variant[] = [
   {
     name: 'spec-overwritten',
     what: 'two changes of a service at the same time are both acknowledged (I1)',
+    knownSeed: 4,
     patches: [
       {
         file: 'manager/api/services/new-spec.ts',
@@ -222,6 +241,7 @@ export const VARIANTS: readonly Variant[] = [
   {
     name: 'left-behind-on-restart',
     what: 'an agent that starts does not look for what runs already (I2, I6, I7)',
+    knownSeed: 1,
     patches: [
       {
         file: 'agent/worker/worker.ts',

@@ -2,7 +2,8 @@
 import type { Rng } from '../../../lib/rng.ts';
 import type { Truth } from '../truth/truth.ts';
 import { type Coverage, type Step, stepsUnderWay } from './coverage.ts';
-import { type Fault, strike } from './faults.ts';
+import type { Fault } from './fault.ts';
+import { strike } from './faults.ts';
 import type { Traps } from './traps.ts';
 
 /** Between two looks at what is under way, and until a step that does not come is given up. */

@@ -1,128 +1,11 @@
 // Everything that goes wrong in a simulated cluster. A fault strikes, lasts, and is put right again; each has a name under which the coverage counts it.
 import { type Rng, randomInt } from '../../../lib/rng.ts';
-import type { Seam, SimProcess } from '../core/process.ts';
+import type { SimProcess } from '../core/process.ts';
 import { between, chance, pick, pickOrNone } from '../core/random.ts';
-import type { SimManager } from '../parts/manager.ts';
 import type { SimNode } from '../parts/node.ts';
-import type { Traps } from './traps.ts';
+import { managerCrash, leaderCrash, agentCrash, meshCrash, hostOff, managerHostOff } from './crashes.ts';
+import { type Fault, type FaultWorld, lasting, leaderOf, type Maker } from './fault.ts';
 import { EVERYWHERE, type Truth } from '../truth/truth.ts';
-
-export interface Fault {
-  readonly name: string;
-  /** What it struck, for the trace. */
-  readonly target: string;
-  /** Hosts on which nothing can be expected to be quick meanwhile. */
-  readonly touches: readonly string[];
-  readonly lastsMs: number;
-  /** Puts it right. */
-  readonly heal: () => void;
-}
-
-type Maker = (world: FaultWorld) => Fault | undefined;
-
-export interface FaultWorld {
-  readonly truth: Truth;
-  readonly rng: Rng;
-  readonly traps: Traps;
-}
-
-const SEAMS: Readonly<Record<'manager' | 'agent' | 'mesh', readonly Seam[]>> = {
-  manager: ['store', 'store', 'network', 'clock'],
-  agent: ['network', 'runtime', 'runtime', 'disk', 'disk', 'clock'],
-  mesh: ['disk', 'clock'],
-};
-const MOST_CALLS = 30;
-
-function lasting(rng: Rng): number {
-  return chance(rng, 0.3) ? between(rng, 4000, 20_000) : between(rng, 200, 4000);
-}
-
-/** Crashes at a call where one comes in time, else at once when its time is over. */
-function crash(
-  { traps, rng }: FaultWorld,
-  role: 'manager' | 'agent' | 'mesh',
-  name: string,
-  process: () => SimProcess | undefined,
-  start: () => void,
-): Fault {
-  const seam = pick(rng, SEAMS[role]);
-  const fault = {
-    name: `${role} crash`,
-    target: `${name} at ${seam}`,
-    touches: [name.slice(name.indexOf('@') + 1)],
-    lastsMs: lasting(rng),
-  };
-  const dead = (): void => {
-    traps.disarm(name);
-    start();
-  };
-  traps.arm(name, seam, 1 + Math.floor(rng.next() * MOST_CALLS), () => undefined);
-  return {
-    ...fault,
-    heal: () => {
-      if (traps.disarm(name)) process()?.kill('crash');
-      dead();
-    },
-  };
-}
-
-const managerCrash: Maker = (world) => {
-  const manager = pick(world.rng, world.truth.world.managers);
-  return crash(
-    world,
-    'manager',
-    manager.name,
-    () => manager.process,
-    () => manager.start(),
-  );
-};
-const leaderCrash: Maker = (world) => {
-  const manager = leaderOf(world);
-  return crash(
-    world,
-    'manager',
-    manager.name,
-    () => manager.process,
-    () => manager.start(),
-  );
-};
-const agentCrash: Maker = (world) => {
-  const node = pick(world.rng, world.truth.world.nodes);
-  return crash(
-    world,
-    'agent',
-    `agent@${node.name}`,
-    () => node.agentProcess,
-    () => node.startAgent(),
-  );
-};
-const meshCrash: Maker = (world) => {
-  const node = pick(world.rng, world.truth.world.nodes);
-  return crash(
-    world,
-    'mesh',
-    `mesh@${node.name}`,
-    () => node.mesh?.process,
-    () => undefined,
-  );
-};
-
-const hostOff: Maker = ({ truth, rng }) => {
-  const node = pick(rng, truth.world.nodes);
-  node.powerOff();
-  return { name: 'host off', target: node.name, touches: [node.name], lastsMs: between(rng, 1000, 25_000), heal: () => node.powerOn() };
-};
-const managerHostOff: Maker = ({ truth, rng }) => {
-  const manager = pick(rng, truth.world.managers);
-  manager.powerOff();
-  return {
-    name: 'manager host off',
-    target: manager.name,
-    touches: [manager.name],
-    lastsMs: between(rng, 1000, 15_000),
-    heal: () => manager.powerOn(),
-  };
-};
 
 function cut(truth: Truth, pairs: readonly (readonly [string, string])[]): () => void {
   const heals = pairs.map(([from, to]) => truth.world.network.cut(from, to));
@@ -361,12 +244,6 @@ const probesFail: Maker = ({ truth, rng }) => {
     },
   };
 };
-
-/** While there is none: one of those that want to be. */
-function leaderOf({ truth, rng }: FaultWorld): SimManager {
-  const id = truth.mirror.get('leader', '')?.value.managerId;
-  return truth.world.managers.find((manager) => manager.id === id) ?? pick(rng, truth.world.managers);
-}
 
 /** Crashes and cuts come more often than what strikes less deep. */
 const MAKERS: readonly Maker[] = [

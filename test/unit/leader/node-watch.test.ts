@@ -147,6 +147,13 @@ describe('the watch over nodes', () => {
     assert.deepEqual(held(), []);
   });
 
+  it('still holds a node that is back with another agent, while its row says down', () => {
+    begin(settings({ evictionDelayMs: 20_000 }), ...nodeRows('a'));
+    set(...nodeRows('a', DOWN));
+    set(row('sessions', 'a', NodeSession.create({ nodeId: 'a', nonce: 'a-2' })));
+    assert.equal(isHeld(state, 'a'), true);
+  });
+
   it('takes an order to evict for the session that it was given for, and for no later one', () => {
     begin(settings({ evictionDelayMs: 20_000 }), ...nodeRows('a'), row('nodes', 'a', Node.create({ id: 'a', evictedNonce: 'a-0' })));
     set(row('nodeStatus', 'a', NodeStatus.create({ nodeId: 'a', state: DOWN })));
