@@ -16,6 +16,7 @@ import { createService } from './services/create.ts';
 import { getServiceSpec, listServiceSpecs } from './services/history.ts';
 import { getService, listServices } from './services/list.ts';
 import { planService } from './services/plan.ts';
+import { rebalanceService } from './services/rebalance.ts';
 import { removeService } from './services/remove.ts';
 import { rollbackService } from './services/rollback.ts';
 import { updateService } from './services/update.ts';
@@ -48,6 +49,7 @@ export function createControlApi(context: ApiContext): HandlersOf<typeof Control
     createService: atRevision((request, { signal }) => createService(context, request, signal)),
     updateService: atRevision((request, { signal }) => updateService(context, request, signal)),
     rollbackService: atRevision((request) => rollbackService(context, request)),
+    rebalanceService: atRevision((request) => rebalanceService(context, request)),
     removeService: atRevision((request) => removeService(context, request)),
     getService: atRevision((request) => getService(state, request.ref)),
     planService: atRevision((request, { signal }) => planService(context, request, signal)),

@@ -16,6 +16,7 @@ import {
 } from '../../proto/index.ts';
 import { activeSpecOf, type Row, seenSpecNumber, specOf, type StateView } from '../state/index.ts';
 import { eligibleNodes } from './eligible-nodes.ts';
+import { isUnderWay } from './services/rebalance.ts';
 import { ingressTargets } from './services/service-view.ts';
 import { hostnameOf, slotOf } from './task-names.ts';
 import { type SeenTask, seenTask, shallRun } from './task-state.ts';
@@ -46,13 +47,14 @@ export function progressOf(state: StateView, serviceId: string): ServiceProgress
   const wanted = views.filter((view) => !view.isSurplus);
   const running = wanted.filter((view) => view.isThere).length;
   const waiting = views.filter((view) => !view.isThere).sort((one, other) => Number(other.isTelling) - Number(one.isTelling));
-  const converged = isSettled && waiting.length === 0;
+  const converged = isSettled && waiting.length === 0 && !isUnderWay(state, serviceId);
   return ServiceProgress.create({
     serviceId,
     desired: wanted.length,
     running,
     waiting: waiting.slice(0, MAX_WAITING).map((view) => view.progress),
     update,
+    rebalance: status?.rebalance,
     converged,
     slots: views.length <= MAX_SLOTS ? views.map((view) => view.progress) : [],
   });

@@ -80,6 +80,7 @@ export class RouteIndex {
         if (isRolledBack(this.#state, change.id)) this.#see(change.after?.modRevision);
         return;
       case 'cluster':
+      case 'rebalance':
       case 'slots':
       case 'sessions':
       case 'removedNodes':

@@ -6,8 +6,10 @@ import { Endpoint, NodeState, PortMode, RouteAcks, type Task, TaskState, TaskSta
 import { FirstSeenTimes } from '../leader/first-seen.ts';
 import { InventoryFeed } from '../leader/inventory-feed.ts';
 import { placeWaiting } from '../leader/placer.ts';
+import type { BetterPlaceRequest } from '../orchestrator/plan.ts';
 import { reconcileService } from '../orchestrator/index.ts';
 import type { TaskInfo } from '../orchestrator/task-info.ts';
+import { betterPlace } from '../scheduler/index.ts';
 import { specOf, type StateView } from '../state/index.ts';
 import { holdersOf } from './planned-tasks.ts';
 import { type ScratchClock, scratchClock, scratchOf, type ScratchState, type ScratchWrite, scratchWrites } from './scratch-state.ts';
@@ -66,7 +68,14 @@ export class Rehearsal {
 
   #decide(): { readonly wrote: boolean; readonly wakeInMs: number | undefined } {
     const { state } = this.#scratch;
-    const context = { nowMs: this.#clock.nowMs(), wallMs: this.#clock.wallMs(), ids: this.#ids, seen: this.#seen };
+    const nowMs = this.#clock.nowMs();
+    // What a service does by itself when nodes have come to rest is no part of the change.
+    const balance = {
+      betterPlace: (asked: BetterPlaceRequest) => betterPlace(this.#feed.inventory, asked, nowMs),
+      calmMs: undefined,
+      calmNumber: 0,
+    };
+    const context = { nowMs, wallMs: this.#clock.wallMs(), ids: this.#ids, seen: this.#seen, balance };
     this.#seen.begin();
     const { groups, wakeInMs } = reconcileService(state, this.#serviceId, context);
     this.#seen.end(this.#serviceId);

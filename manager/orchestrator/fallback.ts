@@ -7,7 +7,8 @@ import type { TaskInfo } from './task-info.ts';
 
 /** `holder` takes over from `old`, and the scheduler has said that no node takes it. */
 export function fallsBack(pass: Pass, old: TaskInfo, holder: TaskInfo): boolean {
-  if (!holder.isWaiting || (holder.task.verdict?.message ?? '') === '' || holder.task.replaces !== old.row.id) return false;
+  if (!holder.isWaiting || holder.task.held || (holder.task.verdict?.message ?? '') === '' || holder.task.replaces !== old.row.id)
+    return false;
   return holder.spec !== undefined && fitsInPlaceOf(pass, old, holder.spec);
 }
 

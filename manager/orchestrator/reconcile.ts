@@ -9,6 +9,7 @@ import type { Plan, ReconcileContext, WriteGroup } from './plan.ts';
 import { oldSpecs } from './reap.ts';
 import { reconcileRemoved } from './removed-service.ts';
 import { chooseSlots } from './scale.ts';
+import { planRebalance } from './rebalance.ts';
 import { rolloutOf } from './rollout.ts';
 import { SlotEdit } from './slot-edit.ts';
 import { MAX_FORGOTTEN, settleSlot } from './slot-rules.ts';
@@ -37,18 +38,30 @@ function planService(pass: Pass): Plan {
   const wanted = choice.wanted.map(editOf);
   for (const edit of wanted) settleSlot(pass, edit);
   const moves = planMoves(pass, wanted, choice.unwanted);
+  const rebalance = planRebalance(pass, wanted, moves);
   const unwanted = choice.unwanted.map(editOf);
   for (const edit of unwanted) clearSlot(pass, edit);
 
   const groups: WriteGroup[] = [];
-  const status = planStatus(pass, setback, wanted, moves);
-  if (status !== undefined) groups.push(status);
+  const status = planStatus(pass, setback, wanted, moves, rebalance);
+  if (status !== undefined && rebalance.moved === undefined) groups.push(status);
   for (const edit of [...wanted, ...unwanted]) {
     const group = edit.build();
-    if (group !== undefined) groups.push(group);
+    if (group === undefined) continue;
+    groups.push(edit === rebalance.moved && status !== undefined ? joined(status, group) : group);
   }
   groups.push(...markLateMeshes(pass), ...oldSpecs(pass, usedSpecs(slots)));
   return { groups, wakeInMs: pass.wakeInMs };
+}
+
+/** What is said of the move is true only if it is made. */
+function joined(status: WriteGroup, slot: WriteGroup): WriteGroup {
+  const { serviceId } = slot;
+  const [writes, requires] = [
+    [...status.writes, ...slot.writes],
+    [...status.requires, ...slot.requires],
+  ];
+  return { serviceId, writes, requires, events: [...status.events, ...slot.events] };
 }
 
 /** The slot is not wanted any more: whoever is in it ends, and is forgotten. */

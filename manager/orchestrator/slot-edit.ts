@@ -6,7 +6,7 @@ import type { SlotTasks } from './slot.ts';
 import type { TaskInfo } from './task-info.ts';
 
 /** What reconcilers change of a task. */
-export type TaskPatch = Partial<Pick<Task, 'desired' | 'drain' | 'lost' | 'verdict'>>;
+export type TaskPatch = Partial<Pick<Task, 'desired' | 'drain' | 'lost' | 'held' | 'verdict'>>;
 
 export interface NewTask {
   readonly id: string;
@@ -19,6 +19,9 @@ export interface NewTask {
   readonly replaces: string;
   readonly restart: TaskRestart | undefined;
   readonly failedUpdate: boolean;
+  readonly moves: number;
+  /** Why it gets no node yet; undefined: it gets one. */
+  readonly holdMessage: string | undefined;
 }
 
 export class SlotEdit {
@@ -65,11 +68,12 @@ export class SlotEdit {
   }
 
   /** A new task that fills the slot from now on. */
-  create(made: NewTask): void {
+  create({ holdMessage, ...made }: NewTask): void {
     this.#created = Task.create({
       ...made,
       serviceId: this.#serviceId,
-      verdict: { state: TaskState.PENDING, message: '', sinceUnixMs: this.#wallMs },
+      held: holdMessage !== undefined,
+      verdict: { state: TaskState.PENDING, message: holdMessage ?? '', sinceUnixMs: this.#wallMs },
       createdUnixMs: this.#wallMs,
     });
     this.#holderId = made.id;

@@ -6,8 +6,8 @@ import { seededIds } from '../../lib/ids.ts';
 import { seededRng } from '../../lib/rng.ts';
 import { FirstSeenTimes } from '../../manager/leader/first-seen.ts';
 import { reconcileService } from '../../manager/orchestrator/index.ts';
-import type { PlannedWrite, WriteGroup } from '../../manager/orchestrator/plan.ts';
-import { demandOf, Inventory, place } from '../../manager/scheduler/index.ts';
+import type { BalanceSource, PlannedWrite, WriteGroup } from '../../manager/orchestrator/plan.ts';
+import { betterPlace, demandOf, Inventory, place } from '../../manager/scheduler/index.ts';
 import { activeSpecOf, specId, specOf, type StateView } from '../../manager/state/index.ts';
 import {
   type Availability,
@@ -17,6 +17,7 @@ import {
   NodeSession,
   NodeState,
   PortMode,
+  RebalanceRequest,
   RouteAcks,
   Service,
   type ServiceSpec,
@@ -71,6 +72,7 @@ export class ReconcileModel {
   readonly #placing: ModelOptions['placing'];
   #seen = new FirstSeenTimes(this.clock);
   wakeInMs: number | undefined;
+  #calm = { sinceMs: this.clock.nowMs(), number: 0 };
 
   constructor(options: ModelOptions = {}) {
     this.#ids = seededIds(seededRng(options.seed ?? 1));
@@ -86,6 +88,7 @@ export class ReconcileModel {
   /** Another leader takes over: what this one remembers is gone. */
   changeLeader(): void {
     this.#seen = new FirstSeenTimes(this.clock);
+    this.#noteNodes();
   }
 
   // ------------------------------------------------------------ nodes
@@ -95,6 +98,7 @@ export class ReconcileModel {
     if (known === undefined) this.nodes.set(traits.id, { traits, isCut: false, meshDead: false, tasks: new Map() });
     else known.traits = traits;
     const { node, status } = makeNode({ ...traits, ...(known?.isCut === true ? { state: NodeState.NODE_DOWN } : {}) });
+    this.#noteNodes();
     const meshUnready = this.state.get('nodeStatus', traits.id)?.value.meshUnready ?? false;
     this.world.change([
       row('nodes', traits.id, node),
@@ -123,6 +127,7 @@ export class ReconcileModel {
 
   /** The host is gone for good. */
   removeNode(id: string): void {
+    this.#noteNodes();
     this.nodes.delete(id);
     this.world.change(
       [],
@@ -154,6 +159,13 @@ export class ReconcileModel {
 
   scale(id: string, replicas: number): void {
     this.update(id, (spec) => ({ ...spec, replicas }));
+  }
+
+  /** As a user asks for it. */
+  rebalance(id: string): void {
+    const specNumber = this.state.get('services', id)?.value.specNumber ?? assert.fail(`no service ${id}`);
+    const number = (this.state.get('rebalance', id)?.value.number ?? 0) + 1;
+    this.world.change([row('rebalance', id, RebalanceRequest.create({ serviceId: id, number, specNumber }))]);
   }
 
   remove(id: string): void {
@@ -214,7 +226,7 @@ export class ReconcileModel {
   /** What the reconciler says now, without writing it. */
   plan(serviceId: string): readonly WriteGroup[] {
     this.#seen.begin();
-    const context = { nowMs: this.clock.nowMs(), wallMs: this.clock.wallMs(), ids: this.#ids, seen: this.#seen };
+    const context = { nowMs: this.clock.nowMs(), wallMs: this.clock.wallMs(), ids: this.#ids, seen: this.#seen, balance: this.#balance() };
     const plan = this.#reconcile(this.state, serviceId, context);
     this.#seen.end(serviceId);
     if (plan.wakeInMs !== undefined) this.wakeInMs = Math.min(this.wakeInMs ?? plan.wakeInMs, plan.wakeInMs);
@@ -319,6 +331,7 @@ export class ReconcileModel {
   }
 
   #setState(id: string, state: NodeState): void {
+    this.#noteNodes();
     const status = this.state.get('nodeStatus', id)?.value ?? assert.fail();
     this.world.change([row('nodeStatus', id, { ...status, state })]);
   }
@@ -375,8 +388,20 @@ export class ReconcileModel {
     });
   }
 
-  /** As the leader does: new tasks, and those that wait already, get their node in the same transaction. */
-  #placed(serviceId: string, groups: readonly WriteGroup[]): readonly WriteGroup[] {
+  #noteNodes(): void {
+    this.#calm = { sinceMs: this.clock.nowMs(), number: this.#calm.number + 1 };
+  }
+
+  #balance(): BalanceSource {
+    const nowMs = this.clock.nowMs();
+    return {
+      betterPlace: (asked) => betterPlace(this.#inventory(), asked, nowMs),
+      calmMs: nowMs - this.#calm.sinceMs,
+      calmNumber: this.#calm.number,
+    };
+  }
+
+  #inventory(): Inventory {
     const inventory = new Inventory();
     for (const { id, value } of this.state.all('nodes')) inventory.putNode(value, this.state.get('nodeStatus', id)?.value);
     for (const { id, value } of this.state.all('tasks')) {
@@ -384,6 +409,12 @@ export class ReconcileModel {
       const isThere = value.nodeId !== '' && value.verdict?.state !== TaskState.PENDING && this.statusOf(id) < TaskState.COMPLETE;
       if (isThere) inventory.putTask(demandOf(value, spec?.task, spec?.ports ?? []));
     }
+    return inventory;
+  }
+
+  /** As the leader does: new tasks, and those that wait already, get their node in the same transaction. */
+  #placed(serviceId: string, groups: readonly WriteGroup[]): readonly WriteGroup[] {
+    const inventory = this.#inventory();
     const touched = new Set(groups.flatMap((group) => group.writes.filter(({ table }) => table === 'tasks').map(idOf)));
     const extra = [...this.state.tasksOfService(serviceId)]
       .filter((task) => isWaiting(task.value) && !touched.has(task.id))
@@ -455,7 +486,7 @@ export class ReconcileModel {
 }
 
 function isWaiting(task: Task): boolean {
-  return task.verdict?.state === TaskState.PENDING && task.desired <= TaskState.RUNNING;
+  return task.verdict?.state === TaskState.PENDING && !task.held && task.desired <= TaskState.RUNNING;
 }
 
 function idOf(write: PlannedWrite): string {

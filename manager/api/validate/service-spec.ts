@@ -1,6 +1,6 @@
 // The one entry for service specs: finds every wrong field, not just the first. Pure.
 import type { FieldProblem } from '../../../lib/errors.ts';
-import { OnReturn, ServiceMode, ServiceSpec, type TaskSpec } from '../../../proto/index.ts';
+import { OnReturn, RebalancePolicy, ServiceMode, ServiceSpec, type TaskSpec } from '../../../proto/index.ts';
 import { checkContainer } from './container.ts';
 import { checkName } from './names.ts';
 import { checkPlacement } from './placement.ts';
@@ -33,6 +33,9 @@ export function serviceSpecProblems(spec: ServiceSpec): FieldProblem[] {
   checkPorts(spec.ports, report);
   checkDuration('drainPeriodMs', spec.drainPeriodMs, report);
   checkCount('specHistoryLimit', spec.specHistoryLimit ?? 0, MAX_SPEC_HISTORY, report);
+  checkEnum('rebalance', spec.rebalance, RebalancePolicy, report);
+  if (spec.rebalance === RebalancePolicy.REBALANCE_AUTO && spec.mode !== ServiceMode.REPLICATED)
+    report('rebalance', 'auto is for replicated services: the tasks of others have their nodes by other rules');
   checkEnum('onReturn', spec.onReturn, OnReturn, report);
   const bytes = ServiceSpec.encode(spec).length;
   if (bytes > MAX_SPEC_BYTES) report('spec', `takes ${bytes} bytes in all; at most ${MAX_SPEC_BYTES} are taken`);
