@@ -16,6 +16,7 @@ import {
   type RestartPolicy,
   ServiceMode,
   OnReturn,
+  RebalancePolicy,
   type ServiceSpec,
   type TaskSpec,
   type UpdateConfig,
@@ -38,6 +39,7 @@ export function serviceSpecStruct(spec: ServiceSpec): Struct {
     EndpointSpec: { Ports: spec.ports.map(portStruct) },
     DrainPeriod: nanoseconds(spec.drainPeriodMs),
     SpecHistoryLimit: spec.specHistoryLimit,
+    Rebalance: spec.rebalance === RebalancePolicy.REBALANCE_AUTO ? 'auto' : undefined,
     OnReturn: spec.onReturn === OnReturn.KEEP_OLD ? 'keep-old' : undefined,
   };
 }

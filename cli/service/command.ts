@@ -64,6 +64,12 @@ export function configureService(service: Command, launch: Launch): void {
   declarePlanFlags(scale);
   scale.action(launch(() => import('./scale.ts')));
 
+  const rebalance = addVerb(service, 'rebalance <SERVICE...>', 'Move tasks, one at a time, to where they would be placed now');
+  waitFlags(rebalance);
+  toggle(rebalance, '--plan', 'only show what would move; exit code 0: nothing, 1: something, above: an error');
+  rebalance.option('--format <FORMAT>', 'of --plan: "json" or a Go template such as "{{.Fits}}"');
+  rebalance.action(launch(() => import('./rebalance.ts')));
+
   const rm = addVerb(service, 'rm <SERVICE...>', 'Remove services').alias('remove');
   declareIfVersion(rm);
   rm.action(launch(() => import('./rm.ts')));

@@ -205,7 +205,8 @@ function goesBack(pass: Pass, edit: SlotEdit, holder: TaskInfo): boolean {
   if (earlier === undefined || slotKeyOf(earlier.task) !== edit.slot.key) return false;
   // What was to take over comes to nothing, and nothing (any more) says that this one must go.
   if (!isUnwanted && moveReason(pass, earlier) !== undefined) return false;
-  if (isFailed && !isUnwanted) edit.addEvent(taskEvent(pass, edit.slot, holder, 'fail', `${endReason(holder)}; the one that it was to replace stays`));
+  if (isFailed && !isUnwanted)
+    edit.addEvent(taskEvent(pass, edit.slot, holder, 'fail', `${endReason(holder)}; the one that it was to replace stays`));
   edit.setHolder(earlier);
   if (earlier.task.drain) edit.patch(earlier, { drain: false });
   for (const other of edit.slot.others) if (other !== earlier) settleOther(pass, edit, other, earlier);

@@ -1,5 +1,5 @@
 // What a service's progress says, in lines; the two views show them each in its own way.
-import { enumName, type ServiceProgress, type SlotProgress, TaskState, UpdateState } from '../../../proto/index.ts';
+import { enumName, RebalanceState, type ServiceProgress, type SlotProgress, TaskState, UpdateState } from '../../../proto/index.ts';
 
 export interface ProgressLine {
   /** The same for the same thing over time: a view can tell what changed. */
@@ -18,8 +18,14 @@ export function progressLines(progress: ServiceProgress): readonly ProgressLine[
   const slots = progress.slots.length > 0 ? progress.slots.map((slot) => slotLine(slot, progress.desired)) : reasons(progress.waiting);
   return [
     { key: 'overall', text: `overall progress: ${progress.running} out of ${progress.desired} tasks${updateText(progress)}`, reasons: [] },
+    ...rebalanceLines(progress),
     ...slots,
   ];
+}
+
+function rebalanceLines({ rebalance }: ServiceProgress): readonly ProgressLine[] {
+  if (rebalance?.state !== RebalanceState.REBALANCING) return [];
+  return [{ key: 'rebalance', text: `rebalancing: ${rebalance.moved} moved, ${rebalance.message}`, reasons: [] }];
 }
 
 function updateText({ update }: ServiceProgress): string {

@@ -30,6 +30,7 @@ const SINGLE: Readonly<Record<string, string>> = {
   drainPeriodMs: 'drain-period',
   specHistoryLimit: 'spec-history-limit',
   onReturn: 'on-return',
+  rebalance: 'rebalance',
   'task.container.image': 'image',
   'task.container.resolvedImage': 'image',
   'task.container.readOnly': 'read-only',

@@ -1,5 +1,5 @@
 // From flags to a service's spec. Creating is changing an empty spec, so that both verbs share every rule.
-import { LogDriver, OnReturn, ServiceMode, ServiceSpec, TaskSpec } from '../../../proto/index.ts';
+import { LogDriver, OnReturn, RebalancePolicy, ServiceMode, ServiceSpec, TaskSpec } from '../../../proto/index.ts';
 import { LATER_FLAGS } from '../later-flags.ts';
 import { applyContainer, EMPTY_CONTAINER } from './container.ts';
 import { type FlagReader, flagReader, type FlagValues } from './flag-reader.ts';
@@ -53,6 +53,7 @@ export function updateSpec(before: ServiceSpec, values: FlagValues, source: Envi
 }
 
 const ON_RETURN = { 'keep-new': OnReturn.KEEP_NEW, 'keep-old': OnReturn.KEEP_OLD };
+const REBALANCE = { manual: RebalancePolicy.REBALANCE_MANUAL, auto: RebalancePolicy.REBALANCE_AUTO };
 
 function applyFlags(before: ServiceSpec, flags: FlagReader, source: EnvironmentSource): ServiceSpec {
   refuseLaterFlags(flags);
@@ -67,6 +68,7 @@ function applyFlags(before: ServiceSpec, flags: FlagReader, source: EnvironmentS
     ports,
     drainPeriodMs: flags.durationMs('drain-period') ?? before.drainPeriodMs,
     specHistoryLimit: flags.count('spec-history-limit') ?? before.specHistoryLimit,
+    rebalance: flags.choice('rebalance', REBALANCE) ?? before.rebalance,
     onReturn: flags.choice('on-return', ON_RETURN) ?? before.onReturn,
   };
 }
