@@ -70,13 +70,12 @@ function started(pass: Pass, outcome: RebalanceOutcome): RebalanceOutcome {
 
 // ------------------------------------------------------------ by itself
 
-/** Once after each change of the nodes, when that is long enough ago. */
+/** Once after each change of the nodes; `step` waits until they are calm. */
 function isDue(pass: Pass): boolean {
   const { balance, seen } = pass.context;
   const mayMove = pass.spec.rebalance === RebalancePolicy.REBALANCE_AUTO && pass.spec.mode === ServiceMode.REPLICATED;
   if (balance?.calmMs === undefined || !mayMove || pass.phase !== 'steady' || pass.rollout.isNewSpec) return false;
-  if (seen.has(pass.serviceId, calmKey(balance.calmNumber))) return false;
-  return isCalm(pass);
+  return !seen.has(pass.serviceId, calmKey(balance.calmNumber));
 }
 
 function isCalm(pass: Pass): boolean {
