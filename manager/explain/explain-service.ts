@@ -1,14 +1,17 @@
-// `service explain`: everything of one service that is not as it should be, each with its reason and the way out. Pure; costs a pass over all tasks
-// where a task waits for a node, else over the service's own.
+// `service explain`: everything of one service that is not as it should be, each with its reason and the way out, and what could be better. Pure;
+// costs a pass over all tasks.
 import { type ConsideredNode, ExplainedTask, Finding, ServiceExplanation, ServiceMode, TaskState } from '../../proto/index.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { takesGlobalTask } from '../constraint/index.ts';
 import { InventoryFeed } from '../leader/inventory-feed.ts';
 import type { SlotTasks } from '../orchestrator/slot.ts';
+import type { Inventory } from '../scheduler/inventory.ts';
 import type { StateView } from '../state/index.ts';
+import { adviceFor } from './advice.ts';
 import { type Candidate, type Consideration, considerNodes } from './considered-nodes.ts';
 import { nodeTenants } from './node-tenants.ts';
 import { portFindings } from './port-findings.ts';
+import { preemptionFinding } from './preemption-finding.ts';
 import { rolloutFindings } from './rollout-findings.ts';
 import { sceneOf, type ServiceScene, slotName } from './service-scene.ts';
 import { NO_NODE, OUTDATED, taskFinding } from './task-finding.ts';
@@ -20,7 +23,8 @@ export function explainService(view: StateView, serviceId: string, clock: Clock)
   const scene = sceneOf(view, serviceId, clock.wallMs());
   const service = view.get('services', serviceId)?.value;
   if (scene === undefined) return ServiceExplanation.create({ serviceId, serviceName: service?.name ?? '', revision: view.revision });
-  const considered = nodeConsideration(scene, clock);
+  const inventory = lazyInventory(view, clock);
+  const considered = nodeConsideration(scene, inventory);
   const tasks: ExplainedTask[] = [];
   for (const slot of scene.filled) {
     const finding = taskFinding(scene, slot);
@@ -41,19 +45,27 @@ export function explainService(view: StateView, serviceId: string, clock: Clock)
     moreTasks: Math.max(0, tasks.length - MAX_TASKS),
     rollout,
     ports,
+    advice: adviceFor(scene, inventory(), tasks.length === 0 && rollout.length === 0, clock.nowMs()),
   });
 }
 
-type Consider = (candidate: Candidate) => Consideration;
+interface Considered extends Consideration {
+  readonly preemption: Finding | undefined;
+}
 
-/** The inventory is made when the first task asks. */
-function nodeConsideration({ view, wallMs, name }: ServiceScene, clock: Clock): Consider {
+type Consider = (candidate: Candidate) => Considered;
+
+function lazyInventory(view: StateView, clock: Clock): () => Inventory {
   let feed: InventoryFeed | undefined;
+  return () => (feed ??= new InventoryFeed(view, clock)).inventory;
+}
+
+function nodeConsideration({ view, wallMs, name }: ServiceScene, inventory: () => Inventory): Consider {
   const tenants = nodeTenants(view);
-  return (candidate) => {
-    feed ??= new InventoryFeed(view, clock);
-    return considerNodes(feed.inventory, candidate, { serviceName: name, wallMs, tenants });
-  };
+  return (candidate) => ({
+    ...considerNodes(inventory(), candidate, { serviceName: name, wallMs, tenants }),
+    preemption: preemptionFinding(view, inventory(), candidate, name),
+  });
 }
 
 /** Tasks that wait for the same are named together. */
@@ -82,8 +94,15 @@ function addTask(scene: ServiceScene, tasks: ExplainedTask[], { key, holder }: S
     return;
   }
   const { spec, task } = holder;
-  const { nodes, more } = consider({ serviceId: task.serviceId, spec: holder.spec.task, ports: spec.ports, nodeId: task.nodeId });
-  tasks.push(ExplainedTask.create({ name, taskId: holder.row.id, state, finding: withWayOut(finding, nodes), nodes, moreNodes: more }));
+  const { nodes, more, preemption } = consider({
+    serviceId: task.serviceId,
+    spec: holder.spec.task,
+    ports: spec.ports,
+    nodeId: task.nodeId,
+  });
+  tasks.push(
+    ExplainedTask.create({ name, taskId: holder.row.id, state, finding: withWayOut(finding, nodes), nodes, moreNodes: more, preemption }),
+  );
 }
 
 /** The smallest change of all: the node that is nearest. */

@@ -444,7 +444,8 @@ export class ReconcileModel {
       result?.nodeId === undefined
         ? { state: TaskState.PENDING, message: result?.explanation ?? '', sinceUnixMs: 0 }
         : { state: TaskState.ASSIGNED, message: '', sinceUnixMs: 0 };
-    return { ...write, value: { ...task, nodeId: result?.nodeId ?? task.nodeId, verdict } };
+    const genericResources = result?.nodeId === undefined ? task.genericResources : result.generics;
+    return { ...write, value: { ...task, nodeId: result?.nodeId ?? task.nodeId, genericResources, verdict } };
   }
 
   /** False where nothing changes, or where a compare does not hold. */
