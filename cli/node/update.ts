@@ -3,6 +3,7 @@ import { ShoalError } from '../../lib/errors.ts';
 import { Availability, NodeRole, NodeSpec } from '../../proto/index.ts';
 import type { VerbContext } from '../command-line/verb.ts';
 import { flagReader, type FlagValues } from '../service/spec/flag-reader.ts';
+import { inFlags } from '../service/spec/flag-paths.ts';
 import { applyLabels } from '../service/spec/key-values.ts';
 import { findNode } from './find.ts';
 
@@ -19,7 +20,7 @@ export async function run(context: VerbContext, [ref = '']: readonly string[], f
     const node = await findNode(control, ref);
     const request = { ref: node.id, version: node.version, spec: applyFlags(node.spec ?? NodeSpec.create(), flags) };
     try {
-      await control.write((client, call) => client.updateNode(request, call));
+      await inFlags('node', () => control.write((client, call) => client.updateNode(request, call)));
       break;
     } catch (error) {
       if (ShoalError.from(error).code !== 'conflict' || retries === CONFLICT_RETRIES) throw error;

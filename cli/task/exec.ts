@@ -14,8 +14,11 @@ interface ExecFlags {
   readonly env?: readonly string[];
 }
 
-export async function run(context: VerbContext, [ref = '', ...command]: readonly string[], options: ExecFlags): Promise<number> {
+export async function run(context: VerbContext, [ref = '', ...words]: readonly string[], options: ExecFlags): Promise<number> {
   const { shell } = context;
+  // As with kubectl; no program has this name.
+  const command = words[0] === '--' ? words.slice(1) : words;
+  if (command.length === 0) throw ShoalError.invalid('nothing to run', [{ path: 'COMMAND', message: 'is missing' }]);
   const flags = flagReader({ ...options }, 'create');
   const env = applyEnv([], flags, shell);
   flags.check('the command cannot be run');

@@ -1,18 +1,18 @@
 // `npm run sim -- --seeds N --from S`: runs that many seeds, on all cores, and says which ones failed and how to see one again.
-import { Worker, isMainThread, parentPort, workerData } from 'node:worker_threads';
+import { fork } from 'node:child_process';
 import { availableParallelism } from 'node:os';
+import { fileURLToPath } from 'node:url';
 import { Coverage } from './scenario/coverage.ts';
-import { runSeed, type SeedResult } from './scenario/seed.ts';
+import { breakProduct, type Variant } from './broken/variant.ts';
+import { VARIANTS } from './broken/variants.ts';
+import type { SeedResult } from './scenario/seed.ts';
 
 export interface SeedSummary extends Omit<SeedResult, 'coverage' | 'lines'> {
   readonly cells: readonly (readonly [string, number])[];
   readonly tail: readonly string[];
 }
 
-interface Work {
-  readonly seeds: readonly number[];
-}
-
+/** Shown of a seed that failed. */
 const TAIL_LINES = 200;
 
 function summaryOf(result: SeedResult): SeedSummary {
@@ -20,33 +20,60 @@ function summaryOf(result: SeedResult): SeedSummary {
   return { ...rest, cells: [...coverage.cells], tail: result.violation === undefined ? [] : lines };
 }
 
-/** Runs the seeds in worker threads; `onSeed` hears of each as it ends. */
-export function runSeeds(
-  seeds: readonly number[],
-  onSeed: (summary: SeedSummary) => void,
-  threads = availableParallelism(),
-): Promise<void> {
-  const shares = Array.from({ length: Math.min(threads, seeds.length) }, (_, share) =>
-    seeds.filter((_seed, index) => index % threads === share),
-  );
-  return Promise.all(
-    shares.map(
-      (share) =>
-        new Promise<void>((resolve, reject) => {
-          const work: Work = { seeds: share };
-          const worker = new Worker(new URL(import.meta.url), { workerData: work });
-          worker.on('message', onSeed);
-          worker.on('error', reject);
-          worker.on('exit', () => {
-            resolve();
-          });
-        }),
-    ),
-  ).then(() => undefined);
+export interface RunOptions {
+  readonly processes?: number;
+  /** Of a broken variant; the product as it is unless given. */
+  readonly broken?: string | undefined;
 }
 
-async function work({ seeds }: Work): Promise<void> {
-  for (const seed of seeds) parentPort?.postMessage(summaryOf(await runSeed({ seed, keepLines: TAIL_LINES, verbose: false })));
+/** Runs the seeds in several processes; `onSeed` hears of each as it ends, and answers whether to go on. Rejects when a process breaks down. */
+export async function runSeeds(
+  seeds: readonly number[],
+  onSeed: (summary: SeedSummary) => boolean,
+  { processes = availableParallelism(), broken }: RunOptions = {},
+): Promise<void> {
+  const left = [...seeds];
+  const serve = (): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const child = fork(fileURLToPath(import.meta.url), ['--child', ...(broken === undefined ? [] : ['--broken', broken])], {
+        execArgv: ['--import', 'tsx'],
+      });
+      const next = (): void => {
+        const seed = left.shift();
+        if (seed === undefined) child.disconnect();
+        else child.send(seed);
+      };
+      child.on('message', (summary) => {
+        if (!onSeed(summary as SeedSummary)) left.length = 0;
+        next();
+      });
+      child.on('error', reject);
+      child.on('exit', (code) => {
+        if (code === 0) resolve();
+        else reject(new Error(`a process of the simulator ended with code ${code}`));
+      });
+      next();
+    });
+  await Promise.all(Array.from({ length: Math.min(processes, seeds.length) }, serve));
+}
+
+/** The product is loaded only now: as it is, or broken. */
+async function load(broken: string | undefined): Promise<typeof import('./scenario/seed.ts')> {
+  const variant: Variant | undefined = VARIANTS.find(({ name }) => name === broken);
+  if (variant !== undefined) breakProduct(variant);
+  else if (broken !== undefined) throw new Error(`no variant ${broken}; there are: ${VARIANTS.map(({ name }) => name).join(', ')}`);
+  return import('./scenario/seed.ts');
+}
+
+async function serveParent(broken: string | undefined): Promise<void> {
+  // What comes while the product is loaded is not lost.
+  const loading = load(broken);
+  process.on('message', (seed: number) => {
+    void loading
+      .then(({ runSeed }) => runSeed({ seed, keepLines: TAIL_LINES, verbose: false }))
+      .then((result) => process.send?.(summaryOf(result)));
+  });
+  await loading;
 }
 
 async function main(args: readonly string[]): Promise<void> {
@@ -54,9 +81,11 @@ async function main(args: readonly string[]): Promise<void> {
     const at = args.indexOf(flag);
     return at === -1 ? otherwise : Number(args[at + 1]);
   };
+  const broken = args.includes('--broken') ? args[args.indexOf('--broken') + 1] : undefined;
   const from = valueOf('--from', 1);
   const count = valueOf('--seeds', 1);
   if (args.includes('--trace')) {
+    const { runSeed } = await load(broken);
     for (let seed = from; seed < from + count; seed++) {
       const result = await runSeed({ seed, keepLines: 1_000_000, verbose: args.includes('--verbose') });
       for (const line of result.lines) process.stdout.write(`${line}\n`);
@@ -76,12 +105,15 @@ async function main(args: readonly string[]): Promise<void> {
       coverage.merge(summary.cells);
       virtualMs += summary.virtualMs;
       steps += summary.steps;
-      if (summary.violation === undefined) return;
+      if (summary.violation === undefined) return true;
       failed.push(summary.seed);
-      if (failed.length === 1) process.stdout.write(`${summary.tail.join('\n')}\n`);
-      process.stdout.write(`seed ${summary.seed} FAILED: ${summary.violation}\n  again: npm run sim -- --from ${summary.seed} --trace\n`);
+      if (failed.length === 1 && broken === undefined) process.stdout.write(`${summary.tail.join('\n')}\n`);
+      process.stdout.write(
+        `seed ${summary.seed} FAILED: ${summary.violation}\n  again: npm run sim -- --from ${summary.seed} --trace${broken === undefined ? '' : ` --broken ${broken}`}\n`,
+      );
+      return broken === undefined;
     },
-    valueOf('--threads', availableParallelism()),
+    { processes: valueOf('--processes', availableParallelism()), broken },
   );
   const seconds = (performance.now() - startedMs) / 1000;
   process.stdout.write(`\n${coverage.table()}\n\n`);
@@ -91,8 +123,5 @@ async function main(args: readonly string[]): Promise<void> {
   if (failed.length > 0) process.exitCode = 1;
 }
 
-if (isMainThread) {
-  if (process.argv[1]?.endsWith('sim/run.ts') === true) await main(process.argv.slice(2));
-} else {
-  await work(workerData as Work);
-}
+if (process.argv[2] === '--child') await serveParent(process.argv[4]);
+else if (process.argv[1] === fileURLToPath(import.meta.url)) await main(process.argv.slice(2));

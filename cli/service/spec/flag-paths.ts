@@ -1,7 +1,8 @@
 // What the manager refuses it names by the path in the spec; people know the flag that they typed.
 import { type FieldProblem, ShoalError } from '../../../lib/errors.ts';
 
-export type SpecPurpose = 'create' | 'update' | 'scale';
+/** By whose flags; `node`: those of `node update`. */
+export type SpecPurpose = 'create' | 'update' | 'scale' | 'node';
 
 /** Where --x of `create` is --x-add for `update`. */
 const LISTS: Readonly<Record<string, string>> = {
@@ -63,11 +64,12 @@ const SINGLE: Readonly<Record<string, string>> = {
   ...rollout('rollback'),
 };
 
-/** What are operands of the command, by purpose. */
-const OPERANDS: Readonly<Record<SpecPurpose, Readonly<Record<string, string>>>> = {
+/** What is an operand of the command, or has another flag there. */
+const SPECIAL: Readonly<Record<SpecPurpose, Readonly<Record<string, string>>>> = {
   create: { 'task.container.image': 'IMAGE', 'task.container.args': 'COMMAND' },
   update: { name: 'SERVICE' },
   scale: { replicas: 'SERVICE=REPLICAS' },
+  node: { role: '--role', availability: '--availability', labels: '--label-add' },
 };
 
 function rollout(kind: 'update' | 'rollback'): Readonly<Record<string, string>> {
@@ -97,8 +99,8 @@ export function flagOfPath(path: string, purpose: SpecPurpose): string | undefin
 }
 
 function flagOf(path: string, purpose: SpecPurpose): string | undefined {
-  const operand = OPERANDS[purpose][path];
-  if (operand !== undefined) return operand;
+  const special = SPECIAL[purpose][path];
+  if (special !== undefined) return special;
   const list = LISTS[path];
   if (list !== undefined) return `--${list}${purpose === 'create' ? '' : '-add'}`;
   const single = SINGLE[path];

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { engineWatch } from '../../../agent/engine-watch.ts';
 import { createDockerRuntime } from '../../../agent/runtime/docker/index.ts';
+import { type ImageLedger, openImageLedger } from '../../../agent/runtime/docker/image-ledger.ts';
 import { type Runtime, type TaskContext } from '../../../agent/runtime/runtime.ts';
 import { systemClock } from '../../../lib/clock.ts';
 import { silentLogger } from '../../../lib/log.ts';
@@ -37,7 +38,7 @@ describe('docker runtime', function () {
     await engine?.stop();
     await hosts?.remove();
   });
-  const create = (): Runtime =>
+  const create = (ledger?: ImageLedger): Runtime =>
     createDockerRuntime({
       socketPath: engine?.socketPath ?? '',
       nodeId: 'node1',
@@ -45,6 +46,7 @@ describe('docker runtime', function () {
       clock: systemClock,
       rng: systemRng,
       log: silentLogger,
+      ...(ledger === undefined ? {} : { ledger }),
     });
   const httpGet = async (port: number, path: string): Promise<string> => {
     const script = 'require("http").get(process.argv[1], (answer) => answer.pipe(process.stdout))';
@@ -167,6 +169,65 @@ describe('docker runtime', function () {
       const { containerId } = await runtime.prepare(task, signal);
       assert.match((await docker('inspect', '-f', '{{.Config.Image}}', containerId)).stdout, /@sha256:/);
       await runtime.remove(task.assignment.taskId, signal);
+    });
+
+    describe('and unused images', () => {
+      const gone = { bytes: 0, ageMs: Infinity };
+      const name = 'localhost:5901/team/unused';
+      let digest: string;
+
+      before(async () => {
+        // An image of its own: one that shares its id with the test image is somebody else's too.
+        const { stdout: source } = await docker('create', '--label', 'unused=1', TEST_IMAGE, 'true');
+        await docker('commit', '-m', 'unused', source.trim(), `${name}:1`);
+        await docker('rm', source.trim());
+        await docker('push', '-q', `${name}:1`);
+        [digest = ''] = JSON.parse((await docker('image', 'inspect', '-f', '{{json .RepoDigests}}', `${name}:1`)).stdout) as string[];
+      });
+      beforeEach(async () => {
+        for (const each of ['mine:1', `${name}:1`, digest]) await docker('rmi', '-f', each).catch(() => undefined);
+      });
+      const stands = (reference: string): Promise<boolean> =>
+        docker('image', 'inspect', reference).then(
+          () => true,
+          () => false,
+        );
+      const withLedger = (): Runtime => create(openImageLedger(join(folder, 'images.json'), silentLogger));
+      const pulledBy = async (runtime: Runtime): Promise<TaskContext> => {
+        const task = sleeper({ image: `${name}:1`, resolvedImage: digest });
+        await runtime.prepare(task, signal);
+        return task;
+      };
+
+      it('removes one that it pulled, also after a restart, when no container is made from it and it is seen unused again', async () => {
+        const task = await pulledBy(withLedger());
+        const runtime = withLedger();
+        for (let time = 0; time < 3; time++) assert.deepEqual((await runtime.cleanUp?.(gone, signal))?.removed, []);
+        await runtime.remove(task.assignment.taskId, signal);
+        const first = await runtime.cleanUp?.(gone, signal);
+        assert.deepEqual(first?.removed, []);
+        assert.ok(first.unusedBytes > 0);
+        const second = await runtime.cleanUp?.(gone, signal);
+        assert.deepEqual(second, { removed: [digest], freedBytes: first.unusedBytes, unusedBytes: 0 });
+        assert.equal(await stands(digest), false);
+        assert.equal(await stands(TEST_IMAGE), true);
+        const again = await pulledBy(runtime);
+        await runtime.remove(again.assignment.taskId, signal);
+      });
+
+      it('leaves one that the user has named or pulled', async () => {
+        const runtime = withLedger();
+        const named = await pulledBy(runtime);
+        await runtime.remove(named.assignment.taskId, signal);
+        await docker('tag', digest, 'mine:1');
+        for (let time = 0; time < 3; time++) assert.deepEqual((await runtime.cleanUp?.(gone, signal))?.removed, []);
+        await docker('rmi', '-f', 'mine:1', digest);
+        await docker('pull', '-q', `${name}:1`);
+        const used = await pulledBy(runtime);
+        await runtime.remove(used.assignment.taskId, signal);
+        for (let time = 0; time < 3; time++) assert.deepEqual((await runtime.cleanUp?.(gone, signal))?.removed, []);
+        assert.equal(await stands(`${name}:1`), true);
+      });
     });
 
     it("keeps the registry's words when there is no such image", async () => {

@@ -33,6 +33,7 @@ export class SimNode {
   agentProcess: SimProcess | undefined;
   agent: Agent | undefined;
   mesh: SimMesh | undefined;
+  #meshProcess: SimProcess | undefined;
   readonly #ground: Ground;
   readonly #events: NodeEvents;
   readonly #rng: Rng;
@@ -117,9 +118,10 @@ export class SimNode {
   }
 
   startMesh(): void {
-    if (!this.power.on || this.mesh?.process.alive === true) return;
+    if (!this.power.on || this.#meshProcess?.alive === true) return;
     const ground = this.#ground;
     const process = this.#process('mesh', this.#lives++);
+    this.#meshProcess = process;
     ground.scheduler.after(process, delayMs(process.rng, 60, 400), () => {
       this.mesh = startMesh({
         process,
@@ -151,7 +153,7 @@ export class SimNode {
     this.power.on = false;
     this.engine.powerOff();
     this.agentProcess?.kill('the host is off');
-    this.mesh?.process.kill('the host is off');
+    this.#meshProcess?.kill('the host is off');
     this.host.kill('the host is off');
   }
 

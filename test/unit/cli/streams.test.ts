@@ -137,6 +137,13 @@ describe('exec', () => {
     });
   });
 
+  it('takes a -- before the command for what it is', async () => {
+    const run = await exec(['web.3', '--', 'ls', '--', '-l']);
+    assert.deepEqual(startOf(run)?.exec?.command, ['ls', '--', '-l']);
+    run.call().write(end({ exitCode: 0 }));
+    assert.equal(await run.done, 0);
+  });
+
   it('passes input and its end on with -i', async () => {
     const run = await exec(['-i', 'web.3', 'cat']);
     run.captured.input.write('hello');

@@ -250,6 +250,14 @@ service web converged
       );
     });
 
+    it('says once what is wrong where that is one thing', async () => {
+      const message = 'port 80/tcp is already published by service api';
+      const fields = [{ path: 'ports[0].publishedPort', message }];
+      const manager = await start({ createService: () => Promise.reject(new ShoalError('already_exists', message, { fields })) });
+      const { exitCode, stderr } = await shoal(['service', 'create', 'nginx'], { manager });
+      assert.deepEqual([exitCode, stderr], [4, `shoal: --publish published port: ${message}\n`]);
+    });
+
     it('makes up a name', async () => {
       let request: CreateServiceRequest | undefined;
       const manager = await start({

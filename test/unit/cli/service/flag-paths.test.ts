@@ -18,7 +18,8 @@ import {
   Ulimit,
   UpdateConfig,
 } from '../../../../proto/index.ts';
-import { capturedShell } from '../../../support/captured-shell.ts';
+import { capturedShell, shoal } from '../../../support/captured-shell.ts';
+import { startFakeControl } from '../../../support/fake-control.ts';
 
 const TOO_LONG_MS = 4_000_000_000;
 const ROLLOUT = UpdateConfig.create({ parallelism: 4_000_000_000, delayMs: TOO_LONG_MS, monitorMs: TOO_LONG_MS, maxFailureRatio: 2 });
@@ -84,6 +85,7 @@ describe('paths in the spec', () => {
     assert.equal(flagOfPath('spec.task.container.mounts[2].target', 'update'), '--mount-add target');
     assert.equal(flagOfPath('labels["a.b"]', 'create'), '--label');
     assert.equal(flagOfPath('replicas', 'scale'), 'SERVICE=REPLICAS');
+    assert.equal(flagOfPath('labels["ssd"]', 'node'), '--label-add');
     assert.equal(flagOfPath('task.unheardOf', 'create'), undefined);
   });
 
@@ -95,5 +97,18 @@ describe('paths in the spec', () => {
       inFlags('create', () => Promise.reject(refusal)),
       { message: 'no: --publish published port: port 80/tcp is published twice, by --publish too' },
     );
+  });
+});
+
+describe('filters that the manager refuses', () => {
+  it('are named by their flag', async () => {
+    const fields = [{ path: 'filters[0].key', message: '"nope" is not a filter here' }];
+    const fake = await startFakeControl({ listServices: () => Promise.reject(ShoalError.invalid('the filters are not valid', fields)) });
+    try {
+      const { stderr } = await shoal(['service', 'ls', '--filter', 'nope=1'], { manager: fake.address });
+      assert.equal(stderr, 'shoal: the filters are not valid:\n  --filter: "nope" is not a filter here\n');
+    } finally {
+      await fake.stop();
+    }
   });
 });
