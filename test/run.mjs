@@ -31,6 +31,7 @@ const SUITES = [
   { name: 'types', command: ['node_modules/typescript/bin/tsc', '--noEmit', '-p', 'tsconfig.json'] },
   { name: 'unit', mocha: ['test/unit/**/*.test.ts'], parallel: true },
   { name: 'property', mocha: ['test/property/**/*.test.ts'], parallel: true },
+  { name: 'sim', mocha: ['test/sim/**/*.test.ts'], timeoutMs: 600_000 },
   { name: 'integration', mocha: ['test/integration/**/*.test.ts'], timeoutMs: 120_000 },
   { name: 'e2e', mocha: ['test/e2e/**/*.test.ts'], timeoutMs: 180_000 },
 ];

@@ -19,9 +19,10 @@ export interface WorldOptions {
   readonly verbose: boolean;
 }
 
-/** Whoever watches what happens: set before the world begins. */
-export interface WorldWatch extends ProcessWatch, NodeEvents {
-  onCommit: SimStoreOptions['onCommit'];
+/** Whoever watches what happens. */
+export interface WorldWatch extends NodeEvents {
+  died(process: SimProcess, reason: string): void;
+  commit: SimStoreOptions['onCommit'];
   message: TransportOptions['tap'];
 }
 
@@ -35,8 +36,10 @@ export class World {
   readonly nodes: readonly SimNode[];
   readonly user: SimProcess;
   readonly ground: Ground;
+  #watch: WorldWatch | undefined;
+  #atPoint: ProcessWatch['atPoint'] = () => undefined;
 
-  constructor(options: WorldOptions, watch: WorldWatch) {
+  constructor(options: WorldOptions) {
     this.options = options;
     const { seed } = options;
     const { scheduler } = this;
@@ -44,11 +47,11 @@ export class World {
     this.network = new Network({ scheduler, rng: forkRng(seed, 'network'), typicalMs: 0.8, longMs: 60 });
     const inner: ProcessWatch = {
       atPoint: (process, seam, step) => {
-        watch.atPoint(process, seam, step);
+        this.#atPoint(process, seam, step);
       },
       died: (process, reason) => {
         this.network.gone(process);
-        watch.died(process, reason);
+        this.#watch?.died(process, reason);
       },
     };
     const power = (name: string): Parameters<typeof startProcess>[0]['host'] => ({ name, on: true, wallOffsetMs: 0 });
@@ -57,21 +60,37 @@ export class World {
     this.user = lone('user', 'user');
     this.store = simStore({
       ...{ scheduler, network: this.network, process: lone('store', 'store'), rng: forkRng(seed, 'store faults') },
-      onCommit: watch.onCommit.bind(watch),
+      onCommit: (by, transaction) => this.#watch?.commit(by, transaction) ?? (() => undefined),
     });
     const names = ['m1', 'm2', 'm3'];
     const rpc: TransportOptions = {
       network: this.network,
       addresses: new Addresses(),
       hostOf: (address) => this.#hostOf(address),
-      tap: watch.message.bind(watch),
+      tap: (from, to, path, bytes) => this.#watch?.message(from, to, path, bytes),
     };
     this.ground = {
       ...{ seed, scheduler, network: this.network, trace: this.trace, watch: inner, rpc, store: this.store },
       managerAddresses: names.map((name) => `${name}:7000`),
     };
     this.managers = names.map((name) => new SimManager(this.ground, name));
-    this.nodes = Array.from({ length: options.nodes }, (_, index) => new SimNode(this.ground, `n${index + 1}`, index + 1, watch));
+    const events: NodeEvents = {
+      created: (container) => this.#watch?.created(container),
+      started: (container) => this.#watch?.started(container),
+      stopAsked: (container, by) => this.#watch?.stopAsked(container, by),
+      ended: (container, why) => this.#watch?.ended(container, why),
+      removed: (container) => this.#watch?.removed(container),
+      written: (node, path, bytes) => this.#watch?.written(node, path, bytes),
+      served: (node, table) => this.#watch?.served(node, table),
+      connected: (node, port, serviceId, target) => this.#watch?.connected(node, port, serviceId, target),
+    };
+    this.nodes = Array.from({ length: options.nodes }, (_, index) => new SimNode(this.ground, `n${index + 1}`, index + 1, events));
+  }
+
+  /** Before anything happens. `atPoint` may end a process at a call. */
+  watchWith(watch: WorldWatch, atPoint: ProcessWatch['atPoint']): void {
+    this.#watch = watch;
+    this.#atPoint = atPoint;
   }
 
   /** Switches everything on. */

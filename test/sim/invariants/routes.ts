@@ -52,6 +52,8 @@ export function stopsComeAfterDrains(truth: Truth): void {
     stopAsked(container) {
       const task = truth.mirror.get('tasks', container.taskId)?.value;
       if (task === undefined || container.health === 'unhealthy' || truth.mirror.get('services', container.serviceId) === undefined) return;
+      // A node that was removed ends what it ran at once.
+      if (truth.mirror.get('nodes', container.nodeId) === undefined) return;
       const own = truth.nodeOf(container.host);
       if (truth.nowMs - own.awayMs < COUNTS_MS) return;
       const senders = sendersTo(truth, container).filter((name) => {

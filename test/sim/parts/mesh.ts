@@ -271,6 +271,12 @@ export function simSupervisor(world: SupervisorWorld, options: MeshSupervisorOpt
       stopped = true;
       current?.close('the agent stops');
     },
-    end: () => Promise.resolve(),
+    end() {
+      stopped = true;
+      const { mesh } = current ?? {};
+      current?.close('the agent ends it');
+      mesh?.process.kill('its agent ended it');
+      return Promise.resolve();
+    },
   };
 }

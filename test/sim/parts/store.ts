@@ -157,8 +157,10 @@ export function simStore(options: SimStoreOptions): SimStore {
         // While the way is cut nothing is read: the history may then be compacted behind the watch's back.
         while (faults.down || network.isCut(storeProcess.host.name, process.host.name)) await pause(process);
       }
-      reading.over = true;
-      wake();
+      network.send(channel, () => {
+        reading.over = true;
+        wake();
+      });
     };
     const pause = (who: SimProcess): Promise<void> =>
       new Promise((resolve) => {

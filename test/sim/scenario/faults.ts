@@ -248,7 +248,7 @@ const compaction: Maker = ({ truth, rng }) => {
   return {
     name: 'compaction behind a watch',
     target: manager.name,
-    lastsMs: between(rng, 300, 4000),
+    lastsMs: between(rng, 1500, 9000),
     heal: () => {
       truth.world.store.compact();
       heal();
@@ -346,7 +346,7 @@ function leaderOf({ truth }: FaultWorld): SimManager | undefined {
 const MAKERS: readonly Maker[] = [
   ...[managerCrash, leaderCrash, leaderCrash, agentCrash, agentCrash, meshCrash, hostOff, hostOff, managerHostOff],
   ...[storeCut, storeCutOneWay, nodeCut, nodeCut, nodeCutOneWay, linkCut, managerCut, reset, slowNetwork],
-  ...[storeDown, storeFailing, answersLost, storeFull, compaction, leaseLost],
+  ...[storeDown, storeFailing, answersLost, storeFull, compaction, compaction, leaseLost],
   ...[managerStall, leaderStall, agentStall, meshStall, wallJump],
   ...[diskFull, diskSlow, pullsFail, engineFailing, engineSlow, engineHangs, containerKilled],
 ];

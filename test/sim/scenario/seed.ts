@@ -1,20 +1,24 @@
-// One seed from start to end: the cluster comes up, users and faults have their time, everything is put right, and then it must come to rest and stay there.
-import { randomInt } from '../../../lib/rng.ts';
-import { between, forkRng } from '../core/random.ts';
-import { delaysAreKept, slotsAreBounded } from '../invariants/slots.ts';
+// One seed from start to end: the cluster comes up, users and faults have their time, everything is put right, and then it must come to rest; after that come
+// restarts that nobody may notice, and updates that may cost no replica too many.
+import { type Rng, randomInt } from '../../../lib/rng.ts';
+import { between, chance, forkRng, pick } from '../core/random.ts';
 import { ordersAreFollowed, tablesAreKept } from '../invariants/agents.ts';
-import { connectionsArriveAtTheirService, endsAreRoutedAround, stopsComeAfterDrains } from '../invariants/routes.ts';
-import { specsAreKept } from '../invariants/specs.ts';
 import { writersAreFenced } from '../invariants/fences.ts';
+import { minimumIsKept, restartsAreUnnoticed } from '../invariants/rolling.ts';
+import { connectionsArriveAtTheirService, endsAreRoutedAround, stopsComeAfterDrains } from '../invariants/routes.ts';
+import { delaysAreKept, slotsAreBounded } from '../invariants/slots.ts';
+import { specsAreKept } from '../invariants/specs.ts';
 import { whatIsMissing } from '../truth/convergence.ts';
 import { Truth } from '../truth/truth.ts';
-import { World, type WorldWatch } from '../world.ts';
+import { World } from '../world.ts';
+import { Chaos } from './chaos.ts';
 import { Coverage } from './coverage.ts';
-import { strike, Traps } from './faults.ts';
+import { Traps } from './faults.ts';
 import { User } from './user.ts';
 
 export interface SeedOptions {
   readonly seed: number;
+  /** Lines of the trace that are kept. */
   readonly keepLines: number;
   readonly verbose: boolean;
 }
@@ -36,133 +40,12 @@ const CALM_START_MS = 3000;
 const CHAOS_MS = 60_000;
 /** From the last repair to rest: drains, slow stops, updates one by one, and the back-off of what failed before. */
 const CONVERGE_MS = 240_000;
-const STAY_MS = 12_000;
+const STAY_MS = 3000;
+const RESTART_MS = { between: 4000, down: 1500 };
 const COMMANDS = { least: 20, most: 30 };
 const FAULTS = { least: 5, most: 14 };
-/** Unanswered, every call, and with it every user's command, is over by then. */
+const ROLLS = 3;
 const LOOK_MS = 250;
-
-export async function runSeed(options: SeedOptions): Promise<SeedResult> {
-  const { seed } = options;
-  const rng = forkRng(seed, 'scenario');
-  const traps = new Traps();
-  const coverage = new Coverage();
-  let truth: Truth | undefined = undefined;
-  const told = (): Truth => {
-    if (truth === undefined) throw new Error('the world began before its truth');
-    return truth;
-  };
-  const watch: WorldWatch = {
-    atPoint: (process, seam, step) => {
-      traps.atPoint(process, seam, step);
-    },
-    died: (process, reason) => {
-      world.trace.line(process.name, `DIED: ${reason}`);
-      told().disturbed();
-    },
-    onCommit: (by, transaction) => told().commit(by, transaction),
-    message: (_from, to, path, bytes) => {
-      if (path === SESSION && bytes[0] === HEARTBEAT_ANSWER) told().heartbeatAnswered(to);
-    },
-    created: () => undefined,
-    started: (container) => told().started(container),
-    stopAsked: (container, by) => told().stopAsked(container, by),
-    ended: (container, why) => told().ended(container, why),
-    removed: () => undefined,
-    written: (node, path, bytes) => told().written(node, path, bytes),
-    served: (node, table) => told().served(node, table),
-    connected: (node, port, serviceId, target) => told().connected(node, port, serviceId, target),
-  };
-  const world = new World({ seed, nodes: 3 + randomInt(rng, 3), keepLines: options.keepLines, verbose: options.verbose }, watch);
-  truth = new Truth(world);
-  for (const invariant of INVARIANTS) invariant(truth);
-  const user = new User(truth, forkRng(seed, 'user'));
-  const unhandled = (error: unknown): void => {
-    truth?.fail('crash', `nobody handled: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
-  };
-  process.on('unhandledRejection', unhandled);
-  const { scheduler, trace } = world;
-  const run = async (untilMs: number, isDone: () => boolean = () => false): Promise<void> => {
-    while (!isDone() && told().violations.length === 0 && (await scheduler.step(untilMs)) !== undefined);
-  };
-
-  let faults = 0;
-  const beginFault = (): void => {
-    const fault = strike({ truth: told(), rng, traps });
-    if (fault === undefined) return;
-    faults++;
-    const name = `${fault.name} #${faults}`;
-    trace.line('FAULT', `${fault.name}: ${fault.target}, for ${(fault.lastsMs / 1000).toFixed(1)} s`);
-    coverage.count(fault.name, told());
-    told().faults.add(name);
-    told().disturbed();
-    const healed = (): void => {
-      if (!told().faults.delete(name)) return;
-      trace.line('FAULT', `over: ${fault.name}: ${fault.target}`);
-      fault.heal();
-      told().disturbed();
-    };
-    heals.push(healed);
-    told().later(fault.lastsMs, healed);
-  };
-  const heals: (() => void)[] = [];
-  const plan = (count: number, call: () => void): void => {
-    for (let at = 0; at < count; at++) told().later(between(rng, CALM_START_MS, CHAOS_MS), call);
-  };
-
-  world.start();
-  plan(COMMANDS.least + randomInt(rng, COMMANDS.most - COMMANDS.least + 1), () => void user.act());
-  plan(FAULTS.least + randomInt(rng, FAULTS.most - FAULTS.least + 1), beginFault);
-  await run(CHAOS_MS);
-
-  trace.line('FAULT', 'everything is put right');
-  for (const heal of heals) heal();
-  for (const node of world.nodes) node.engine.heal();
-  for (const manager of world.managers) manager.start();
-  for (const node of world.nodes) node.startAgent();
-  const healedMs = scheduler.nowMs;
-  let settled = false;
-  void user.settle().then(() => {
-    settled = true;
-    trace.line('user', 'has settled');
-  });
-  let lookedMs = 0;
-  let missing: readonly string[] = ['not looked at yet'];
-  const isAtRest = (): boolean => {
-    if (!settled || scheduler.nowMs - lookedMs < LOOK_MS) return false;
-    lookedMs = scheduler.nowMs;
-    missing = whatIsMissing(told());
-    return missing.length === 0;
-  };
-  await run(healedMs + CONVERGE_MS, isAtRest);
-  if (told().violations.length === 0 && missing.length > 0) {
-    told().fail(
-      'I6',
-      `not converged ${CONVERGE_MS / 1000} s after the last fault: ${settled ? missing.slice(0, 8).join('; ') : 'the user’s last commands were never acknowledged'}`,
-    );
-  }
-  trace.line('judge', `at rest after ${((scheduler.nowMs - healedMs) / 1000).toFixed(1)} s`);
-  const restMs = scheduler.nowMs;
-  await run(restMs + STAY_MS);
-  const after = whatIsMissing(told());
-  if (told().violations.length === 0 && after.length > 0) told().fail('I6', `it did not stay at rest: ${after.slice(0, 8).join('; ')}`);
-  process.off('unhandledRejection', unhandled);
-  return {
-    seed,
-    violation: told().violations.map(({ invariant, text }) => `${invariant}: ${text}`)[0],
-    lines: trace.lines(),
-    digest: trace.digest(),
-    coverage,
-    steps: scheduler.steps,
-    virtualMs: scheduler.nowMs,
-    commands: user.commands,
-    faults,
-  };
-}
-
-const SESSION = '/shoal.v1.AgentSession/Session';
-/** ManagerMessage.heartbeat with wire type 2. */
-const HEARTBEAT_ANSWER = (2 << 3) | 2;
 
 const INVARIANTS: readonly ((truth: Truth) => void)[] = [
   specsAreKept,
@@ -175,3 +58,152 @@ const INVARIANTS: readonly ((truth: Truth) => void)[] = [
   connectionsArriveAtTheirService,
   stopsComeAfterDrains,
 ];
+
+export async function runSeed(options: SeedOptions): Promise<SeedResult> {
+  const run = new SeedRun(options);
+  const onUnhandled = (error: unknown): void => {
+    run.truth.fail('crash', `nobody handled: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+  };
+  process.on('unhandledRejection', onUnhandled);
+  try {
+    return await run.toTheEnd();
+  } finally {
+    process.off('unhandledRejection', onUnhandled);
+  }
+}
+
+class SeedRun {
+  readonly truth: Truth;
+  readonly #seed: number;
+  readonly #rng: Rng;
+  readonly #world: World;
+  readonly #user: User;
+  readonly #chaos: Chaos;
+  readonly #coverage = new Coverage();
+  readonly #minimum: ReturnType<typeof minimumIsKept>;
+  readonly #restarts: ReturnType<typeof restartsAreUnnoticed>;
+
+  constructor({ seed, keepLines, verbose }: SeedOptions) {
+    this.#seed = seed;
+    this.#rng = forkRng(seed, 'scenario');
+    const traps = new Traps();
+    this.#world = new World({ seed, nodes: 3 + randomInt(this.#rng, 3), keepLines, verbose });
+    this.truth = new Truth(this.#world);
+    this.#world.watchWith(this.truth, (process, seam, step) => {
+      traps.atPoint(process, seam, step);
+    });
+    for (const invariant of INVARIANTS) invariant(this.truth);
+    this.#minimum = minimumIsKept(this.truth);
+    this.#restarts = restartsAreUnnoticed(this.truth);
+    this.#user = new User(this.truth, forkRng(seed, 'user'));
+    this.#chaos = new Chaos({ truth: this.truth, rng: this.#rng, traps, coverage: this.#coverage });
+  }
+
+  async toTheEnd(): Promise<SeedResult> {
+    const { truth } = this;
+    this.#world.start();
+    await this.#trouble();
+    await this.#rest('after the last fault', () => this.#user.settle());
+    await this.#restartProcesses();
+    await this.#roll();
+    const { trace, scheduler } = this.#world;
+    const [first] = truth.violations;
+    return {
+      seed: this.#seed,
+      violation: first && `${first.invariant}: ${first.text}`,
+      lines: trace.lines(),
+      digest: trace.digest(),
+      coverage: this.#coverage,
+      steps: scheduler.steps,
+      virtualMs: scheduler.nowMs,
+      commands: this.#user.commands,
+      faults: this.#chaos.count,
+    };
+  }
+
+  async #trouble(): Promise<void> {
+    const rng = this.#rng;
+    const plan = (count: number, untilMs: number, call: () => void): void => {
+      for (let at = 0; at < count; at++) this.truth.later(between(rng, CALM_START_MS, untilMs), call);
+    };
+    plan(COMMANDS.least + randomInt(rng, COMMANDS.most - COMMANDS.least + 1), CHAOS_MS, () => void this.#user.act());
+    // Some clusters have much trouble all the time, some a little at first.
+    const isStorm = chance(rng, 0.6);
+    const most = isStorm ? FAULTS.most : FAULTS.least + 2;
+    plan(FAULTS.least + 1 + randomInt(rng, most - FAULTS.least), isStorm ? CHAOS_MS : CHAOS_MS / 3, () => {
+      this.#chaos.strike();
+    });
+    await this.#run(CHAOS_MS);
+    this.#chaos.end();
+  }
+
+  /** I6. `act`: what users still have to say before. */
+  async #rest(since: string, act: () => Promise<void>): Promise<void> {
+    const { scheduler, trace } = this.#world;
+    const fromMs = scheduler.nowMs;
+    const users = { haveSpoken: false };
+    void act().then(() => {
+      users.haveSpoken = true;
+    });
+    let lookedMs = 0;
+    let missing: readonly string[] = [];
+    const isAtRest = (): boolean => {
+      if (!users.haveSpoken || scheduler.nowMs - lookedMs < LOOK_MS) return false;
+      lookedMs = scheduler.nowMs;
+      missing = whatIsMissing(this.truth);
+      return missing.length === 0;
+    };
+    await this.#run(fromMs + CONVERGE_MS, isAtRest);
+    if (this.#isOver()) return;
+    const { nowMs } = scheduler;
+    if (nowMs >= fromMs + CONVERGE_MS) {
+      const what = users.haveSpoken ? missing.slice(0, 8).join('; ') : 'the user’s last commands were never acknowledged';
+      this.truth.fail('I6', `not at rest ${CONVERGE_MS / 1000} s ${since}: ${what}`);
+      return;
+    }
+    trace.line('judge', `at rest ${((nowMs - fromMs) / 1000).toFixed(1)} s ${since}`);
+    await this.#run(nowMs + STAY_MS);
+    if (this.#isOver()) return;
+    const after = whatIsMissing(this.truth);
+    if (after.length > 0) this.truth.fail('I6', `it did not stay at rest: ${after.slice(0, 8).join('; ')}`);
+  }
+
+  /** I7: one process of each kind, one after another. */
+  async #restartProcesses(): Promise<void> {
+    const { managers, nodes, scheduler, trace } = this.#world;
+    this.#restarts.begin();
+    const node = pick(this.#rng, nodes);
+    const manager = pick(this.#rng, managers);
+    const restarts: readonly { readonly name: string; readonly end: () => void; readonly start: () => void }[] = [
+      { name: node.name, end: () => node.agentProcess?.kill('restarted'), start: () => node.startAgent() },
+      { name: manager.name, end: () => manager.process?.kill('restarted'), start: () => manager.start() },
+      { name: node.name, end: () => node.mesh?.process.kill('restarted'), start: () => undefined },
+    ];
+    for (const { name, end, start } of restarts) {
+      if (this.#isOver()) return;
+      trace.line('FAULT', `a process of ${name} is restarted`);
+      end();
+      this.truth.later(between(this.#rng, 100, RESTART_MS.down), start);
+      await this.#run(scheduler.nowMs + RESTART_MS.between);
+    }
+    this.#restarts.end();
+  }
+
+  /** Updates and drains while nothing is wrong. */
+  async #roll(): Promise<void> {
+    if (this.#isOver()) return;
+    await this.#rest('after restarts', () => Promise.resolve());
+    if (this.#isOver()) return;
+    this.#minimum.begin();
+    for (let roll = 0; roll < ROLLS && !this.#isOver(); roll++) await this.#rest('after a roll', () => this.#user.roll());
+    this.#minimum.end();
+  }
+
+  #isOver(): boolean {
+    return this.truth.violations.length > 0;
+  }
+
+  async #run(untilMs: number, isDone: () => boolean = () => false): Promise<void> {
+    while (!this.#isOver() && !isDone() && (await this.#world.scheduler.step(untilMs)) !== undefined);
+  }
+}

@@ -27,6 +27,8 @@ type Control = ClientOf<typeof ControlService>;
 const MAX_SERVICES = 5;
 const ATTEMPTS = 4;
 const AGAIN_MS = 400;
+/** How long a node stays drained. */
+const DRAINED_MS = 10_000;
 
 export class User {
   readonly #truth: Truth;
@@ -75,6 +77,32 @@ export class User {
       }
       await this.#pause(AGAIN_MS);
     }
+  }
+
+  /** An update or a node's drain, with everything in order; tried until it is acknowledged. */
+  async roll(): Promise<void> {
+    const rng = this.#rng;
+    if (chance(rng, 0.35)) {
+      const row = pickOrNone(rng, [...this.#truth.mirror.all('nodes')]);
+      if (row?.value.spec === undefined) return;
+      for (const availability of [Availability.DRAIN, Availability.ACTIVE]) {
+        const request = UpdateNodeRequest.create({ ref: row.id, version: 0, spec: { ...row.value.spec, availability } });
+        await this.#insist(`node ${short(row.id)} to ${availability}`, (control) => control.updateNode(request));
+        if (availability === Availability.DRAIN) await this.#pause(DRAINED_MS);
+      }
+      return;
+    }
+    const row = pickOrNone(rng, [...this.#truth.mirror.all('services')]);
+    if (row === undefined) return;
+    await this.#insist(`force update of ${row.value.name}`, async (control) => {
+      const service = await control.getService(GetServiceRequest.create({ ref: row.id }));
+      return service.spec === undefined ? undefined : await this.#updateBy(control, service, forced(service.spec));
+    });
+  }
+
+  async #insist(what: string, call: (control: Control) => Promise<unknown>): Promise<void> {
+    this.#truth.world.trace.line('user', `asks: ${what}`);
+    while ((await this.#ask(call)) === undefined) await this.#pause(AGAIN_MS);
   }
 
   async #restoreNode(node: NodeView): Promise<boolean> {

@@ -9,7 +9,7 @@ import type { SimProcess } from '../core/process.ts';
 import { short } from '../core/trace.ts';
 import type { Container } from '../parts/engine.ts';
 import type { SimNode } from '../parts/node.ts';
-import type { World } from '../world.ts';
+import type { World, WorldWatch } from '../world.ts';
 import { Mirror } from './mirror.ts';
 
 /** What an agent has on disk as its own orders, and when it was last in touch with a manager. */
@@ -31,6 +31,9 @@ export interface Violation {
 /** Without an answer for this long a node counts as cut off: its tasks may be replaced soon. */
 const AWAY_MS = 2500;
 const TICK_MS = 500;
+const SESSION = '/shoal.v1.AgentSession/Session';
+/** ManagerMessage.heartbeat with wire type 2. */
+const HEARTBEAT_ANSWER = (2 << 3) | 2;
 
 export interface TruthEvents {
   started(container: Container): void;
@@ -53,7 +56,7 @@ export interface Acknowledged {
   readonly spec: ServiceSpec;
 }
 
-export class Truth {
+export class Truth implements WorldWatch {
   readonly world: World;
   readonly mirror: Mirror;
   readonly nodes: ReadonlyMap<string, NodeTruth>;
@@ -195,9 +198,23 @@ export class Truth {
     for (const listener of this.#listeners) listener.acknowledged?.(ack);
   }
 
-  heartbeatAnswered(agent: SimProcess): void {
-    const truth = this.nodes.get(agent.host.name);
+  message(_from: SimProcess, to: SimProcess, path: string, bytes: Buffer): void {
+    if (path !== SESSION || bytes[0] !== HEARTBEAT_ANSWER) return;
+    const truth = this.nodes.get(to.host.name);
     if (truth !== undefined) truth.answeredMs = this.nowMs;
+  }
+
+  died(process: SimProcess, reason: string): void {
+    this.world.trace.line(process.name, `DIED: ${reason}`);
+    this.disturbed();
+  }
+
+  created(): void {
+    // It runs only later.
+  }
+
+  removed(): void {
+    // It had ended before.
   }
 
   #tick(): void {
