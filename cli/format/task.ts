@@ -68,7 +68,7 @@ export function sortTasks(tasks: readonly TaskView[]): readonly TaskView[] {
 }
 
 function isFinished(task: TaskView): boolean {
-  return task.desired > TaskState.RUNNING;
+  return task.desired > TaskState.COMPLETE;
 }
 
 function compareText(a: string, b: string): number {

@@ -40,5 +40,5 @@ export function isFinished(state: TaskState): boolean {
 
 /** The leader wants it to run, now or after its restart delay. */
 export function shallRun(task: Task): boolean {
-  return task.desired <= TaskState.RUNNING;
+  return task.desired <= TaskState.COMPLETE;
 }

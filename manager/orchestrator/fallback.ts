@@ -28,7 +28,7 @@ function fitsInPlaceOf(pass: Pass, old: TaskInfo, spec: ServiceSpec): boolean {
     nanoCpus -= other?.task?.reservations?.nanoCpus ?? 0;
     memoryBytes -= other?.task?.reservations?.memoryBytes ?? 0;
     for (const port of hostPorts(other)) ports.add(port);
-    if (value.serviceId === pass.serviceId && value.desired <= TaskState.RUNNING) copies++;
+    if (value.serviceId === pass.serviceId && value.desired <= TaskState.COMPLETE) copies++;
   }
   const maxReplicas = spec.task?.placement?.maxReplicasPerNode ?? 0;
   if (maxReplicas > 0 && copies >= maxReplicas) return false;

@@ -209,6 +209,5 @@ function forgetHistory(pass: Pass, edit: SlotEdit): void {
 /** Only where somebody will ask: after a restart, and during an update. */
 function noteUp(pass: Pass, holder: TaskInfo): void {
   if (!holder.isUp) return;
-  if (holder.task.restart !== undefined || (pass.phase === 'updating' && pass.isNew(holder)))
-    pass.sinceMs(`up:${holder.row.id}`);
+  if (holder.task.restart !== undefined || (pass.phase === 'updating' && pass.isNew(holder))) pass.sinceMs(`up:${holder.row.id}`);
 }

@@ -76,7 +76,7 @@ export function taskInfo(view: StateView, row: Row<Task>): TaskInfo {
     isWaiting,
     isFinished,
     isEnded: isWaiting || isFinished || nodeCondition === 'removed',
-    isUp: runs && task.desired === TaskState.RUNNING && ports.every(isReady),
+    isUp: runs && (task.desired === TaskState.RUNNING || task.desired === TaskState.COMPLETE) && ports.every(isReady),
     isRouted: runs && ports.some(isReady),
   };
 }

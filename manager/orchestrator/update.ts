@@ -71,6 +71,7 @@ export function planStatus(
     activeSpecNumber: setback?.kind === 'turn' ? setback.toSpecNumber : specNumber,
     seenSpecNumber: pass.service.specNumber,
     update: next?.update ?? before?.value.update,
+    job: undefined,
   };
   return {
     serviceId: pass.serviceId,

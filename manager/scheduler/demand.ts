@@ -37,7 +37,7 @@ export function demandOf(task: Task, spec: TaskSpec | undefined, ports: readonly
     nanoCpus: spec?.reservations?.nanoCpus ?? 0,
     memoryBytes: spec?.reservations?.memoryBytes ?? 0,
     hostPorts: hostPortsOf(ports),
-    active: task.desired <= TaskState.RUNNING && !task.drain && !task.lost,
+    active: task.desired <= TaskState.COMPLETE && !task.drain && !task.lost,
   };
 }
 
