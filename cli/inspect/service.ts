@@ -2,7 +2,9 @@
 import { enumName, type ServiceView, UpdateState, type UpdateStatus } from '../../proto/index.ts';
 import type { Struct } from '../format/go-template/index.ts';
 import { protocolName } from '../format/ports.ts';
+import { isJobMode } from '../format/service.ts';
 import { timestamp } from '../format/text.ts';
+import { jobStatusStruct } from './job.ts';
 import { portStruct, serviceSpecStruct } from './service-spec.ts';
 
 export function serviceStruct(service: ServiceView): Struct {
@@ -18,7 +20,12 @@ export function serviceStruct(service: ServiceView): Struct {
     PreviousSpec: previousSpec === undefined ? undefined : serviceSpecStruct(previousSpec),
     Endpoint: { Spec: { Ports: ports }, Ports: ports },
     UpdateStatus: update === undefined || update.state === UpdateState.UPDATE_NONE ? undefined : updateStatusStruct(update),
-    ServiceStatus: { RunningTasks: service.runningTasks, DesiredTasks: service.desiredTasks },
+    ServiceStatus: {
+      RunningTasks: service.runningTasks,
+      DesiredTasks: service.desiredTasks,
+      CompletedTasks: isJobMode(spec?.mode) ? service.completedTasks : undefined,
+    },
+    JobStatus: jobStatusStruct(service),
     PortProblems:
       portProblems.length === 0
         ? undefined

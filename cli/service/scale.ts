@@ -24,7 +24,8 @@ export async function run(context: VerbContext, args: readonly string[], flags: 
   const changed: ChangedService[] = [];
   const changing = await forEach(shell, scalings, async ({ ref, replicas }) => {
     const service = await changeService(control, 'scale', ref, (spec) => {
-      if (spec.mode !== ServiceMode.REPLICATED)
+      // Of a job these are the completions it takes: it begins anew.
+      if (spec.mode !== ServiceMode.REPLICATED && spec.mode !== ServiceMode.REPLICATED_JOB)
         throw new ShoalError('failed_precondition', `${ref} is not replicated: it runs one task on each node and cannot be scaled`);
       return Promise.resolve({ spec: { ...spec, replicas }, registryAuth: '', noResolveImage: true });
     });

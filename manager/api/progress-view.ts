@@ -16,9 +16,12 @@ import {
 } from '../../proto/index.ts';
 import { activeSpecOf, type Row, seenSpecNumber, specOf, type StateView } from '../state/index.ts';
 import { eligibleNodes } from './eligible-nodes.ts';
+import { jobProgressOf } from './job-progress.ts';
+import { isJobMode } from './job-mode.ts';
 import { ingressTargets } from './services/service-view.ts';
 import { hostnameOf, slotOf } from './task-names.ts';
 import { type SeenTask, seenTask, shallRun } from './task-state.ts';
+import { earlierError } from './task-words.ts';
 
 /** A view with more lines helps nobody. */
 const MAX_WAITING = 100;
@@ -35,6 +38,7 @@ export function progressOf(state: StateView, serviceId: string): ServiceProgress
   const service = state.get('services', serviceId)?.value;
   const active = activeSpecOf(state, serviceId);
   if (service === undefined || active === undefined) return ServiceProgress.create({ serviceId, removed: service === undefined });
+  if (isJobMode(active.spec.mode)) return jobProgressOf(state, serviceId, active.spec, service.specNumber);
   const status = state.get('serviceStatus', serviceId)?.value;
   const update = status?.update;
   const hasReacted = seenSpecNumber(status) === service.specNumber;
@@ -174,14 +178,6 @@ function whyNotRunning(state: StateView, task: Task, seen: SeenTask): string {
   const after = `its last task failed: ${earlier}`;
   if (task.desired === TaskState.READY) return `waits out its restart delay; ${after}`;
   return own === '' ? after : `${own}; ${after}`;
-}
-
-/** What went wrong with the task that this one replaces. */
-function earlierError(state: StateView, task: Task): string {
-  const earlier = task.replaces === '' ? undefined : state.get('tasks', task.replaces)?.value;
-  if (earlier === undefined) return '';
-  const seen = seenTask(state, earlier);
-  return seen.state === TaskState.FAILED || seen.state === TaskState.REJECTED ? seen.error || seen.message : '';
 }
 
 function surplusView(state: StateView, spec: ServiceSpec, slot: string, rows: readonly Row<Task>[]): SlotView {

@@ -1,5 +1,5 @@
 // What a service's progress says, in lines; the two views show them each in its own way.
-import { enumName, type ServiceProgress, type SlotProgress, TaskState, UpdateState } from '../../../proto/index.ts';
+import { enumName, type JobProgress, type ServiceProgress, type SlotProgress, TaskState, UpdateState } from '../../../proto/index.ts';
 
 export interface ProgressLine {
   /** The same for the same thing over time: a view can tell what changed. */
@@ -15,10 +15,21 @@ const MAX_REASONS = 5;
 const BETWEEN_REASONS = '; ';
 
 export function progressLines(progress: ServiceProgress): readonly ProgressLine[] {
-  const slots = progress.slots.length > 0 ? progress.slots.map((slot) => slotLine(slot, progress.desired)) : reasons(progress.waiting);
+  const total = progress.job?.total ?? progress.desired;
+  const slots = progress.slots.length > 0 ? progress.slots.map((slot) => slotLine(slot, total)) : reasons(progress.waiting);
+  if (progress.job !== undefined) return [...jobLines(progress, progress.job), ...slots];
   return [
     { key: 'overall', text: `overall progress: ${progress.running} out of ${progress.desired} tasks${updateText(progress)}`, reasons: [] },
     ...slots,
+  ];
+}
+
+/** Docker's words. */
+function jobLines({ running, desired }: ServiceProgress, { iteration, completed, total }: JobProgress): readonly ProgressLine[] {
+  if (iteration === undefined) return [];
+  return [
+    { key: 'overall', text: `job progress: ${completed} out of ${total} complete`, reasons: [] },
+    { key: 'active', text: `active tasks: ${running} out of ${desired} tasks`, reasons: [] },
   ];
 }
 
@@ -36,15 +47,15 @@ function updateText({ update }: ServiceProgress): string {
 }
 
 /** "3/5" for a slot by number, the hostname for a global service. */
-function slotName({ slot }: SlotProgress, desired: number): string {
-  return /^\d+$/.test(slot) ? `${slot}/${desired}` : slot;
+function slotName({ slot }: SlotProgress, total: number): string {
+  return /^\d+$/.test(slot) ? `${slot}/${total}` : slot;
 }
 
-function slotLine(slot: SlotProgress, desired: number): ProgressLine {
+function slotLine(slot: SlotProgress, total: number): ProgressLine {
   const why = reasonOf(slot);
   return {
     key: `slot ${slot.slot}`,
-    text: withReason(`${slotName(slot, desired)}: ${stateText(slot)}`, why),
+    text: withReason(`${slotName(slot, total)}: ${stateText(slot)}`, why),
     reasons: why === '' ? [] : why.split(BETWEEN_REASONS),
   };
 }

@@ -2,8 +2,9 @@
 import { backoff } from '../../../lib/backoff.ts';
 import { sleep } from '../../../lib/clock.ts';
 import { ShoalError } from '../../../lib/errors.ts';
-import { type ServiceProgress, UpdateState } from '../../../proto/index.ts';
+import { type JobProgress, JobState, type ServiceProgress, UpdateState } from '../../../proto/index.ts';
 import type { Control } from '../../client/control.ts';
+import { timestamp } from '../../format/text.ts';
 import { messages } from '../../client/stream.ts';
 import type { VerbContext } from '../../command-line/verb.ts';
 import type { Shell } from '../../shell.ts';
@@ -83,6 +84,7 @@ async function follow(shell: Shell, control: Control, change: Change, view: Prog
 function isOver(progress: ServiceProgress, change: Change, view: ProgressView): boolean {
   view.show(progressLines(progress));
   if (progress.removed) throw new ShoalError('not_found', `the service ${change.serviceName} was removed meanwhile`);
+  if (progress.job !== undefined) return isJobOver(progress.converged, progress.job, change, view);
   const { update } = progress;
   const news = update !== undefined && (!change.isChanged || update.specNumber === change.specNumber) ? update : undefined;
   if (progress.converged) {
@@ -94,6 +96,18 @@ function isOver(progress: ServiceProgress, change: Change, view: ProgressView): 
   if (news?.state === UpdateState.UPDATE_PAUSED) throw pausedError(change, 'update', news.message);
   if (news?.state === UpdateState.ROLLBACK_PAUSED) throw pausedError(change, 'rollback', news.message);
   return false;
+}
+
+function isJobOver(converged: boolean, { iteration, nextRunUnixMs }: JobProgress, change: Change, view: ProgressView): boolean {
+  if (!converged) return false;
+  const { serviceName } = change;
+  const isOurs = iteration !== undefined && (!change.isChanged || iteration.specNumber === change.specNumber);
+  if (isOurs && (iteration.state === JobState.JOB_FAILED || iteration.state === JobState.JOB_REPLACED)) {
+    throw new ShoalError('not_converged', `job ${serviceName} did not complete: ${iteration.message}. ${wayToLook(change)}`);
+  }
+  const next = nextRunUnixMs === 0 ? '' : `; it runs next at ${timestamp(nextRunUnixMs)}`;
+  view.finish(isOurs ? `job ${serviceName} complete` : `job ${serviceName} is as it shall be${next}`);
+  return true;
 }
 
 /** The service runs well, but not as it was asked for. */
