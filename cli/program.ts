@@ -26,6 +26,12 @@ const CLIENT_COMMANDS: readonly LazyCommand[] = [
   },
   { name: 'node', summary: 'Manage nodes', group: CLIENT_GROUP, load: async () => (await import('./node/command.ts')).configureNode },
   {
+    name: 'cluster',
+    summary: 'Manage the cluster',
+    group: CLIENT_GROUP,
+    load: async () => (await import('./cluster/command.ts')).configureCluster,
+  },
+  {
     name: 'exec',
     summary: 'Run a command in a running task',
     group: CLIENT_GROUP,

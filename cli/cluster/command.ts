@@ -1,7 +1,9 @@
-// `shoal events` and `shoal version`: their flags.
+// `shoal events`, `shoal cluster` and `shoal version`: their flags.
 import type { Command } from 'commander';
+import { makeNoun } from '../command-line/noun.ts';
 import { filterFlag, formatFlag } from '../command-line/shared-flags.ts';
-import { type Launch, plainVerb } from '../command-line/verb.ts';
+import { addVerb, type Launch, listFlag, plainVerb } from '../command-line/verb.ts';
+import { SETTINGS } from './settings.ts';
 
 export function configureEvents(events: Command, launch: Launch): void {
   plainVerb(events);
@@ -10,6 +12,19 @@ export function configureEvents(events: Command, launch: Launch): void {
   events.option('--until <TIME>', 'end at this time');
   events.option('--format <FORMAT>', '"json" or a Go template such as "{{.Type}} {{.Action}} {{.Name}}"');
   events.action(launch(() => import('./events.ts')));
+}
+
+export function configureCluster(cluster: Command, launch: Launch): void {
+  makeNoun(cluster);
+
+  const inspect = addVerb(cluster, 'inspect', 'Show the cluster, its managers and its settings');
+  formatFlag(inspect);
+  inspect.action(launch(() => import('./inspect.ts')));
+
+  const update = addVerb(cluster, 'update', 'Change the settings of the cluster');
+  for (const { flag, value, help } of SETTINGS) update.option(`--${flag} <${value}>`, help);
+  listFlag(update, '--reset <SETTING>', 'back to its default, by the name of its flag');
+  update.action(launch(() => import('./update.ts')));
 }
 
 export function configureVersion(version: Command, launch: Launch): void {

@@ -46,6 +46,7 @@ export function nodeStateName(node: NodeView): string {
   const remarks = [
     ...(node.status?.meshUnready === true ? ['mesh unready'] : []),
     ...(node.status?.description?.engine?.trouble === undefined ? [] : ['engine does not answer']),
+    ...(node.remark === '' ? [] : [node.remark.slice(0, node.remark.indexOf(':'))]),
   ];
   return remarks.length === 0 ? state : `${state} (${remarks.join(', ')})`;
 }

@@ -42,6 +42,7 @@ export function nodeStruct(node: NodeView): Struct {
     Status: {
       State: stateOf(node),
       Message: status?.message || undefined,
+      Remark: node.remark || undefined,
       Addr: status?.address,
       MeshUnready: status?.meshUnready === true ? true : undefined,
       PortProblems:

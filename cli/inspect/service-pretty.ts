@@ -5,6 +5,7 @@ import {
   FailureAction,
   type LogDriver,
   type Placement,
+  OnReturn,
   PortMode,
   type Resources,
   RestartCondition,
@@ -42,6 +43,7 @@ export function renderServicePretty(service: ServiceView, nowUnixMs: number): st
     ...restartLines(service),
     ...logDriverLines(spec?.task?.logDriver),
     { name: 'Drain Period', value: spec === undefined || spec.drainPeriodMs === 0 ? undefined : formatDurationMs(spec.drainPeriodMs) },
+    { name: 'On Return', value: spec?.onReturn === OnReturn.KEEP_OLD ? 'keep-old' : undefined },
     { name: 'Port Check', value: spec?.task?.noPortCheck === true ? 'no' : undefined },
     { name: 'Forced Updates', value: spec?.task?.forceUpdate || undefined },
     { heading: 'Ports' },
@@ -101,6 +103,11 @@ function updateConfigLines(heading: string, config: UpdateConfig | undefined): r
     { indent: 1, name: 'Monitor', value: formatDurationMs(config.monitorMs) },
     { indent: 1, name: 'Max failures', value: config.maxFailureRatio },
     { indent: 1, name: 'Order', value: orderName(config.order) },
+    {
+      indent: 1,
+      name: 'Deadline',
+      value: config.progressDeadlineMs === undefined ? undefined : formatDurationMs(config.progressDeadlineMs),
+    },
   ];
 }
 

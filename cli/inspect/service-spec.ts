@@ -12,6 +12,7 @@ import {
   RestartCondition,
   type RestartPolicy,
   ServiceMode,
+  OnReturn,
   type ServiceSpec,
   type TaskSpec,
   type UpdateConfig,
@@ -34,6 +35,8 @@ export function serviceSpecStruct(spec: ServiceSpec): Struct {
     RollbackConfig: spec.rollback === undefined ? undefined : updateConfigStruct(spec.rollback),
     EndpointSpec: { Ports: spec.ports.map(portStruct) },
     DrainPeriod: nanoseconds(spec.drainPeriodMs),
+    SpecHistoryLimit: spec.specHistoryLimit,
+    OnReturn: spec.onReturn === OnReturn.KEEP_OLD ? 'keep-old' : undefined,
   };
 }
 
@@ -154,6 +157,7 @@ function updateConfigStruct(config: UpdateConfig): Struct {
     Monitor: nanoseconds(config.monitorMs),
     MaxFailureRatio: config.maxFailureRatio,
     Order: orderName(config.order),
+    ProgressDeadline: config.progressDeadlineMs === undefined ? undefined : nanoseconds(config.progressDeadlineMs),
   };
 }
 

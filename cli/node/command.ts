@@ -33,6 +33,20 @@ export function configureNode(node: Command, launch: Launch): void {
   listFlag(update, '--label-rm <KEY>', 'remove a label');
   update.action(launch(() => import('./update.ts')));
 
+  const drain = addVerb(node, 'drain <NODE...>', 'Move all tasks away from nodes');
+  toggle(drain, '--wait', 'until nothing is left on them');
+  drain.option('--timeout <DURATION>', 'with --wait: no longer than this');
+  drain.action(launch(async () => ({ run: (await import('./availability.ts')).runDrain })));
+
+  const pause = addVerb(node, 'pause <NODE...>', 'Give nodes no new tasks; what runs there goes on');
+  pause.action(launch(async () => ({ run: (await import('./availability.ts')).runPause })));
+
+  const activate = addVerb(node, 'activate <NODE...>', 'Give nodes tasks again');
+  activate.action(launch(async () => ({ run: (await import('./availability.ts')).runActivate })));
+
+  const evict = addVerb(node, 'evict <NODE...>', 'Replace the tasks of nodes that are down at once, whatever holds that back');
+  evict.action(launch(() => import('./evict.ts')));
+
   const rm = addVerb(node, 'rm <NODE...>', 'Remove nodes from the cluster').alias('remove');
   toggle(rm, '-f, --force', 'though it is up');
   rm.action(launch(() => import('./rm.ts')));

@@ -136,5 +136,9 @@ function declareRolloutFlags(command: Command): void {
   }
   command.option('--spec-history-limit <N>', 'earlier specs that can be gone back to (default: 5)');
   command.option('--drain-period <DURATION>', 'longest wait for the open connections of a task that is to stop (default: 10s)');
+  command.option(
+    '--on-return <POLICY>',
+    'when a lost node returns with a task that was replaced: keep-new or keep-old (default: keep-new)',
+  );
   toggle(command, '--no-port-check', 'send traffic to a task before its port was seen to answer');
 }

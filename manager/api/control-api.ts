@@ -2,12 +2,13 @@
 import { isAbortError } from '../../lib/errors.ts';
 import type { CallContext, HandlersOf } from '../../lib/rpc/index.ts';
 import type { ControlService } from '../../proto/index.ts';
-import { getCluster } from './cluster.ts';
+import { getCluster, updateCluster } from './cluster.ts';
 import type { ApiContext } from './context.ts';
+import { watchDrain } from './drain-watch.ts';
 import { watchEvents } from './events.ts';
 import { exec } from './exec.ts';
 import { streamLogs } from './logs.ts';
-import { listNodes, removeNode, updateNode } from './nodes.ts';
+import { evictNode, listNodes, removeNode, updateNode } from './nodes.ts';
 import { watchProgress } from './progress.ts';
 import { reachClientRevision } from './revision.ts';
 import { createService } from './services/create.ts';
@@ -54,6 +55,9 @@ export function createControlApi(context: ApiContext): HandlersOf<typeof Control
     listNodes: atRevision((request) => listNodes(state, request)),
     updateNode: atRevision((request) => updateNode(context, request)),
     removeNode: atRevision((request) => removeNode(context, request)),
+    evictNode: atRevision((request) => evictNode(context, request)),
+    updateCluster: atRevision((request) => updateCluster(context, request)),
+    watchDrain: streaming(watchDrain),
     getCluster: atRevision(() => getCluster(context)),
     watchProgress: streaming(watchProgress),
     watchEvents: streaming(watchEvents),

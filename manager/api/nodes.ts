@@ -1,4 +1,4 @@
-// ListNodes, UpdateNode, RemoveNode.
+// ListNodes, UpdateNode, RemoveNode, EvictNode.
 import { ShoalError } from '../../lib/errors.ts';
 import {
   Availability,
@@ -11,7 +11,7 @@ import {
   Removed,
   RemovedNode,
 } from '../../proto/index.ts';
-import type { NodeSpec, RemoveNodeRequest, UpdateNodeRequest } from '../../proto/index.ts';
+import type { EvictNodeRequest, NodeSpec, RemoveNodeRequest, UpdateNodeRequest } from '../../proto/index.ts';
 import { type Row, type StateView, TransactionBuilder } from '../state/index.ts';
 import { checkAnswerSize } from './answer-size.ts';
 import { type Attempt, commitChange } from './change.ts';
@@ -118,6 +118,34 @@ export async function removeNode(context: ApiContext, request: RemoveNodeRequest
   const what = { object: `node ${name}`, verb: 'removed', look: `shoal node inspect ${name}` };
   const { revision } = await commitChange(context, what, attempt);
   return Removed.create({ id, name, revision });
+}
+
+/** Errors: `not_found`, `failed_precondition` for a node that is not down, and those of commitChange. */
+export async function evictNode(context: ApiContext, request: EvictNodeRequest): Promise<NodeView> {
+  const { state } = context;
+  const { id } = nodeByRef(state, request.ref);
+  const name = hostnameOf(state, id) || id;
+
+  const attempt = (): Attempt<Row<Node>> => {
+    const row = presentNode(state, id, name);
+    const status = state.get('nodeStatus', id);
+    const session = state.get('sessions', id);
+    if (status?.value.state !== NodeState.NODE_DOWN || session === undefined) {
+      throw new ShoalError(
+        'failed_precondition',
+        `node ${name} is not down: nothing holds back its tasks; \`shoal node drain ${name}\` moves them`,
+      );
+    }
+    const builder = new TransactionBuilder();
+    if (row.value.evictedNonce === session.value.nonce) return { builder, result: row };
+    builder.put('nodes', id, { ...row.value, evictedNonce: session.value.nonce }, row);
+    builder.require('sessions', session).require('nodeStatus', status);
+    addEvent(builder, context, { type: 'node', action: 'evict', objectId: id, objectName: name, message: 'by hand', attributes: {} });
+    return { builder, result: row };
+  };
+  const what = { object: `node ${name}`, verb: 'evicted', look: `shoal node ps ${name}` };
+  const { result, revision } = await commitChange(context, what, attempt);
+  return { ...nodeView(state, state.get('nodes', id) ?? result), revision };
 }
 
 /** An agent that has not been heard of through so many removals after its own is left to `shoal agent --purge`. */

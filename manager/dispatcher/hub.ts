@@ -15,7 +15,7 @@ import { FencedWriter } from './fenced-writer.ts';
 import { Liveness } from './liveness.ts';
 import { LocalStreams } from './local-streams.ts';
 import type { DispatcherMetrics } from './metrics.ts';
-import { nodeSilent, onRow } from './node-changes.ts';
+import { nodeQuiet, nodeSilent, onRow } from './node-changes.ts';
 import { PeerStreams } from './peer-streams.ts';
 import { registerNode, removed, superseded } from './registration.ts';
 import { RevisionGate } from './revision-gate.ts';
@@ -122,7 +122,7 @@ export class Hub {
         this.#ended(session);
       },
       heard: (nodeId) => {
-        this.#liveness.heard(nodeId);
+        this.#heard(nodeId);
       },
     };
     this.local = new LocalStreams({
@@ -225,7 +225,15 @@ export class Hub {
     this.#byNode.set(nodeId, session);
     this.#services.metrics.sessions.set(this.#byNode.size);
     this.#services.writer.fence(row);
-    this.#liveness.heard(nodeId);
+    this.#heard(nodeId);
+  }
+
+  #heard(nodeId: string): void {
+    if (this.#liveness.heard(nodeId)) this.#noteQuiet(nodeId, false);
+  }
+
+  #noteQuiet(nodeId: string, silent: boolean): void {
+    this.#services.writer.put(nodeId, 'nodeStatus', nodeId, 'silent', onRow(nodeId, nodeQuiet(silent)));
   }
 
   #ended(session: Session): void {
@@ -241,6 +249,7 @@ export class Hub {
   #tick(stalled: boolean): void {
     if (stalled) return;
     const { writer, metrics, clock, log } = this.#services;
+    for (const nodeId of this.#liveness.takeQuiet()) this.#noteQuiet(nodeId, true);
     for (const nodeId of this.#liveness.takeSilent()) {
       metrics.nodesDown.inc();
       log.warn('a node is silent; marking it down', { node: nodeId });
@@ -301,6 +310,7 @@ export class Hub {
       case 'byName':
       case 'byPort':
       case 'leader':
+      case 'nodeWatch':
       case 'events':
         return;
     }
@@ -322,7 +332,7 @@ export class Hub {
     const session = this.#byNode.get(nodeId);
     if (session?.row !== undefined && session.row.modRevision < row.modRevision) session.end(superseded());
     this.#services.writer.fence(row);
-    this.#liveness.heard(nodeId);
+    this.#heard(nodeId);
   }
 
   /** Somebody else speaks for the node now, or nobody. */

@@ -20,6 +20,11 @@ export function nodeSilent(message: string, wallMs: number): NodeChange {
     current.state === NodeState.NODE_DOWN ? current : { ...current, state: NodeState.NODE_DOWN, message, sinceUnixMs: wallMs };
 }
 
+/** A warning of what may come: another node's silence is judged by how many are quiet with it. */
+export function nodeQuiet(silent: boolean): NodeChange {
+  return (current) => (current.silent === silent ? current : { ...current, silent });
+}
+
 export function nodeDescribed(description: NodeDescription, address: string): NodeChange {
   return (current) => {
     const same =

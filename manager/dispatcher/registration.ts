@@ -3,16 +3,7 @@ import type { Clock } from '../../lib/clock.ts';
 import { ShoalError } from '../../lib/errors.ts';
 import type { Ids } from '../../lib/ids.ts';
 import type { Logger } from '../../lib/log.ts';
-import {
-  type Cluster,
-  type Epoch,
-  type Node,
-  NodeRole,
-  type NodeSession,
-  NodeState,
-  type Register,
-  Availability,
-} from '../../proto/index.ts';
+import { type Cluster, type Epoch, Node, NodeRole, type NodeSession, NodeState, type Register, Availability } from '../../proto/index.ts';
 import { type ClusterState, commitTo, keyOf, type Row, TransactionBuilder } from '../state/index.ts';
 import type { Store } from '../store/store.ts';
 import { catchUpRevision, epochAt, sameHistory, wrongCluster } from './epochs.ts';
@@ -89,11 +80,8 @@ function sameProcess({ state }: RegistrationOptions, register: Register): string
 async function createNode(options: RegistrationOptions, register: Register): Promise<Row<NodeSession> | undefined> {
   const { managerId, ids, clock, log } = options;
   const id = ids.next();
-  const node: Node = {
-    id,
-    spec: { role: NodeRole.WORKER, availability: Availability.ACTIVE, labels: register.labels },
-    createdUnixMs: clock.wallMs(),
-  };
+  const spec = { role: NodeRole.WORKER, availability: Availability.ACTIVE, labels: register.labels };
+  const node = Node.create({ id, spec, createdUnixMs: clock.wallMs() });
   const builder = new TransactionBuilder()
     .put('nodes', id, node, undefined)
     .put('sessions', id, sessionOf(id, managerId, register), undefined);

@@ -88,6 +88,7 @@ export class RouteIndex {
       case 'byPort':
       case 'managers':
       case 'leader':
+      case 'nodeWatch':
       case 'events':
         return;
     }

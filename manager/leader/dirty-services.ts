@@ -76,6 +76,7 @@ export class DirtyServices {
         return;
       }
       case 'nodes':
+      case 'nodeWatch':
       case 'cluster':
         this.markAll();
         return;

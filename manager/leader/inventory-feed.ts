@@ -29,6 +29,11 @@ export class InventoryFeed {
         case 'nodeStatus':
           this.#feedNode(change.id);
           break;
+        case 'nodeWatch': {
+          const concerned = [...(change.before?.value.unsettled ?? []), ...(change.after?.value.unsettled ?? [])];
+          for (const { nodeId } of concerned) this.#feedNode(nodeId);
+          break;
+        }
         case 'tasks':
         case 'taskStatus':
           this.#noteFailure(change);
@@ -98,7 +103,7 @@ export class InventoryFeed {
   #feedNode(nodeId: string): void {
     const node = this.#state.get('nodes', nodeId)?.value;
     if (node === undefined) this.inventory.removeNode(nodeId);
-    else this.inventory.putNode(node, this.#state.get('nodeStatus', nodeId)?.value);
+    else this.inventory.putNode(node, this.#state.get('nodeStatus', nodeId)?.value, isUnsettled(this.#state, nodeId));
   }
 
   #noteFailure(change: Change): void {
@@ -118,4 +123,8 @@ function occupies(state: StateView, task: Task): boolean {
 
 function isUnended(state: StateView, task: Task): boolean {
   return (state.get('taskStatus', task.id)?.value.state ?? TaskState.NEW) < TaskState.COMPLETE;
+}
+
+function isUnsettled(state: StateView, nodeId: string): boolean {
+  return state.get('nodeWatch', '')?.value.unsettled.some((node) => node.nodeId === nodeId) ?? false;
 }

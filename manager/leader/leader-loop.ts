@@ -10,6 +10,7 @@ import { EventRing } from './event-ring.ts';
 import { FirstSeenTimes } from './first-seen.ts';
 import { InventoryFeed } from './inventory-feed.ts';
 import type { LeadOptions } from './leadership.ts';
+import { NodeWatchKeeper } from './node-watch-keeper.ts';
 import { placeWaiting } from './placer.ts';
 
 /** Reconciling gives way to heartbeats and watches at least this often. */
@@ -40,6 +41,7 @@ class LeaderLoop {
   readonly #ring: EventRing;
   readonly #seen: FirstSeenTimes;
   readonly #committer: Committer;
+  readonly #nodeWatch: NodeWatchKeeper;
   readonly #busy = new Set<string>();
   readonly #timers = new Map<string, Timer>();
   readonly #underWay = new Set<Promise<void>>();
@@ -54,11 +56,15 @@ class LeaderLoop {
     this.#ring = new EventRing(state);
     this.#seen = new FirstSeenTimes(clock);
     this.#committer = new Committer(options);
+    this.#nodeWatch = new NodeWatchKeeper(options, this.#committer, () => {
+      this.#wakeUp();
+    });
   }
 
   async run(): Promise<void> {
     const { state, leadership } = this.#options;
     const unsubscribe = state.subscribe((changes) => {
+      this.#nodeWatch.note(changes);
       this.#feed.note(changes);
       this.#ring.note(changes);
       this.#dirty.note(changes);
@@ -77,6 +83,7 @@ class LeaderLoop {
       unsubscribe();
       leadership.ended.removeEventListener('abort', onEnd);
       for (const timer of this.#timers.values()) timer.cancel();
+      this.#nodeWatch.stop();
       await Promise.all(this.#underWay);
     }
   }
@@ -84,6 +91,8 @@ class LeaderLoop {
   async #pass(): Promise<void> {
     const { state, clock } = this.#options;
     this.#trimEvents();
+    // Before anything else: whether a node's tasks are replaced depends on it.
+    if (!(await this.#nodeWatch.settle())) return;
     const services = this.#dirty.take((id) => this.#busy.has(id));
     if (services.length === 0) return;
     let slice: Slice = { services: [], groups: [] };
@@ -177,7 +186,7 @@ class LeaderLoop {
   }
 
   #canWork(): boolean {
-    return this.#dirty.hasWork((id) => this.#busy.has(id));
+    return this.#nodeWatch.isDue || this.#dirty.hasWork((id) => this.#busy.has(id));
   }
 
   #wakeUp(): void {

@@ -154,7 +154,6 @@ function failureText(pass: Pass, { slots, wanted, isGlobal }: IterationView, key
 }
 
 function ended(pass: Pass, view: IterationView, { state, message }: Outcome): JobIteration {
-  const names = new Set([...view.wanted, ...view.slots.keys()]);
   let completed = 0;
   let failed = 0;
   for (const slot of view.slots.values()) {
@@ -169,7 +168,7 @@ function ended(pass: Pass, view: IterationView, { state, message }: Outcome): Jo
     endedUnixMs: isRunning ? 0 : pass.context.wallMs,
     completed: isRunning ? 0 : completed,
     failed: isRunning ? 0 : failed,
-    total: isRunning ? 0 : view.isGlobal ? names.size : view.wanted.length,
+    total: isRunning ? 0 : view.wanted.length,
   };
 }
 

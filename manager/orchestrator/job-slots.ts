@@ -1,12 +1,13 @@
 // The tasks of one iteration of a job: made as far as its limit allows, made anew where they fail or their node is gone, and left alone once they
 // have completed. A task that is moved is stopped before another one takes its slot. Pure.
-import { TaskState } from '../../proto/index.ts';
+import { OnReturn, TaskState } from '../../proto/index.ts';
 import { placementProblem } from '../constraint/index.ts';
 import { everybody, hasCompleted, hasFailed, isDone, isLive, type IterationView, restartOf, slotNamed } from './job-view.ts';
 import { noteAttempts } from './making.ts';
 import { overfullProblem } from './overfull.ts';
 import type { Pass } from './pass.ts';
 import { SlotEdit } from './slot-edit.ts';
+import { MAX_FORGOTTEN } from './slot-rules.ts';
 import type { SlotTasks } from './slot.ts';
 import { isLeaving, orphaned, stopTask } from './stop.ts';
 import { endReason, taskEvent } from './task-events.ts';
@@ -74,7 +75,7 @@ function settleSlot(pass: Pass, view: IterationView, edit: SlotEdit, name: strin
     forgetHistory(pass, edit);
     return [];
   }
-  if (holder !== undefined && returnsSlot(edit, holder)) return [];
+  if (holder !== undefined && returnsSlot(pass, view, edit, holder)) return [];
   for (const other of others) settleOther(pass, edit, other);
   forgetHistory(pass, edit);
   const wishOf = (restart: Wish['restart']): readonly Wish[] => [{ edit, name, replaced: holder, restart }];
@@ -159,16 +160,21 @@ function endTask(pass: Pass, edit: SlotEdit, info: TaskInfo): void {
   else stopTask(pass, edit, info, TaskState.SHUTDOWN);
 }
 
-/** A lost task is back before the one that was to do its work has a node: it goes on. */
-function returnsSlot(edit: SlotEdit, holder: TaskInfo): boolean {
-  if (!holder.isWaiting || holder.task.replaces === '') return false;
-  const earlier = edit.slot.others.find((other) => other.row.id === holder.task.replaces);
-  if (earlier?.task.lost !== true || earlier.task.desired !== TaskState.COMPLETE || earlier.isFinished) return false;
-  if (earlier.nodeCondition !== 'ready' || isDrained(earlier.node)) return false;
-  edit.remove(holder);
+/** A lost task is back before the one that was to do its work has a node: it goes on. Where the job keeps the old one, also later, if it still runs. */
+function returnsSlot(pass: Pass, view: IterationView, edit: SlotEdit, holder: TaskInfo): boolean {
+  const earlier = edit.slot.others.find(canReturn);
+  if (earlier === undefined || isDrained(earlier.node)) return false;
+  if (holder.isWaiting && holder.task.replaces === earlier.row.id) edit.remove(holder);
+  else if (view.spec?.onReturn !== OnReturn.KEEP_OLD || !earlier.isUp) return false;
+  else stopTask(pass, edit, holder, TaskState.SHUTDOWN);
   edit.setHolder(earlier);
   edit.patch(earlier, { lost: false });
   return true;
+}
+
+function canReturn(info: TaskInfo): boolean {
+  const { task } = info;
+  return task.lost && task.desired === TaskState.COMPLETE && !task.drain && !info.isFinished && info.nodeCondition === 'ready';
 }
 
 /** Nobody wants the slot: the node of a global job no longer qualifies. */
@@ -181,19 +187,31 @@ function leaveSlot(pass: Pass, edit: SlotEdit): void {
 
 /** The iteration is over. */
 function endSlot(pass: Pass, { iteration }: IterationView, slot: SlotTasks): SlotEdit {
+  if (iteration.expired) return forgetSlot(pass, slot);
   const edit = new SlotEdit(pass.serviceId, slot, pass.context.wallMs);
+  for (const info of everybody(slot)) endTask(pass, edit, info);
+  forgetHistory(pass, edit);
+  return edit;
+}
+
+/** Whoever is in it ends, and is forgotten. */
+export function forgetSlot(pass: Pass, slot: SlotTasks): SlotEdit {
+  const edit = new SlotEdit(pass.serviceId, slot, pass.context.wallMs);
+  let ended = 0;
   for (const info of everybody(slot)) {
-    if (iteration.expired) stopTask(pass, edit, info, TaskState.REMOVE);
-    else endTask(pass, edit, info);
+    if (info.isEnded && ++ended > MAX_FORGOTTEN) continue;
+    stopTask(pass, edit, info, TaskState.REMOVE);
   }
-  if (!iteration.expired) forgetHistory(pass, edit);
+  if (ended > MAX_FORGOTTEN) pass.wakeIn(0);
   return edit;
 }
 
 /** Failed tasks beyond the history, oldest first; what completed is the proof of it, and stays. */
 function forgetHistory(pass: Pass, edit: SlotEdit): void {
   const finished = edit.slot.others.filter((other) => other.isEnded && !hasCompleted(other) && !edit.isRemoved(other));
-  for (const other of finished.slice(0, Math.max(0, finished.length - pass.historyLimit))) edit.remove(other);
+  const beyond = finished.slice(0, Math.max(0, finished.length - pass.historyLimit));
+  for (const other of beyond.slice(0, MAX_FORGOTTEN)) edit.remove(other);
+  if (beyond.length > MAX_FORGOTTEN) pass.wakeIn(0);
 }
 
 function make(pass: Pass, { iteration, isGlobal }: IterationView, { edit, name, replaced, restart }: Wish): void {

@@ -3,15 +3,13 @@
 import { JobState, JobStatus } from '../../proto/index.ts';
 import { planIterations } from './job-iterations.ts';
 import { type IterationView, viewIterations } from './job-view.ts';
-import { settleIteration } from './job-slots.ts';
+import { forgetSlot, settleIteration } from './job-slots.ts';
 import { markLateMeshes } from './late-meshes.ts';
 import type { Pass } from './pass.ts';
 import type { Plan, WriteGroup } from './plan.ts';
 import { oldSpecs } from './reap.ts';
-import { SlotEdit } from './slot-edit.ts';
+import type { SlotEdit } from './slot-edit.ts';
 import { type SlotTasks, slotsOf } from './slot.ts';
-import { stopTask } from './stop.ts';
-import { TaskState } from '../../proto/index.ts';
 
 export function reconcileJob(pass: Pass): Plan {
   const slots = slotsOf(pass.view, pass.serviceId);
@@ -39,11 +37,7 @@ function settleAll(pass: Pass, views: readonly IterationView[]): readonly SlotEd
 function forgetUnknown(pass: Pass, views: readonly IterationView[], slots: ReadonlyMap<string, SlotTasks>): readonly SlotEdit[] {
   const known = new Set(views.flatMap((view) => [...view.slots.values()].map(({ key }) => key)));
   const unknown = [...slots.values()].filter(({ key }) => !known.has(key));
-  return unknown.map((slot) => {
-    const edit = new SlotEdit(pass.serviceId, slot, pass.context.wallMs);
-    for (const info of [slot.holder, ...slot.others]) if (info !== undefined) stopTask(pass, edit, info, TaskState.REMOVE);
-    return edit;
-  });
+  return unknown.map((slot) => forgetSlot(pass, slot));
 }
 
 function usedSpecs({ iterations }: JobStatus, slots: ReadonlyMap<string, SlotTasks>): ReadonlySet<number> {

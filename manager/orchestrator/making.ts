@@ -40,9 +40,12 @@ function hasFailedUpdate(pass: Pass, replaced: TaskInfo): boolean {
   return pass.isNew(replaced) && (replaced.task.failedUpdate || hasJustFailed(pass, replaced));
 }
 
-/** The active spec, but while an update is paused the task's own, as long as that is kept. */
+/**
+ * The active spec, but while an update is paused the task's own, as long as that is kept. One that runs what the active spec says goes by that one's
+ * placement also then: by its own it could be put where it is told at once to leave.
+ */
 export function nextSpecNumber(pass: Pass, holder: TaskInfo): number {
-  return pass.phase === 'paused' && holder.spec !== undefined ? holder.task.specNumber : pass.specNumber;
+  return pass.phase === 'paused' && holder.spec !== undefined && !pass.isClean(holder) ? holder.task.specNumber : pass.specNumber;
 }
 
 const MAX_ATTEMPTS_NOTED = 100;

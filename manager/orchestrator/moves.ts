@@ -6,6 +6,7 @@ import type { Pass } from './pass.ts';
 import type { SlotEdit } from './slot-edit.ts';
 import { makeTask, nextSpecNumber } from './making.ts';
 import { evictionReason, misfit, stopVerdict } from './misfit.ts';
+import type { SlotTasks } from './slot.ts';
 import { startsFirst } from './spec-rules.ts';
 import { stopTask } from './stop.ts';
 import { taskEvent } from './task-events.ts';
@@ -27,11 +28,11 @@ interface Candidate {
 
 type MoveReason = 'update' | 'drain' | 'misfit' | 'eviction';
 
-/** For slots that `settleSlot` has seen. */
-export function planMoves(pass: Pass, edits: readonly SlotEdit[]): MovesOutcome {
+/** For slots that `settleSlot` has seen. `unwanted` ones that still run twice take their places among those on the way. */
+export function planMoves(pass: Pass, edits: readonly SlotEdit[], unwanted: readonly SlotTasks[]): MovesOutcome {
   const limit = pass.config.parallelism === 0 ? Number.POSITIVE_INFINITY : pass.config.parallelism;
   const candidates: Candidate[] = [];
-  let moving = 0;
+  let moving = unwanted.filter(runsTwice).length;
   for (const edit of edits) {
     if (edit.isReturned) continue;
     const isMoving = isOnItsWay(pass, edit);
@@ -53,6 +54,11 @@ export function planMoves(pass: Pass, edits: readonly SlotEdit[]): MovesOutcome 
     move(pass, candidate);
   }
   return { moving, waiting };
+}
+
+function runsTwice({ holder, others }: SlotTasks): boolean {
+  const runs = (info: TaskInfo | undefined): boolean => info !== undefined && !info.isEnded && info.nodeCondition !== 'down';
+  return others.filter(runs).length + Number(runs(holder)) > 1;
 }
 
 /** Those first that cannot wait; then those that serve nobody anyway; then those that must go for their node's sake. */
@@ -80,7 +86,8 @@ function moveReason(pass: Pass, holder: TaskInfo): MoveReason | undefined {
 function isOnItsWay(pass: Pass, edit: SlotEdit): boolean {
   const { holder, others } = edit.slot;
   if (edit.created === undefined && isGivenUp(pass, edit.slot)) return false;
-  if (others.some((other) => !other.isEnded && other.task.desired <= TaskState.RUNNING && other.nodeCondition !== 'down')) return true;
+  // Also while what was replaced is stopping: until then both take up room.
+  if (others.some((other) => !other.isEnded && other.nodeCondition !== 'down')) return true;
   if (edit.created !== undefined) return edit.created.replaces !== '';
   if (holder === undefined || holder.isFinished || holder.task.desired > TaskState.RUNNING || holder.task.replaces === '') return false;
   if (!pass.isClean(holder)) return false;

@@ -12,7 +12,7 @@ import { reconcileRemoved } from './removed-service.ts';
 import { chooseSlots } from './scale.ts';
 import { rolloutOf } from './rollout.ts';
 import { SlotEdit } from './slot-edit.ts';
-import { settleSlot } from './slot-rules.ts';
+import { MAX_FORGOTTEN, settleSlot } from './slot-rules.ts';
 import { slotsOf, type SlotTasks } from './slot.ts';
 import { stopTask } from './stop.ts';
 import { lookOut, planStatus } from './update.ts';
@@ -39,7 +39,7 @@ function planService(pass: Pass): Plan {
   const editOf = (slot: SlotTasks): SlotEdit => new SlotEdit(pass.serviceId, slot, pass.context.wallMs);
   const wanted = choice.wanted.map(editOf);
   for (const edit of wanted) settleSlot(pass, edit);
-  const moves = planMoves(pass, wanted);
+  const moves = planMoves(pass, wanted, choice.unwanted);
   const unwanted = choice.unwanted.map(editOf);
   for (const edit of unwanted) clearSlot(pass, edit);
 
@@ -57,7 +57,12 @@ function planService(pass: Pass): Plan {
 /** The slot is not wanted any more: whoever is in it ends, and is forgotten. */
 function clearSlot(pass: Pass, edit: SlotEdit): void {
   const { holder, others } = edit.slot;
-  for (const info of others) stopTask(pass, edit, info, TaskState.REMOVE);
+  let ended = 0;
+  for (const info of others) {
+    if (info.isEnded && ++ended > MAX_FORGOTTEN) continue;
+    stopTask(pass, edit, info, TaskState.REMOVE);
+  }
+  if (ended > MAX_FORGOTTEN) pass.wakeIn(0);
   if (holder !== undefined) stopTask(pass, edit, holder, TaskState.REMOVE);
 }
 

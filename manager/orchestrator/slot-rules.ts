@@ -1,6 +1,6 @@
 // What one slot that shall be filled needs, whatever the other slots do: its task made, promoted, replaced when it or its node is gone; what it
 // replaced brought to an end; history kept short. Moves that count against the update limits are not made here (moves.ts).
-import { TaskState } from '../../proto/index.ts';
+import { OnReturn, TaskState } from '../../proto/index.ts';
 import { formatDurationMs } from '../../lib/units.ts';
 import { fallsBack } from './fallback.ts';
 import { attemptKey, makeTask, nextSpecNumber, noteAttempts } from './making.ts';
@@ -12,7 +12,7 @@ import { samePlacement } from './spec-rules.ts';
 import { slotKeyOf } from './slot.ts';
 import { isLeaving, orphaned, stopTask } from './stop.ts';
 import { endReason, taskEvent } from './task-events.ts';
-import type { TaskInfo } from './task-info.ts';
+import { isDrained, type TaskInfo } from './task-info.ts';
 
 /** Leaves its changes in `edit`. */
 export function settleSlot(pass: Pass, edit: SlotEdit): void {
@@ -170,13 +170,15 @@ function mustGo(pass: Pass, other: TaskInfo, holder: TaskInfo): boolean {
   return isRefused && evictionReason(pass, other) !== undefined;
 }
 
-/** A lost task is back while its replacement has no node yet: the slot is its own again, and nothing needs to move. */
+/**
+ * A lost task is back: the slot is its own again while its replacement has no node yet, for then nothing needs to move; and where the service
+ * keeps the old one, also later, if it still serves.
+ */
 function returnsSlot(pass: Pass, edit: SlotEdit, holder: TaskInfo): boolean {
-  if (!holder.isWaiting || holder.task.replaces === '') return false;
-  const earlier = edit.slot.others.find((other) => other.row.id === holder.task.replaces);
-  if (earlier?.task.lost !== true || earlier.task.desired !== TaskState.RUNNING || earlier.isFinished) return false;
-  if (earlier.nodeCondition !== 'ready' || !pass.isClean(earlier) || slotKeyOf(earlier.task) !== edit.slot.key) return false;
-  edit.remove(holder);
+  const earlier = edit.slot.others.find((other) => canReturn(pass, edit, other));
+  if (earlier === undefined) return false;
+  if (holder.isWaiting && holder.task.replaces === earlier.row.id) edit.remove(holder);
+  else if (pass.spec.onReturn !== OnReturn.KEEP_OLD || !earlier.isUp || isDrained(earlier.node)) return false;
   edit.setHolder(earlier);
   edit.patch(earlier, { lost: false });
   return true;
@@ -200,10 +202,21 @@ function tellFallback(pass: Pass, edit: SlotEdit, old: TaskInfo, holder: TaskInf
   edit.addEvent(taskEvent(pass, edit.slot, old, 'fallback', `no node takes its replacement beside it (${why}): it is stopped first`));
 }
 
+function canReturn(pass: Pass, edit: SlotEdit, info: TaskInfo): boolean {
+  const { task } = info;
+  const isBack = task.lost && task.desired === TaskState.RUNNING && !task.drain && !info.isFinished && info.nodeCondition === 'ready';
+  return isBack && slotKeyOf(task) === edit.slot.key && pass.isClean(info);
+}
+
+/** A slot's changes are one transaction, whose length is limited: what is too much for it goes with the next ones. */
+export const MAX_FORGOTTEN = 20;
+
 /** Finished tasks beyond the history, oldest first. */
 function forgetHistory(pass: Pass, edit: SlotEdit): void {
   const finished = edit.slot.others.filter((other) => other.isEnded && !edit.isRemoved(other));
-  for (const other of finished.slice(0, Math.max(0, finished.length - pass.historyLimit))) edit.remove(other);
+  const beyond = finished.slice(0, Math.max(0, finished.length - pass.historyLimit));
+  for (const other of beyond.slice(0, MAX_FORGOTTEN)) edit.remove(other);
+  if (beyond.length > MAX_FORGOTTEN) pass.wakeIn(0);
 }
 
 /** Only where somebody will ask: after a restart, and during an update. */

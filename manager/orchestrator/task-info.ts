@@ -12,9 +12,9 @@ import {
   TaskState,
   type TaskStatus,
 } from '../../proto/index.ts';
-import { type Row, specOf, type StateView } from '../state/index.ts';
+import { isHeld, type Row, specOf, type StateView } from '../state/index.ts';
 
-/** Of the node that a task is on. `none`: not placed. `away`: no word of it yet, or cut off, but not DOWN. */
+/** Of the node that a task is on. `none`: not placed. `away`: no word of it yet, or DOWN but held: its tasks are not replaced yet. */
 export type NodeCondition = 'none' | 'ready' | 'away' | 'down' | 'removed';
 
 export interface TaskInfo {
@@ -59,7 +59,7 @@ export function taskInfo(view: StateView, row: Row<Task>): TaskInfo {
   const isWaiting = task.nodeId === '' || task.verdict?.state === TaskState.PENDING;
   const node = isWaiting ? undefined : view.get('nodes', task.nodeId)?.value;
   const nodeStatus = isWaiting ? undefined : view.get('nodeStatus', task.nodeId)?.value;
-  const nodeCondition = isWaiting ? 'none' : conditionOf(node, nodeStatus);
+  const nodeCondition = isWaiting ? 'none' : conditionOf(view, node, nodeStatus);
   const isFinished = (status?.state ?? TaskState.NEW) >= TaskState.COMPLETE;
   const runs = !isWaiting && nodeCondition === 'ready' && status?.state === TaskState.RUNNING;
   const ports = spec === undefined ? NO_PORTS : ingressPortsOf(spec);
@@ -81,10 +81,10 @@ export function taskInfo(view: StateView, row: Row<Task>): TaskInfo {
   };
 }
 
-function conditionOf(node: Node | undefined, status: NodeStatus | undefined): NodeCondition {
+function conditionOf(view: StateView, node: Node | undefined, status: NodeStatus | undefined): NodeCondition {
   if (node === undefined) return 'removed';
   if (status?.state === NodeState.NODE_READY) return 'ready';
-  return status?.state === NodeState.NODE_DOWN ? 'down' : 'away';
+  return status?.state === NodeState.NODE_DOWN && !isHeld(view, node.id) ? 'down' : 'away';
 }
 
 export function isDrained(node: Node | undefined): boolean {

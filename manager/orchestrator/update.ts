@@ -70,7 +70,7 @@ export function planStatus(
     serviceId: pass.serviceId,
     activeSpecNumber: setback?.kind === 'turn' ? setback.toSpecNumber : specNumber,
     seenSpecNumber: pass.service.specNumber,
-    update: next?.update ?? before?.value.update,
+    update: next?.update ?? keptUpdate(pass),
     job: undefined,
   };
   return {
@@ -160,6 +160,12 @@ function hasProved(pass: Pass, { slot, restartsLater }: SlotEdit): boolean {
   const leftMs = pass.config.monitorMs - pass.sinceMs(`up:${holder.row.id}`);
   if (leftMs > 0) pass.wakeIn(leftMs);
   return leftMs <= 0;
+}
+
+/** What was said of the update before stands, but for a rollback: with a newer spec it is not true any more. */
+function keptUpdate(pass: Pass): UpdateStatus | undefined {
+  const current = currentUpdate(pass);
+  return pass.rollout.isNewSpec && isRollbackState(current?.state) ? undefined : current;
 }
 
 function currentUpdate(pass: Pass): UpdateStatus | undefined {

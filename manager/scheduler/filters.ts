@@ -8,6 +8,7 @@ import type { Shape } from './shape.ts';
 export const FILTERS = [
   'ready',
   'engine',
+  'settled',
   'resources',
   'runtime',
   'plugins',
@@ -34,9 +35,10 @@ export function isKind(shape: Shape, entry: NodeEntry): boolean {
 }
 
 /** Nothing new can be had of the node, whatever it is. */
-function absence({ usable, status }: NodeEntry): Filter | undefined {
+function absence({ usable, unsettled, status }: NodeEntry): Filter | undefined {
   if (!usable) return 'ready';
-  return status?.description?.engine?.trouble === undefined ? undefined : 'engine';
+  if (status?.description?.engine?.trouble !== undefined) return 'engine';
+  return unsettled ? 'settled' : undefined;
 }
 
 /** Whether a node of the right kind has room. */
@@ -90,6 +92,8 @@ function phrase(filter: Filter, nodes: string): string {
       return `${nodes} not available for new tasks`;
     case 'engine':
       return `container engine does not answer on ${nodes}`;
+    case 'settled':
+      return `${nodes} down too often lately, not settled yet`;
     case 'resources':
       return `insufficient resources on ${nodes}`;
     case 'runtime':

@@ -18,6 +18,8 @@ export interface NodeEntry {
   status: NodeStatus | undefined;
   /** READY and active. */
   usable: boolean;
+  /** It came back too often lately. */
+  unsettled: boolean;
   nanoCpus: number;
   memoryBytes: number;
   freeNanoCpus: number;
@@ -74,12 +76,13 @@ export class Inventory {
     return this.#entries.length;
   }
 
-  putNode(node: Node, status: NodeStatus | undefined): void {
+  putNode(node: Node, status: NodeStatus | undefined, unsettled = false): void {
     const entry = this.#byId.get(node.id) ?? this.#makeEntry(node.id);
-    if (entry.node === node && entry.status === status) return;
+    if (entry.node === node && entry.status === status && entry.unsettled === unsettled) return;
     if (entry.node === undefined) this.#nodeCount++;
     entry.node = node;
     entry.status = status;
+    entry.unsettled = unsettled;
     entry.usable = status?.state === NodeState.NODE_READY && (node.spec?.availability ?? Availability.ACTIVE) === Availability.ACTIVE;
     this.#setCapacity(entry, status?.description?.resources?.nanoCpus ?? 0, status?.description?.resources?.memoryBytes ?? 0);
     this.#noteImproved(entry);
@@ -179,6 +182,7 @@ export class Inventory {
       node: undefined,
       status: undefined,
       usable: false,
+      unsettled: false,
       nanoCpus: 0,
       memoryBytes: 0,
       freeNanoCpus: 0,

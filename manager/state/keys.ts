@@ -20,6 +20,7 @@ export const TABLE_PREFIXES = {
   byPort: 'by-port/',
   managers: 'managers/',
   leader: 'leader',
+  nodeWatch: 'node-watch',
   events: 'events/',
 } as const;
 

@@ -8,6 +8,7 @@ import {
   Node,
   NodeSession,
   NodeStatus,
+  NodeWatch,
   PortClaim,
   RemovedNode,
   RouteAcks,
@@ -39,6 +40,7 @@ export interface TableTypes {
   byPort: PortClaim;
   managers: ManagerLiveness;
   leader: ManagerLiveness;
+  nodeWatch: NodeWatch;
   events: EventRecord;
 }
 
@@ -60,6 +62,7 @@ export const TABLE_CODECS: { readonly [T in TableName]: Codec<TableTypes[T]> } =
   byPort: PortClaim,
   managers: ManagerLiveness,
   leader: ManagerLiveness,
+  nodeWatch: NodeWatch,
   events: EventRecord,
 };
 

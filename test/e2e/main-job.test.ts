@@ -158,9 +158,7 @@ describe('a cluster of three hosts on etcd', () => {
   });
 
   it('restarts a killed mesh, whose port is answered again', async () => {
-    for (const [index, host] of cluster.hosts.entries()) {
-      await host.run('pkill', ['-KILL', '-f', `mesh --data-dir ${cluster.agentFolder(index)}/mesh`]);
-    }
+    for (const index of cluster.hosts.keys()) await cluster.killMesh(index);
     await until(answersEverywhere, 'answers on every node', 10_000);
     assert.equal((await allContainersOf(cluster, 'web')).length, 3);
   });

@@ -46,6 +46,8 @@ export interface TestCluster {
   list(...args: readonly string[]): Promise<readonly Readonly<Record<string, string>>[]>;
   /** Data folder of the agent on that host (by index). */
   agentFolder(index: number): string;
+  /** kill -9 of the mesh process of that host (by index), if it runs. */
+  killMesh(index: number): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -101,9 +103,10 @@ async function assemble(
     ...(store === 'etcd' ? ['--etcd', etcdUrl] : []),
   ]);
   const agentFolder = (index: number): string => join(folder, `agent-${index + 1}`);
+  const killMesh = (index: number): Promise<void> => stopMesh(client, agentFolder(index));
   // Before the agents in this list, so after their end: a living agent would start its mesh again.
   cleanUp.push(async () => {
-    await Promise.all(hosts.map((host, index) => stopMesh(host, agentFolder(index))));
+    await Promise.all(hosts.map((_, index) => killMesh(index)));
   });
   const agents = hosts.map((host, index) =>
     shoalPart(`agent-${host.name}`, host, [
@@ -125,6 +128,7 @@ async function assemble(
     shoal,
     list: async (...args) => parseLines(await shoal(...args, '--format', 'json')),
     agentFolder,
+    killMesh,
     stop,
   };
   await until(

@@ -19,6 +19,8 @@ export type StoreFault = 'none' | 'refuse' | 'lose' | 'hang';
 
 export interface ControlManager {
   readonly client: ClientOf<typeof ControlService>;
+  /** host:port */
+  readonly address: string;
   readonly state: ClusterState;
   /** Without faults; for writing what other parts would write. */
   readonly store: Store;
@@ -57,6 +59,7 @@ export async function startControlManager(options: ControlManagerOptions = {}): 
   const port = await rpc.listen('127.0.0.1:0', ServerCredentials.createInsecure());
   const connection = connect(`127.0.0.1:${port}`, credentials.createInsecure());
   return {
+    address: `127.0.0.1:${port}`,
     client: connection.client(ControlService),
     state,
     store,

@@ -1,13 +1,9 @@
 // Waits until a service has converged on a change, on one stream from a manager; another manager takes over where that one goes away.
-import { backoff } from '../../../lib/backoff.ts';
-import { sleep } from '../../../lib/clock.ts';
 import { ShoalError } from '../../../lib/errors.ts';
 import { type JobProgress, JobState, type ServiceProgress, UpdateState } from '../../../proto/index.ts';
-import type { Control } from '../../client/control.ts';
+import { followUntil } from '../../client/follow.ts';
 import { timestamp } from '../../format/text.ts';
-import { messages } from '../../client/stream.ts';
 import type { VerbContext } from '../../command-line/verb.ts';
-import type { Shell } from '../../shell.ts';
 import { progressLines } from './describe.ts';
 import { type ProgressView, progressView } from './view.ts';
 
@@ -30,10 +26,6 @@ export interface Change {
   readonly isRollback: boolean;
 }
 
-/** Failures of the stream in a row, with nothing heard in between. */
-const MAX_FAILURES = 10;
-const RETRY = { baseMs: 250, capMs: 3000 };
-
 /**
  * Resolves when the service has converged. Rejects with `not_converged` after `timeoutMs` or where the update was paused or rolled back,
  * `not_found` where the service was removed, `cancelled` on Ctrl-C; in all cases the change itself stands.
@@ -41,43 +33,16 @@ const RETRY = { baseMs: 250, capMs: 3000 };
 export async function waitForConvergence(context: VerbContext, change: Change, quiet: boolean, timeoutMs?: number): Promise<void> {
   const { shell } = context;
   const control = await context.control();
-  const interrupt = shell.interrupt();
-  const ended = new AbortController();
-  const onInterrupt = (): void => {
-    ended.abort(interrupted(change));
-  };
-  interrupt.addEventListener('abort', onInterrupt, { once: true });
-  const timer = timeoutMs === undefined ? undefined : shell.clock.after(timeoutMs, () => ended.abort(timedOut(change, timeoutMs)));
-  try {
-    if (interrupt.aborted) onInterrupt();
-    await follow(shell, control, change, progressView(shell, quiet), ended.signal);
-  } finally {
-    timer?.cancel();
-    interrupt.removeEventListener('abort', onInterrupt);
-  }
-}
-
-async function follow(shell: Shell, control: Control, change: Change, view: ProgressView, signal: AbortSignal): Promise<void> {
-  const delays = backoff(RETRY, shell.rng);
-  for (let failures = 0; failures < MAX_FAILURES; failures++) {
-    try {
-      const { client, target, options } = await control.streaming();
-      const request = { serviceRef: change.serviceId, revision: change.revision };
-      for await (const progress of messages(client.watchProgress(request, { ...options, signal }), target)) {
-        failures = 0;
-        delays.reset();
-        if (isOver(progress, change, view)) return;
-      }
-    } catch (thrown) {
-      const error = ShoalError.from(thrown);
-      if (signal.aborted) throw signal.reason;
-      if (error.code !== 'unavailable' && error.code !== 'outcome_unknown') throw error;
-    }
-    await sleep(shell.clock, delays.nextMs(), signal);
-  }
-  throw new ShoalError(
-    'unavailable',
-    `the managers do not say how ${change.serviceName} is doing; the change stands. ${wayToLook(change)}`,
+  const view = progressView(shell, quiet);
+  await followUntil(
+    shell,
+    control,
+    {
+      open: (client, options) => client.watchProgress({ serviceRef: change.serviceId, revision: change.revision }, options),
+      isOver: (progress: ServiceProgress) => isOver(progress, change, view),
+      silence: `the managers do not say how ${change.serviceName} is doing; the change stands. ${wayToLook(change)}`,
+    },
+    { interrupted: () => interrupted(change), timedOut: (afterMs) => timedOut(change, afterMs), timeoutMs },
   );
 }
 

@@ -36,6 +36,7 @@ const SINGLE: Readonly<Record<string, string>> = {
   'job.schedule.overlap': 'schedule-overlap',
   'job.schedule.missed': 'schedule-missed',
   'job.schedule.paused': 'schedule-paused',
+  onReturn: 'on-return',
   'task.container.image': 'image',
   'task.container.resolvedImage': 'image',
   'task.container.readOnly': 'read-only',

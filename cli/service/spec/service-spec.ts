@@ -1,5 +1,5 @@
 // From flags to a service's spec. Creating is changing an empty spec, so that both verbs share every rule.
-import { LogDriver, ServiceMode, ServiceSpec, TaskSpec, type UpdateConfig } from '../../../proto/index.ts';
+import { LogDriver, OnReturn, ServiceMode, ServiceSpec, TaskSpec, type UpdateConfig } from '../../../proto/index.ts';
 import { isJobMode } from '../../format/service.ts';
 import { LATER_FLAGS } from '../later-flags.ts';
 import { applyContainer, EMPTY_CONTAINER } from './container.ts';
@@ -53,6 +53,8 @@ export function updateSpec(before: ServiceSpec, values: FlagValues, source: Envi
   return spec;
 }
 
+const ON_RETURN = { 'keep-new': OnReturn.KEEP_NEW, 'keep-old': OnReturn.KEEP_OLD };
+
 function applyFlags(before: ServiceSpec, flags: FlagReader, source: EnvironmentSource): ServiceSpec {
   refuseLaterFlags(flags);
   const ports = applyPorts(before, flags);
@@ -67,6 +69,7 @@ function applyFlags(before: ServiceSpec, flags: FlagReader, source: EnvironmentS
     ports,
     drainPeriodMs: flags.durationMs('drain-period') ?? before.drainPeriodMs,
     specHistoryLimit: flags.count('spec-history-limit') ?? before.specHistoryLimit,
+    onReturn: flags.choice('on-return', ON_RETURN) ?? before.onReturn,
   };
 }
 

@@ -86,8 +86,8 @@ function collect(value: unknown, path: string, settings: Settings): void {
 }
 
 function scalarText(path: string, value: unknown): string {
-  if (value === undefined || value === '' || value === false) return '';
-  if (typeof value !== 'number') return String(value);
+  if (typeof value === 'string') return value;
+  if (typeof value !== 'number') return value === true ? 'true' : '';
   if (value === 0 && UNSET_AT_ZERO.test(path)) return '';
   const names = ENUMS.find(([pattern]) => pattern.test(path))?.[1];
   if (names !== undefined) return enumName(names, value).replace(/^(?:FAILURE|OVERLAP|MISSED)_/, '').toLowerCase().replaceAll('_', '-');

@@ -37,10 +37,16 @@ export function keptSpec(state: StateView, row: Row<Service>, number: number): K
   throw new ShoalError('not_found', `service ${row.value.name} has no spec ${number}: kept are ${numbers}; see \`shoal service history\``);
 }
 
-/** The newest that is older than the one that tasks are brought to; undefined: there is none. */
+/**
+ * The one that the last roll-out left, so that what failed and was rolled back in between is passed over; else the newest that is older than the
+ * one that tasks are brought to; undefined: there is none.
+ */
 export function previousSpec(state: StateView, row: Row<Service>): KeptSpec | undefined {
   const active = activeNumber(state, row);
-  return keptSpecs(state, row.id).find(({ number }) => number < active);
+  const older = keptSpecs(state, row.id).filter(({ number }) => number < active);
+  const update = state.get('serviceStatus', row.id)?.value.update;
+  const left = update?.specNumber === row.value.specNumber ? update.fromSpecNumber : 0;
+  return older.find(({ number }) => number === left) ?? older[0];
 }
 
 /** Newest first. */

@@ -1,6 +1,6 @@
 // The one entry for service specs: finds every wrong field, not just the first. Pure.
 import type { FieldProblem } from '../../../lib/errors.ts';
-import { ServiceMode, ServiceSpec, type TaskSpec } from '../../../proto/index.ts';
+import { OnReturn, ServiceMode, ServiceSpec, type TaskSpec } from '../../../proto/index.ts';
 import { checkContainer } from './container.ts';
 import { checkJob } from './job.ts';
 import { checkName } from './names.ts';
@@ -34,6 +34,7 @@ export function serviceSpecProblems(spec: ServiceSpec): FieldProblem[] {
   checkPorts(spec.ports, report);
   checkDuration('drainPeriodMs', spec.drainPeriodMs, report);
   checkCount('specHistoryLimit', spec.specHistoryLimit ?? 0, MAX_SPEC_HISTORY, report);
+  checkEnum('onReturn', spec.onReturn, OnReturn, report);
   const bytes = ServiceSpec.encode(spec).length;
   if (bytes > MAX_SPEC_BYTES) report('spec', `takes ${bytes} bytes in all; at most ${MAX_SPEC_BYTES} are taken`);
   return problems;

@@ -13,6 +13,7 @@ import {
   type PortSpec,
   RouteTable,
   Service,
+  ServiceStatus,
   StoredSpec,
   Task,
   TaskState,
@@ -55,6 +56,18 @@ const publishStep = fc.tuple(service, fc.integer({ min: 0, max: PORTS.length - 1
     row('services', id, Service.create({ id, name: id, specNumber: number })),
     row('specs', specId(id, number), StoredSpec.create({ serviceId: id, number, spec: specOf({ spec: { name: id, ports } }) })),
   ]);
+});
+
+/** The leader acts on the newest spec, and may go back from it by itself. */
+const statusOfServiceStep = fc.tuple(service, fc.nat(2)).map(([s, back]): Step => (world) => {
+  const id = `s${s}`;
+  const newest = world.state.get('services', id)?.value.specNumber;
+  if (newest === undefined) return;
+  const before = world.state.get('serviceStatus', id)?.value;
+  // From a spec that was left by itself only a newer one leads away.
+  const isBack = before?.seenSpecNumber === newest && before.activeSpecNumber < newest;
+  const activeSpecNumber = isBack ? before.activeSpecNumber : Math.max(1, newest - back);
+  world.change([row('serviceStatus', id, ServiceStatus.create({ serviceId: id, activeSpecNumber, seenSpecNumber: newest }))]);
 });
 
 const removeServiceStep = service.map((s): Step => (world) => {
@@ -128,6 +141,7 @@ const removeNodeStep = node.map((n): Step => (world) => {
 const steps = fc.array(
   fc.oneof(
     { weight: 3, arbitrary: publishStep },
+    { weight: 3, arbitrary: statusOfServiceStep },
     { weight: 1, arbitrary: removeServiceStep },
     { weight: 4, arbitrary: taskStep },
     { weight: 3, arbitrary: changeTaskStep },

@@ -46,7 +46,7 @@ export function specsAreKept(truth: Truth): void {
       told.set(serviceId, Math.max(specNumber, told.get(serviceId) ?? 0));
       check(serviceId, specNumber);
       const stored = mirror.get('specs', `${serviceId}/${specNumber}`)?.value.spec;
-      if (stored === undefined) return;
+      if (stored === undefined || spec === undefined) return;
       const same =
         stored.name === spec.name && stored.replicas === spec.replicas && stored.task?.container?.image === spec.task?.container?.image;
       if (!same) truth.fail('I1', `spec ${specNumber} of service ${spec.name} is not the one that was acknowledged`);

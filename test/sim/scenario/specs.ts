@@ -33,10 +33,11 @@ const CONSTRAINTS = ['node.labels.zone==a', 'node.labels.zone==b', 'node.labels.
 
 /** `port`: published by it where it publishes one. */
 export function randomSpec(rng: Rng, name: string, port: number): ServiceSpec {
+  const isGlobal = chance(rng, 0.2);
   return ServiceSpec.create({
     name,
-    mode: chance(rng, 0.2) ? ServiceMode.GLOBAL : ServiceMode.REPLICATED,
-    replicas: 1 + randomInt(rng, 6),
+    mode: isGlobal ? ServiceMode.GLOBAL : ServiceMode.REPLICATED,
+    replicas: isGlobal ? 0 : 1 + randomInt(rng, 6),
     task: TaskSpec.create({
       container: ContainerSpec.create({ image: chance(rng, 0.7) ? 'sim/web' : pick(rng, IMAGES), stopGracePeriodMs: 10_000 }),
       restart: RestartPolicy.create({ delayMs: chance(rng, 0.7) ? Math.floor(between(rng, 500, 4000)) : undefined }),
@@ -54,7 +55,7 @@ function randomUpdate(rng: Rng): UpdateConfig {
     parallelism: randomInt(rng, 4),
     delayMs: chance(rng, 0.5) ? 0 : Math.floor(between(rng, 100, 2000)),
     monitorMs: Math.floor(between(rng, 200, 3000)),
-    failureAction: chance(rng, 0.5) ? FailureAction.FAILURE_PAUSE : FailureAction.FAILURE_CONTINUE,
+    failureAction: FailureAction.FAILURE_PAUSE,
     maxFailureRatio: chance(rng, 0.7) ? 0 : 0.5,
     order: pick(rng, [UpdateOrder.AUTO, UpdateOrder.AUTO, UpdateOrder.STOP_FIRST, UpdateOrder.START_FIRST]),
   });

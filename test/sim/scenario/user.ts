@@ -12,6 +12,8 @@ import {
   type NodeView,
   RemoveNodeRequest,
   RemoveServiceRequest,
+  type ServiceChange,
+  ServiceMode,
   type ServiceSpec,
   type ServiceView,
   UpdateNodeRequest,
@@ -35,6 +37,8 @@ export class User {
   readonly #rng: Rng;
   readonly #controls: readonly Control[];
   #made = 0;
+  /** Commands without an answer. */
+  #asking = 0;
   commands = 0;
 
   constructor(truth: Truth, rng: Rng) {
@@ -50,7 +54,8 @@ export class User {
     const rng = this.#rng;
     const roll = rng.next();
     if (services === 0 || (services < MAX_SERVICES && roll < 0.2)) return this.#say('create', () => this.#create());
-    if (roll < 0.35) return this.#change('scale', (spec) => ({ ...spec, replicas: randomInt(rng, 8) }));
+    if (roll < 0.35)
+      return this.#change('scale', (spec) => (spec.mode === ServiceMode.GLOBAL ? forced(spec) : { ...spec, replicas: randomInt(rng, 8) }));
     if (roll < 0.5) return this.#change('update image', (spec) => withImage(spec, randomImage(rng)));
     if (roll < 0.6) return this.#change('force update', forced);
     if (roll < 0.65) return this.#change('update settings', (spec) => ({ ...spec, update: randomUpdate(rng) }));
@@ -65,6 +70,8 @@ export class User {
 
   /** Brings every service and node to where it can converge, and tries until that is acknowledged. */
   async settle(): Promise<void> {
+    // What is still on its way would undo it.
+    while (this.#asking > 0) await this.#pause(AGAIN_MS);
     for (;;) {
       const nodes = await this.#ask((control) => control.listNodes(ListNodesRequest.create({})));
       const services = await this.#ask((control) => control.listServices(ListServicesRequest.create({})));
@@ -149,7 +156,7 @@ export class User {
   async #updateBy(control: Control, service: ServiceView, spec: ServiceSpec): Promise<number> {
     const request = UpdateServiceRequest.create({ ref: service.id, version: service.version, spec, noResolveImage: true });
     const change = await control.updateService(request);
-    this.#acknowledge(change.service, spec);
+    this.#acknowledge(change, spec);
     return change.service?.specNumber ?? 0;
   }
 
@@ -158,15 +165,15 @@ export class User {
     const spec = randomSpec(this.#rng, `s${number}`, 8000 + number);
     const request = CreateServiceRequest.create({ spec, noResolveImage: true });
     const change = await pick(this.#rng, this.#controls).createService(request);
-    this.#acknowledge(change.service, spec);
+    this.#acknowledge(change, spec);
     return `${spec.name}: ${spec.replicas} of ${spec.task?.container?.image ?? ''}, mode ${spec.mode}, as ${short(change.service?.id ?? '')}`;
   }
 
   /** Its own change, unless somebody was quicker: then the answer shows a later spec. */
-  #acknowledge(service: ServiceView | undefined, spec: ServiceSpec): void {
+  #acknowledge({ service, revision }: ServiceChange, spec: ServiceSpec): void {
     if (service === undefined) return;
-    const { id, specNumber } = service;
-    this.#truth.acknowledged({ serviceId: id, specNumber, spec });
+    const { id, specNumber, version } = service;
+    this.#truth.acknowledged({ serviceId: id, specNumber, spec: version === revision ? spec : undefined });
   }
 
   async #removeService(): Promise<string> {
@@ -206,11 +213,14 @@ export class User {
   async #say(what: string, run: (control: Control) => Promise<string>): Promise<void> {
     const { trace } = this.#truth.world;
     trace.line('user', `asks: ${what}`);
+    this.#asking++;
     try {
       const result = await run(pick(this.#rng, this.#controls));
       trace.line('user', `done: ${what}: ${result}`);
     } catch (error) {
       trace.line('user', `failed: ${what}: ${ShoalError.from(error).code}: ${ShoalError.from(error).message}`);
+    } finally {
+      this.#asking--;
     }
   }
 

@@ -17,10 +17,12 @@ export function whatIsMissing(truth: Truth): string[] {
     if (list === undefined) byService.set(container.serviceId, [container]);
     else list.push(container);
   }
-  for (const { node } of truth.nodes.values()) {
+  for (const known of truth.nodes.values()) {
+    const { node } = known;
     const row = [...mirror.all('nodeStatus')].find(({ value }) => value.description?.hostname === node.name);
     if (row === undefined) continue;
     if (row.value.state !== NodeState.NODE_READY) problems.push(`node ${node.name} is not ready`);
+    if (truth.isAway(known)) problems.push(`the agent of ${node.name} has no session`);
     if (row.value.meshUnready) problems.push(`the mesh of ${node.name} is not taken for ready`);
   }
   const expected = new Map<number, readonly string[]>();

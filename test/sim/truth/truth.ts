@@ -53,7 +53,8 @@ export interface TruthEvents {
 export interface Acknowledged {
   readonly serviceId: string;
   readonly specNumber: number;
-  readonly spec: ServiceSpec;
+  /** What was asked for; undefined: the answer shows a later change. */
+  readonly spec: ServiceSpec | undefined;
 }
 
 export class Truth implements WorldWatch {

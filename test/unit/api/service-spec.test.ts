@@ -43,7 +43,6 @@ const CASES: readonly Case[] = [
     changes: { spec: { mode: ServiceMode.GLOBAL, replicas: 2 } },
     problems: [['replicas', /one task on each node/]],
   },
-  { what: 'a job', changes: { spec: { mode: ServiceMode.REPLICATED_JOB } }, problems: [['mode', /later release/]] },
   { what: 'an unknown mode', changes: { spec: { mode: 9 as ServiceMode } }, problems: [['mode', /not known/]] },
   { what: 'no task', changes: { spec: { task: undefined } }, problems: [['task', /missing/]] },
   { what: 'no container', changes: { task: { container: undefined } }, problems: [['task.container', /missing/]] },

@@ -1,9 +1,20 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'mocha';
-import { Availability, RestartCondition, RestartPolicy, type ServiceSpec, TaskState } from '../../../proto/index.ts';
+import {
+  Availability,
+  HoldReason,
+  NodeWatch,
+  OnReturn,
+  RestartCondition,
+  RestartPolicy,
+  type ServiceSpec,
+  TaskState,
+  TaskStatus,
+} from '../../../proto/index.ts';
 import { taskSpec, type Wish } from '../../support/placement.ts';
 import { COMPLETING_IMAGE, FAILING_IMAGE, ReconcileModel, REJECTED_IMAGE } from '../../support/reconcile-model.ts';
 import { publish, specOf } from '../../support/service-specs.ts';
+import { row } from '../../support/state-rows.ts';
 
 function web(replicas: number, more: Partial<ServiceSpec> = {}, wish: Wish = {}): ServiceSpec {
   return specOf({ spec: { replicas, ports: [publish(8080, 80)], task: taskSpec(wish), ...more } });
@@ -197,6 +208,26 @@ describe('a task that ends', () => {
     assert.ok((tasks.at(-1)?.restart?.attempt ?? 0) < 25);
   });
 
+  it('forgets a history of any length, and gives a slot up, in steps that one transaction holds', () => {
+    const model = cluster();
+    model.create('web', web(2));
+    model.settle();
+    for (const task of model.tasks('web')) {
+      const rows = Array.from({ length: 150 }, (_, index) => {
+        const id = `${task.id}-${index}`;
+        const old = row('tasks', id, { ...task, id, desired: TaskState.SHUTDOWN });
+        return [old, row('taskStatus', id, TaskStatus.create({ taskId: id, nodeId: task.nodeId, state: TaskState.SHUTDOWN }))];
+      });
+      model.world.change(rows.flat());
+    }
+    model.scale('web', 1);
+    for (let pass = 0; pass < 20; pass++) {
+      for (const group of model.plan('web')) assert.ok(group.writes.length + group.requires.length < 100);
+      model.settle();
+    }
+    assert.ok(model.tasks('web').length <= 6, `${model.tasks('web').length} tasks are left`);
+  });
+
   it('waits between attempts to prepare it, though these come before its turn to start', () => {
     const model = cluster();
     model.create('web', web(1, {}, { image: REJECTED_IMAGE }));
@@ -282,6 +313,53 @@ describe('nodes', () => {
     assert.deepEqual(nodesOf(model), { b: 3, c: 3 });
     assert.equal(model.nodes.get('a')?.tasks.size, 2);
     assert.ok([...(model.nodes.get('a')?.tasks.values() ?? [])].every(({ state }) => state === TaskState.SHUTDOWN));
+  });
+
+  it('that return take their slots back where the service keeps the old tasks, and the extra ones go', () => {
+    const model = cluster();
+    model.create('web', web(6, { onReturn: OnReturn.KEEP_OLD }));
+    model.settle();
+    const before = model.up('web');
+    model.cut('a');
+    model.run(10_000);
+    assert.deepEqual(nodesOf(model), { b: 3, c: 3 });
+    model.heal('a');
+    model.run(20_000);
+    assert.deepEqual(model.up('web'), before);
+    assert.deepEqual(nodesOf(model), { a: 2, b: 2, c: 2 });
+  });
+
+  it('that return with tasks of an older spec do not get their slots back', () => {
+    const model = cluster();
+    model.create('web', web(6, { onReturn: OnReturn.KEEP_OLD }));
+    model.settle();
+    model.cut('a');
+    model.run(10_000);
+    model.update('web', (spec) => ({ ...spec, task: { ...(spec.task ?? taskSpec({})), forceUpdate: 1 } }));
+    model.run(60_000);
+    model.heal('a');
+    model.run(20_000);
+    assert.equal(model.up('web').length, 6);
+    assert.equal(nodesOf(model)['a'], undefined);
+  });
+
+  it('that are down but held keep their tasks, and nothing takes over', () => {
+    const model = cluster();
+    model.create('web', web(6));
+    model.settle();
+    const before = model.tasks('web').map(({ id }) => id);
+    const nonce = model.state.get('sessions', 'a')?.value.nonce ?? '';
+    const held = { nodeId: 'a', sessionNonce: nonce, reason: HoldReason.HOLD_MASS_LOSS, sinceUnixMs: 1 };
+    model.world.change([row('nodeWatch', '', NodeWatch.create({ held: [held] }))]);
+    model.cut('a');
+    model.run(30_000);
+    assert.deepEqual(
+      model.tasks('web').map(({ id }) => id),
+      before,
+    );
+    model.world.change([row('nodeWatch', '', NodeWatch.create({}))]);
+    model.run(30_000);
+    assert.deepEqual(nodesOf(model), { b: 3, c: 3 });
   });
 
   it('that return before anything took over keep their tasks', () => {

@@ -129,6 +129,46 @@ describe('an update that fails', () => {
     assert.deepEqual(statusOf(model), paused);
   });
 
+  it('makes no more tasks of the spec that failed', () => {
+    const model = running(web(3, { update: { order: UpdateOrder.STOP_FIRST } }));
+    model.update('web', toImage(FAILING_IMAGE));
+    const made = new Set<string>();
+    model.run(30_000, () => {
+      for (const { id, specNumber } of model.tasks('web')) if (specNumber === 2) made.add(id);
+    });
+    assert.equal(made.size, 1);
+  });
+
+  it('is not rolled back twice, whatever the rollback settings say', () => {
+    const stopFirst = { order: UpdateOrder.STOP_FIRST };
+    const endless = { ...stopFirst, failureAction: FailureAction.FAILURE_ROLLBACK };
+    const model = running(web(3, { update: stopFirst, rollback: endless }));
+    model.update('web', toImage('v2'));
+    model.run(60_000);
+    model.rollback('web', 1);
+    model.run(40_000, () => {
+      for (const task of model.tasks('web')) if (task.specNumber === 3 && model.isServing(task)) model.crash(task.id);
+    });
+    assert.equal(stateOf(model), UpdateState.ROLLBACK_PAUSED);
+  });
+
+  it('does not count it against the rollback when a task fails that it has not touched', () => {
+    const model = running(web(6, { update: { order: UpdateOrder.STOP_FIRST } }));
+    model.update('web', (spec) => ({
+      ...toImage(FAILING_IMAGE)(spec),
+      rollback: { ...ROLLBACK, order: UpdateOrder.STOP_FIRST, delayMs: 60_000 },
+    }));
+    let untouched: string | undefined;
+    model.run(40_000, () => {
+      if (stateOf(model) !== UpdateState.ROLLBACK_STARTED || untouched !== undefined) return;
+      untouched = model.tasks('web').find((task) => task.slot === 6 && model.isServing(task))?.id ?? assert.fail();
+      model.crash(untouched);
+    });
+    model.run(200_000);
+    assert.equal(stateOf(model), UpdateState.ROLLBACK_COMPLETED);
+    assert.equal(model.up('web').length, 6);
+  });
+
   it('goes on with its rollback under another leader', () => {
     const model = running(
       web(6, { update: { parallelism: 2, order: UpdateOrder.STOP_FIRST }, rollback: { order: UpdateOrder.STOP_FIRST } }),

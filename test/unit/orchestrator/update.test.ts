@@ -61,6 +61,23 @@ describe('an update', () => {
     );
   });
 
+  it('begins with the next slot only when what was replaced has stopped', () => {
+    const model = running(web(3));
+    model.update('web', toImage('v2'));
+    const old = model.tasks('web').find(({ slot, specNumber }) => slot === 1 && specNumber === 1) ?? assert.fail();
+    const others = [...model.nodes.keys()].filter((id) => id !== old.nodeId);
+    for (let round = 0; round < 10; round++) {
+      model.reconcile();
+      // The old one's own node is slow to stop it.
+      for (const id of model.state.get('tasks', old.id)?.value.desired === TaskState.SHUTDOWN ? others : model.nodes.keys()) model.stepAgent(id);
+      model.acknowledge();
+    }
+    assert.equal(model.state.get('tasks', old.id)?.value.desired, TaskState.SHUTDOWN);
+    assert.equal(newOnes(model), 1);
+    model.settle();
+    assert.equal(newOnes(model), 3);
+  });
+
   it('rolls stop-first without a port: one down, none too many', () => {
     const model = running(web(4, {}, {}, { ports: [] }));
     model.update('web', toImage('v2'));
@@ -175,6 +192,26 @@ describe('an update', () => {
     model.run(10_000);
     assert.equal(model.tasks('web').find(({ replaces }) => replaces === old?.id)?.specNumber, 1);
     assert.equal(serving(model), 3);
+  });
+
+  it('that is paused does not chase a task from node to node whose placement alone has changed', () => {
+    const model = new ReconcileModel();
+    for (const id of ['a', 'b']) model.addNode({ id, labels: { zone: id } });
+    model.create('web', web(5, { parallelism: 2 }));
+    model.run(10_000);
+    model.update('web', toImage(FAILING_IMAGE));
+    model.run(20_000);
+    model.update('web', (spec) => ({ ...spec, task: taskSpec({ image: FAILING_IMAGE, constraints: ['node.labels.zone==b'] }) }));
+    let made = 0;
+    const known = new Set<string>();
+    model.run(60_000, () => {
+      for (const { id } of model.tasks('web')) {
+        if (!known.has(id)) made++;
+        known.add(id);
+      }
+    });
+    assert.equal(stateOf(model), UpdateState.UPDATE_PAUSED);
+    assert.ok(made < 30, `${made} tasks were made`);
   });
 
   it('is overtaken by a newer spec, slot by slot', () => {

@@ -166,7 +166,7 @@ describe('the spec of a new service', () => {
       problemsOf(
         {
           name: '-x',
-          mode: 'replicated-job',
+          mode: 'batch',
           replicas: '-1',
           publish: ['x', '70000:80', '80:80', '80:81'],
           env: ['=1'],

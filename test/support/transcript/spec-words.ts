@@ -1,0 +1,107 @@
+// key=value words of a transcript -> changes of a service's spec.
+import assert from 'node:assert/strict';
+import { parseDurationMs } from '../../../lib/units.ts';
+import {
+  FailureAction,
+  Mount,
+  MountType,
+  PortMode,
+  PortSpec,
+  RestartCondition,
+  RestartPolicy,
+  ServiceMode,
+  type ServiceSpec,
+  TaskSpec,
+  type TaskSpec as Task,
+  UpdateConfig,
+  UpdateOrder,
+} from '../../../proto/index.ts';
+import { taskSpec } from '../placement.ts';
+import { specOf } from '../service-specs.ts';
+
+type Change = (spec: ServiceSpec, value: string) => ServiceSpec;
+
+const ACTIONS = { pause: FailureAction.FAILURE_PAUSE, continue: FailureAction.FAILURE_CONTINUE, rollback: FailureAction.FAILURE_ROLLBACK };
+const ORDERS = { auto: UpdateOrder.AUTO, 'stop-first': UpdateOrder.STOP_FIRST, 'start-first': UpdateOrder.START_FIRST };
+const CONDITIONS = { any: RestartCondition.ANY, 'on-failure': RestartCondition.ON_FAILURE, none: RestartCondition.NONE };
+
+const CHANGES: Readonly<Record<string, Change>> = {
+  replicas: (spec, value) => ({ ...spec, replicas: Number(value) }),
+  mode: (spec, value) => ({ ...spec, mode: value === 'global' ? ServiceMode.GLOBAL : ServiceMode.REPLICATED, replicas: 0 }),
+  image: (spec, image) => withContainer(spec, { image }),
+  login: (spec, registryAuth) => withContainer(spec, { registryAuth }),
+  mount: (spec, source) => withContainer(spec, { mounts: [Mount.create({ type: MountType.VOLUME, source, target: '/data' })] }),
+  label: (spec, value) => ({ ...spec, labels: { label: value } }),
+  publish: (spec, value) => ({ ...spec, ports: portsOf(value, PortMode.INGRESS) }),
+  'host-port': (spec, value) => ({ ...spec, ports: portsOf(value, PortMode.HOST) }),
+  cpus: (spec, value) => withTask(spec, { reservations: { nanoCpus: Number(value) * 1e9, memoryBytes: 0, pids: 0 } }),
+  constraint: (spec, value) => withTask(spec, { placement: { ...placementOf(spec), constraints: value === '' ? [] : [value] } }),
+  'max-per-node': (spec, value) => withTask(spec, { placement: { ...placementOf(spec), maxReplicasPerNode: Number(value) } }),
+  force: (spec) => withTask(spec, { forceUpdate: (spec.task?.forceUpdate ?? 0) + 1 }),
+  history: (spec, value) => ({ ...spec, specHistoryLimit: Number(value) }),
+  'restart.condition': (spec, value) => withRestart(spec, { condition: oneOf(CONDITIONS, value) }),
+  'restart.delay': (spec, value) => withRestart(spec, { delayMs: durationOf(value) }),
+  'restart.attempts': (spec, value) => withRestart(spec, { maxAttempts: Number(value) }),
+  'restart.window': (spec, value) => withRestart(spec, { windowMs: durationOf(value) }),
+  ...rollout('update'),
+  ...rollout('rollback'),
+};
+
+function rollout(kind: 'update' | 'rollback'): Readonly<Record<string, Change>> {
+  const change =
+    (make: (value: string) => Partial<UpdateConfig>): Change =>
+    (spec, value) => ({ ...spec, [kind]: { ...(spec[kind] ?? UpdateConfig.create()), ...make(value) } });
+  return {
+    [`${kind}.parallelism`]: change((value) => ({ parallelism: Number(value) })),
+    [`${kind}.delay`]: change((value) => ({ delayMs: durationOf(value) })),
+    [`${kind}.monitor`]: change((value) => ({ monitorMs: durationOf(value) })),
+    [`${kind}.action`]: change((value) => ({ failureAction: oneOf(ACTIONS, value) })),
+    [`${kind}.ratio`]: change((value) => ({ maxFailureRatio: Number(value) })),
+    [`${kind}.order`]: change((value) => ({ order: oneOf(ORDERS, value) })),
+    [`${kind}.deadline`]: change((value) => ({ progressDeadlineMs: durationOf(value) })),
+  };
+}
+
+/** With Docker's defaults for updates, and image v1. */
+export function emptySpec(name: string): ServiceSpec {
+  const defaults = UpdateConfig.create({ parallelism: 1, monitorMs: 5000 });
+  return specOf({ spec: { name, replicas: 1, task: taskSpec({ image: 'v1' }), update: defaults, rollback: defaults } });
+}
+
+export function changedBy(spec: ServiceSpec, words: readonly string[]): ServiceSpec {
+  return words.reduce((changed, word) => {
+    const [, key = '', value = ''] = /^([^=]+)=?(.*)$/.exec(word) ?? [];
+    const change = CHANGES[key] ?? assert.fail(`"${key}" is not one of ${Object.keys(CHANGES).join(', ')}`);
+    return change(changed, value);
+  }, spec);
+}
+
+export function durationOf(text: string): number {
+  return parseDurationMs(text) ?? assert.fail(`"${text}" is not a duration`);
+}
+
+function withTask(spec: ServiceSpec, changes: Partial<Task>): ServiceSpec {
+  return { ...spec, task: { ...(spec.task ?? TaskSpec.create()), ...changes } };
+}
+
+function withContainer(spec: ServiceSpec, changes: Partial<NonNullable<Task['container']>>): ServiceSpec {
+  return withTask(spec, { container: spec.task?.container && { ...spec.task.container, ...changes } });
+}
+
+function withRestart(spec: ServiceSpec, changes: Partial<RestartPolicy>): ServiceSpec {
+  return withTask(spec, { restart: { ...(spec.task?.restart ?? RestartPolicy.create()), ...changes } });
+}
+
+function placementOf(spec: ServiceSpec): NonNullable<Task['placement']> {
+  return spec.task?.placement ?? assert.fail('no placement');
+}
+
+function portsOf(value: string, mode: PortMode): readonly PortSpec[] {
+  if (value === '') return [];
+  const [published, target] = value.split(':').map(Number);
+  return [PortSpec.create({ publishedPort: published ?? 0, targetPort: target ?? 0, mode })];
+}
+
+function oneOf<T>(choices: Readonly<Record<string, T>>, value: string): T {
+  return choices[value] ?? assert.fail(`"${value}" is not one of ${Object.keys(choices).join(', ')}`);
+}

@@ -1,0 +1,194 @@
+import assert from 'node:assert/strict';
+import { NodeWatchBook } from '../../../manager/leader/node-watch.ts';
+import { type ClusterState, isHeld } from '../../../manager/state/index.ts';
+import {
+  Cluster,
+  ClusterSettings,
+  type Event,
+  HoldReason,
+  Node,
+  NodeSession,
+  NodeState,
+  NodeStatus,
+  type NodeWatch,
+} from '../../../proto/index.ts';
+import { type ManualClock, manualClock } from '../../support/manual-clock.ts';
+import { putRows, row, type RowWrite, stateWith } from '../../support/state-rows.ts';
+
+const nodeRows = (id: string, state: NodeState = NodeState.NODE_READY, silent = false, nonce = `${id}-1`): RowWrite[] => [
+  row('nodes', id, Node.create({ id })),
+  row('sessions', id, NodeSession.create({ nodeId: id, nonce })),
+  row('nodeStatus', id, NodeStatus.create({ nodeId: id, state, silent })),
+];
+const settings = (fields: Partial<ClusterSettings>): RowWrite =>
+  row('cluster', '', Cluster.create({ settings: ClusterSettings.create(fields) }));
+
+describe('the watch over nodes', () => {
+  let clock: ManualClock;
+  let state: ClusterState;
+  let book: NodeWatchBook;
+  let events: Event[];
+
+  function begin(...rows: readonly RowWrite[]): void {
+    clock = manualClock(1000);
+    state = stateWith(...rows);
+    events = [];
+    lead();
+  }
+
+  /** A leader that takes over. */
+  function lead(): void {
+    book = new NodeWatchBook(state, clock);
+    const mine = book;
+    state.subscribe((changes) => {
+      mine.note(changes);
+    });
+    settle();
+  }
+
+  /** What the loop does: writes what is planned until nothing is. */
+  function settle(): void {
+    for (let group = book.plan(); group !== undefined; group = book.plan()) {
+      events.push(...group.events);
+      for (const write of group.writes) if (write.kind === 'put') putRows(state, row('nodeWatch', '', write.value as NodeWatch));
+    }
+  }
+
+  function set(...rows: readonly RowWrite[]): void {
+    putRows(state, ...rows);
+    settle();
+  }
+
+  function pass(ms: number): void {
+    clock.advance(ms);
+    settle();
+  }
+
+  const held = (): readonly string[] => state.get('nodeWatch', '')?.value.held.map((node) => node.nodeId) ?? [];
+  const unsettled = (): readonly string[] => state.get('nodeWatch', '')?.value.unsettled.map((node) => node.nodeId) ?? [];
+  const DOWN = NodeState.NODE_DOWN;
+  const READY = NodeState.NODE_READY;
+
+  it('holds nothing against one lost node of three', () => {
+    begin(...nodeRows('a'), ...nodeRows('b'), ...nodeRows('c'));
+    set(...nodeRows('a', DOWN, true));
+    assert.deepEqual(held(), []);
+    assert.equal(isHeld(state, 'a'), false);
+    assert.equal(book.wakeAtMs, undefined);
+  });
+
+  it('holds the first one that is down already where others are quiet with it, for a minute', () => {
+    begin(...nodeRows('a'), ...nodeRows('b'), ...nodeRows('c'));
+    set(...nodeRows('b', READY, true));
+    set(...nodeRows('a', DOWN, true));
+    assert.deepEqual(held(), ['a']);
+    pass(900);
+    set(...nodeRows('b', DOWN, true));
+    assert.deepEqual(held(), ['a', 'b']);
+    assert.ok(isHeld(state, 'a') && isHeld(state, 'b'));
+    assert.deepEqual(
+      events.map(({ action, objectId }) => `${action} ${objectId}`),
+      ['hold a', 'hold b'],
+    );
+    pass(59_000);
+    assert.deepEqual(held(), ['a', 'b']);
+    pass(200);
+    assert.deepEqual(held(), []);
+    assert.deepEqual(
+      events.slice(2).map(({ action, objectId }) => `${action} ${objectId}`),
+      ['evict a', 'evict b'],
+    );
+    // Once evicted they are not held again, whoever else goes.
+    set(...nodeRows('c', DOWN, true));
+    assert.deepEqual(held(), []);
+  });
+
+  it('does not hold back two nodes that went down minutes apart, nor two of two', () => {
+    begin(...nodeRows('a'), ...nodeRows('b'), ...nodeRows('c'));
+    set(...nodeRows('a', DOWN));
+    pass(120_000);
+    set(...nodeRows('b', DOWN));
+    assert.deepEqual(held(), []);
+    begin(...nodeRows('a'), ...nodeRows('b'));
+    set(...nodeRows('a', DOWN), ...nodeRows('b', DOWN));
+    assert.deepEqual(held(), []);
+  });
+
+  it('lets go of the rest once most are back', () => {
+    begin(...nodeRows('a'), ...nodeRows('b'), ...nodeRows('c'), ...nodeRows('d'));
+    set(...nodeRows('a', DOWN), ...nodeRows('b', DOWN), ...nodeRows('c', DOWN));
+    assert.deepEqual(held(), ['a', 'b', 'c']);
+    pass(5000);
+    set(...nodeRows('a', READY, false, 'a-2'), ...nodeRows('b', READY, false, 'b-2'));
+    assert.deepEqual(held(), []);
+    assert.equal(isHeld(state, 'c'), false);
+  });
+
+  it('goes by the settings: another share, another hold, or none', () => {
+    begin(settings({ massLossPercent: 30, massLossHoldMs: 10_000 }), ...nodeRows('a'), ...nodeRows('b'), ...nodeRows('c'));
+    set(...nodeRows('a', DOWN));
+    assert.deepEqual(held(), ['a']);
+    pass(10_000);
+    assert.deepEqual(held(), []);
+    begin(settings({ massLossHoldMs: 0 }), ...nodeRows('a'), ...nodeRows('b'), ...nodeRows('c'));
+    set(...nodeRows('a', DOWN), ...nodeRows('b', DOWN));
+    assert.deepEqual(held(), []);
+  });
+
+  it('waits for the eviction delay, which ends at once for a node that is evicted by hand', () => {
+    begin(settings({ evictionDelayMs: 20_000 }), ...nodeRows('a'), ...nodeRows('b'), ...nodeRows('c'), ...nodeRows('d'));
+    set(...nodeRows('a', DOWN));
+    assert.equal(state.get('nodeWatch', '')?.value.held[0]?.reason, HoldReason.HOLD_DELAY);
+    set(...nodeRows('b', DOWN));
+    set(row('nodes', 'a', Node.create({ id: 'a', evictedNonce: 'a-1' })));
+    assert.deepEqual(held(), ['b']);
+    assert.equal(isHeld(state, 'a'), false);
+    pass(20_000);
+    assert.deepEqual(held(), []);
+  });
+
+  it('takes an order to evict for the session that it was given for, and for no later one', () => {
+    begin(settings({ evictionDelayMs: 20_000 }), ...nodeRows('a'), row('nodes', 'a', Node.create({ id: 'a', evictedNonce: 'a-0' })));
+    set(row('nodeStatus', 'a', NodeStatus.create({ nodeId: 'a', state: DOWN })));
+    assert.equal(isHeld(state, 'a'), true);
+  });
+
+  it('is taken over by the next leader, whose time begins anew; what was evicted stays so', () => {
+    begin(...nodeRows('a'), ...nodeRows('b'), ...nodeRows('c'), ...nodeRows('old', DOWN));
+    set(...nodeRows('a', DOWN), ...nodeRows('b', DOWN));
+    pass(50_000);
+    lead();
+    assert.deepEqual(held(), ['a', 'b']);
+    pass(59_000);
+    assert.deepEqual(held(), ['a', 'b']);
+    pass(1000);
+    assert.deepEqual(held(), []);
+  });
+
+  it('gives nothing new to a node that came back three times, the longer the oftener, until it has stayed', () => {
+    begin(...nodeRows('a'), ...nodeRows('b'), ...nodeRows('c'));
+    const flap = (): void => {
+      set(...nodeRows('a', DOWN));
+      pass(10_000);
+      set(...nodeRows('a', READY));
+    };
+    flap();
+    flap();
+    assert.deepEqual(unsettled(), []);
+    flap();
+    assert.deepEqual(unsettled(), ['a']);
+    pass(29_000);
+    assert.deepEqual(unsettled(), ['a']);
+    pass(1000);
+    assert.deepEqual(unsettled(), []);
+    flap();
+    pass(59_000);
+    assert.deepEqual(unsettled(), ['a']);
+    lead();
+    pass(59_000);
+    assert.deepEqual(unsettled(), ['a']);
+    pass(1000);
+    assert.deepEqual(unsettled(), []);
+    assert.equal(events.filter(({ action }) => action === 'unsettled').length, 2);
+  });
+});
