@@ -1,7 +1,15 @@
 // Which iterations a job has: begun by a new spec or by the schedule, ended by success, failure, deadline or a newer one, and forgotten beyond the
 // history. Pure; the result is one row, compared with what it was made from, so that two leaders never begin the same iteration twice.
 import { formatDurationMs } from '../../lib/units.ts';
-import { type Event, type JobIteration, JobState, type JobStatus, type ServiceSpec, type ServiceStatus } from '../../proto/index.ts';
+import {
+  type Event,
+  type JobIteration,
+  JobOverlap,
+  JobState,
+  type JobStatus,
+  type ServiceSpec,
+  type ServiceStatus,
+} from '../../proto/index.ts';
 import { specId, specOf } from '../state/index.ts';
 import { type DueStart, settleSchedule } from './job-schedule.ts';
 import { jobDigest } from './job-spec.ts';
@@ -17,8 +25,8 @@ export function planIterations(pass: Pass, job: JobStatus, views: readonly Itera
   const { isNewSpec, status: before } = pass.rollout;
   const events: Event[] = [];
   let next = endThose(pass, job, views, events);
-  if (isNewSpec) next = takeSpec(pass, next, events);
-  next = runSchedule(pass, next, events);
+  if (isNewSpec) next = takeSpec(pass, next, views, events);
+  next = runSchedule(pass, next, views, events);
   next = prune(pass, next);
   if (next === job && !isNewSpec) return undefined;
   const value: ServiceStatus = {
@@ -35,7 +43,7 @@ export function planIterations(pass: Pass, job: JobStatus, views: readonly Itera
 // ------------------------------------------------------------ begin
 
 /** A plain job begins anew with each spec that says anything else of the work; a scheduled one only when it is forced. */
-function takeSpec(pass: Pass, job: JobStatus, events: Event[]): JobStatus {
+function takeSpec(pass: Pass, job: JobStatus, views: readonly IterationView[], events: Event[]): JobStatus {
   const { view, serviceId, spec, service } = pass;
   const earlier = specOf(view, serviceId, pass.rollout.status?.value.activeSpecNumber ?? 0);
   const schedule = spec.job?.schedule;
@@ -48,10 +56,11 @@ function takeSpec(pass: Pass, job: JobStatus, events: Event[]): JobStatus {
   const isForced = earlier !== undefined && earlier.task?.forceUpdate !== spec.task?.forceUpdate;
   const begins = schedule === undefined ? earlier === undefined || jobDigest(earlier) !== jobDigest(spec) : isForced;
   if (!begins) return next;
-  return start(pass, next, { scheduledUnixMs: 0, replaces: schedule === undefined || schedule.overlap !== 0 }, events);
+  const replaces = schedule === undefined || schedule.overlap !== JobOverlap.OVERLAP_ALLOW;
+  return start(pass, next, { scheduledUnixMs: 0, replaces }, views, events);
 }
 
-function runSchedule(pass: Pass, job: JobStatus, events: Event[]): JobStatus {
+function runSchedule(pass: Pass, job: JobStatus, views: readonly IterationView[], events: Event[]): JobStatus {
   const { due, skipped, settledUnixMs, wakeInMs } = settleSchedule(pass.spec.job?.schedule, job, pass.context.wallMs);
   if (wakeInMs !== undefined) pass.wakeIn(wakeInMs);
   let next = settledUnixMs === job.settledUnixMs ? job : { ...job, settledUnixMs };
@@ -59,10 +68,16 @@ function runSchedule(pass: Pass, job: JobStatus, events: Event[]): JobStatus {
     next = { ...next, skippedUnixMs: skipped.unixMs, skippedReason: skipped.reason };
     events.push(serviceEvent(pass, 'job', `the run scheduled for ${timeOf(skipped.unixMs)} is left out: ${skipped.reason}`));
   }
-  return due === undefined ? next : start(pass, next, due, events);
+  return due === undefined ? next : start(pass, next, due, views, events);
 }
 
-function start(pass: Pass, job: JobStatus, { scheduledUnixMs, replaces }: DueStart, events: Event[]): JobStatus {
+function start(
+  pass: Pass,
+  job: JobStatus,
+  { scheduledUnixMs, replaces }: DueStart,
+  views: readonly IterationView[],
+  events: Event[],
+): JobStatus {
   const number = job.nextIteration;
   const begun: JobIteration = {
     number,
@@ -79,14 +94,13 @@ function start(pass: Pass, job: JobStatus, { scheduledUnixMs, replaces }: DueSta
   };
   const cause = scheduledUnixMs === 0 ? '' : ` for ${timeOf(scheduledUnixMs)}`;
   events.push(serviceEvent(pass, 'job', `iteration ${number} started${cause}`));
-  const ended = job.iterations.map((iteration) =>
-    replaces && iteration.state === JobState.JOB_RUNNING ? replacedBy(pass, iteration, number) : iteration,
-  );
-  return { ...job, iterations: [...ended, begun], nextIteration: number + 1 };
-}
-
-function replacedBy(pass: Pass, iteration: JobIteration, number: number): JobIteration {
-  return { ...iteration, state: JobState.JOB_REPLACED, message: `iteration ${number} took its place`, endedUnixMs: pass.context.wallMs };
+  const replaced = { state: JobState.JOB_REPLACED, message: `iteration ${number} took its place` };
+  const iterations = job.iterations.map((iteration) => {
+    const view = views.find((other) => other.iteration.number === iteration.number);
+    const isReplaced = replaces && iteration.state === JobState.JOB_RUNNING && view !== undefined;
+    return isReplaced ? ended(pass, view, replaced) : iteration;
+  });
+  return { ...job, iterations: [...iterations, begun], nextIteration: number + 1 };
 }
 
 // ------------------------------------------------------------ end
