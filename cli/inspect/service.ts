@@ -8,7 +8,7 @@ import { jobStatusStruct } from './job.ts';
 import { portStruct, serviceSpecStruct } from './service-spec.ts';
 
 export function serviceStruct(service: ServiceView): Struct {
-  const { spec, previousSpec, status, portProblems } = service;
+  const { spec, previousSpec, status, portProblems, notReady } = service;
   const update = status?.update;
   const ports = (spec?.ports ?? []).map(portStruct);
   return {
@@ -26,6 +26,16 @@ export function serviceStruct(service: ServiceView): Struct {
       CompletedTasks: isJobMode(spec?.mode) ? service.completedTasks : undefined,
     },
     JobStatus: jobStatusStruct(service),
+    NotReady:
+      notReady.length === 0
+        ? undefined
+        : notReady.map(({ taskId, taskName, nodeHostname, readiness }) => ({
+            TaskID: taskId,
+            Task: taskName,
+            Hostname: nodeHostname,
+            Reason: readiness?.reason,
+            Since: readiness === undefined ? undefined : timestamp(readiness.sinceUnixMs),
+          })),
     PortProblems:
       portProblems.length === 0
         ? undefined

@@ -14,8 +14,6 @@ export const LATER_FLAGS: readonly LaterFlag[] = [
   ...editable('network', NETWORKS),
   ...editable('secret', SECRETS),
   ...editable('config', SECRETS),
-  ...editable('placement-pref', 'spread preferences come with a later version; tasks are spread over nodes by themselves'),
-  ...editable('generic-resource', 'generic resources come with a later version'),
   ...editable('sysctl', 'sysctls come with a later version'),
   { flag: 'endpoint-mode', takesValue: true, why: NETWORKS },
   { flag: 'oom-score-adj', takesValue: true, why: 'it comes with a later version' },

@@ -165,6 +165,8 @@ function reasonOf(state: StateView, spec: ServiceSpec, task: Task, seen: SeenTas
   if (seen.state !== TaskState.RUNNING) return whyNotRunning(state, task, seen);
   if (task.desired !== TaskState.RUNNING) return 'is not meant to run yet';
   if (state.get('nodeStatus', task.nodeId)?.value.state !== NodeState.NODE_READY) return 'its node does not answer';
+  const { readiness } = seen.status ?? {};
+  if (readiness?.ready === false) return `runs; not ready: ${readiness.reason}`;
   const ready = new Set(seen.status?.endpoints.filter((endpoint) => endpoint.ready).map((endpoint) => endpoint.targetPort));
   const missing = ingressTargets(spec).filter((port) => !ready.has(port));
   if (missing.length > 0) return `runs; waiting until it accepts connections on port ${missing.join(', ')}`;

@@ -2,6 +2,7 @@
 import { ShoalError } from '../../lib/errors.ts';
 import { type Assignment, type NodeDescription, ServiceMode, type ServiceSpec, type Task, TaskState } from '../../proto/index.ts';
 import { shownSlot, specOf, type StateView } from '../state/index.ts';
+import { withGenericEnv } from './generic-env.ts';
 import { expandTaskSpec } from './template.ts';
 
 /** What templates may say of the node. */
@@ -63,7 +64,7 @@ export function assignmentOf(state: StateView, task: Task, node: NodeFacts): Ass
       slot: task.slot,
       taskName,
       desired: task.desired,
-      spec: expanded,
+      spec: expanded && withGenericEnv(expanded, task.genericResources),
       ports: spec?.ports ?? [],
     };
     return { kind: 'assigned', assignment };

@@ -90,6 +90,7 @@ export class RouteIndex {
       case 'leader':
       case 'nodeWatch':
       case 'events':
+      case 'eventFloor':
         return;
     }
   }

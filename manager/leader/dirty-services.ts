@@ -95,6 +95,7 @@ export class DirtyServices {
       case 'managers':
       case 'leader':
       case 'events':
+      case 'eventFloor':
         return;
     }
   }

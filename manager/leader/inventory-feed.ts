@@ -19,7 +19,9 @@ export class InventoryFeed {
     this.#state = state;
     this.#clock = clock;
     for (const { id } of state.all('nodes')) this.#feedNode(id);
+    for (const { id, value } of state.all('services')) this.inventory.putService(id, value.name);
     for (const { id } of state.all('tasks')) this.feedTask(id);
+    for (const { id, value } of state.all('serviceStatus')) this.inventory.failures.restore(id, value.nodeFailures, clock.nowMs());
   }
 
   note(changes: readonly Change[]): void {
@@ -28,6 +30,10 @@ export class InventoryFeed {
         case 'nodes':
         case 'nodeStatus':
           this.#feedNode(change.id);
+          break;
+        case 'services':
+          if (change.after !== undefined) this.inventory.putService(change.id, change.after.value.name);
+          else if (change.before !== undefined) this.inventory.removeService(change.id, change.before.value.name);
           break;
         case 'nodeWatch': {
           const concerned = [...(change.before?.value.unsettled ?? []), ...(change.after?.value.unsettled ?? [])];

@@ -35,6 +35,7 @@ export function planIterations(pass: Pass, job: JobStatus, views: readonly Itera
     seenSpecNumber: pass.service.specNumber,
     update: undefined,
     job: next,
+    nodeFailures: before?.value.nodeFailures ?? [],
   };
   const writes = [{ kind: 'put', table: 'serviceStatus', id: pass.serviceId, value, before } as const];
   return { serviceId: pass.serviceId, writes, requires: [], events };

@@ -100,7 +100,8 @@ function settleSlot(pass: Pass, view: IterationView, edit: SlotEdit, name: strin
     case 'away': {
       const problem = leaveReason(pass, holder);
       if (problem !== undefined) {
-        const verdict = { state: TaskState.REJECTED, message: `no longer fits its node: ${problem}`, sinceUnixMs: pass.context.wallMs };
+        const message = holder.task.preempted === '' ? `no longer fits its node: ${problem}` : problem;
+        const verdict = { state: TaskState.REJECTED, message, sinceUnixMs: pass.context.wallMs };
         stopTask(pass, edit, holder, TaskState.SHUTDOWN, isDrained(holder.node) ? undefined : verdict);
         return [];
       }
@@ -137,6 +138,7 @@ function leaveReason(pass: Pass, info: TaskInfo): string | undefined {
   const { node, nodeStatus, spec } = info;
   if (node === undefined || info.nodeCondition !== 'ready') return undefined;
   if (isDrained(node)) return 'the node is drained';
+  if (info.task.preempted !== '') return info.task.preempted;
   return placementProblem(spec?.task?.placement, node, nodeStatus) ?? overfullProblem(pass, info);
 }
 

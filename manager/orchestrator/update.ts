@@ -72,6 +72,7 @@ export function planStatus(
     seenSpecNumber: pass.service.specNumber,
     update: next?.update ?? keptUpdate(pass),
     job: undefined,
+    nodeFailures: before?.value.nodeFailures ?? [],
   };
   return {
     serviceId: pass.serviceId,

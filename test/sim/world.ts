@@ -4,13 +4,16 @@ import { ControlService } from '../../proto/index.ts';
 import { Network } from './core/network.ts';
 import { type ProcessWatch, type SimProcess, startProcess } from './core/process.ts';
 import { forkRng } from './core/random.ts';
-import { Scheduler } from './core/scheduler.ts';
+import { Scheduler, turn } from './core/scheduler.ts';
 import { createTrace, type Trace } from './core/trace.ts';
 import { Addresses, simTransport, type TransportOptions } from './core/transport.ts';
 import type { Ground } from './ground.ts';
 import { SimManager } from './parts/manager.ts';
 import { type NodeEvents, SimNode } from './parts/node.ts';
 import { type SimStore, type SimStoreOptions, simStore } from './parts/store.ts';
+
+/** More than any chain of promises that an abort sets off. */
+const LAST_TURNS = 5;
 
 export interface WorldOptions {
   readonly seed: number;
@@ -97,6 +100,14 @@ export class World {
   start(): void {
     for (const manager of this.managers) manager.start();
     for (const node of this.nodes) node.startAgent();
+  }
+
+  /** Ends everything, so that nothing of this world is kept in memory: signals that were never aborted would hold it. */
+  async end(): Promise<void> {
+    this.#watch = undefined;
+    for (const manager of this.managers) manager.powerOff();
+    for (const node of this.nodes) node.powerOff();
+    for (let turns = 0; turns < LAST_TURNS; turns++) await turn();
   }
 
   control(address: string): ClientOf<typeof ControlService> {

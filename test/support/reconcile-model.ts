@@ -1,13 +1,14 @@
 // A cluster in one process and in model time, around the real reconciler and scheduler: agents that do as they are told, meshes that acknowledge,
 // nodes that fall silent. Every write group is applied as the store would (compares included), and what must always hold is checked on the way.
 import assert from 'node:assert/strict';
+import type { Clock } from '../../lib/clock.ts';
 import { seededIds } from '../../lib/ids.ts';
 import { seededRng } from '../../lib/rng.ts';
 import { FirstSeenTimes } from '../../manager/leader/first-seen.ts';
 import { reconcileService } from '../../manager/orchestrator/index.ts';
 import type { PlannedWrite, WriteGroup } from '../../manager/orchestrator/plan.ts';
 import { demandOf, Inventory, place } from '../../manager/scheduler/index.ts';
-import { activeSpecOf, specId, specOf } from '../../manager/state/index.ts';
+import { activeSpecOf, specId, specOf, type StateView } from '../../manager/state/index.ts';
 import {
   type Availability,
   Cluster,
@@ -52,6 +53,8 @@ type Reconcile = typeof reconcileService;
 export interface ModelOptions {
   readonly seed?: number;
   readonly reconcile?: Reconcile;
+  /** New and waiting tasks get their nodes from it; unset: each for itself, by the scheduler alone. */
+  readonly placing?: (groups: readonly WriteGroup[], serviceId: string, state: StateView, clock: Clock) => readonly WriteGroup[];
 }
 
 export class ReconcileModel {
@@ -65,6 +68,7 @@ export class ReconcileModel {
   readonly wasLost = new Set<string>();
   readonly #ids;
   readonly #reconcile: Reconcile;
+  readonly #placing: ModelOptions['placing'];
   #seen = new FirstSeenTimes(this.clock);
   /** Of the wall clock, from the one that runs: it may be set. */
   wallOffsetMs = 0;
@@ -73,6 +77,7 @@ export class ReconcileModel {
   constructor(options: ModelOptions = {}) {
     this.#ids = seededIds(seededRng(options.seed ?? 1));
     this.#reconcile = options.reconcile ?? reconcileService;
+    this.#placing = options.placing;
     this.world.change([row('cluster', '', Cluster.create({ id: 'c', incarnation: 'first', incarnationNumber: 1 }))]);
   }
 
@@ -199,7 +204,8 @@ export class ReconcileModel {
     this.wakeInMs = undefined;
     let wrote = false;
     for (const serviceId of this.#services()) {
-      const groups = this.#placed(serviceId, this.plan(serviceId));
+      const plan = this.plan(serviceId);
+      const groups = this.#placing?.(plan, serviceId, this.state, this.clock) ?? this.#placed(serviceId, plan);
       for (const group of groups) {
         if (this.#apply(group)) wrote = true;
       }

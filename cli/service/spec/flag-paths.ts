@@ -18,6 +18,9 @@ const LISTS: Readonly<Record<string, string>> = {
   'task.container.ulimits': 'ulimit',
   'task.container.groups': 'group',
   'task.placement.constraints': 'constraint',
+  'task.placement.spread': 'placement-pref',
+  'task.placement.affinities': 'placement-pref',
+  'task.genericReservations': 'generic-resource',
 };
 
 const SINGLE: Readonly<Record<string, string>> = {
@@ -60,6 +63,7 @@ const SINGLE: Readonly<Record<string, string>> = {
   'task.container.capDrop': 'cap-drop',
   'task.container.registryAuth': 'with-registry-auth',
   'task.placement.maxReplicasPerNode': 'replicas-max-per-node',
+  'task.placement.priority': 'priority',
   'task.reservations.nanoCpus': 'reserve-cpu',
   'task.reservations.memoryBytes': 'reserve-memory',
   'task.limits.nanoCpus': 'limit-cpu',
@@ -69,6 +73,9 @@ const SINGLE: Readonly<Record<string, string>> = {
   'task.restart.delayMs': 'restart-delay',
   'task.restart.maxAttempts': 'restart-max-attempts',
   'task.restart.windowMs': 'restart-window',
+  'task.probes.readiness': 'readiness-probe',
+  'task.probes.liveness': 'liveness-probe',
+  'task.probes.startup': 'startup-probe',
   'task.logDriver.name': 'log-driver',
   'task.logDriver.options': 'log-opt',
   ...rollout('update'),

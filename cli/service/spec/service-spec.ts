@@ -4,11 +4,13 @@ import { isJobMode } from '../../format/service.ts';
 import { LATER_FLAGS } from '../later-flags.ts';
 import { applyContainer, EMPTY_CONTAINER } from './container.ts';
 import { type FlagReader, flagReader, type FlagValues } from './flag-reader.ts';
+import { applyGenericResources } from './generic-resources.ts';
 import { applyJob } from './job.ts';
 import { applyLabels, type EnvironmentSource, parseRecord } from './key-values.ts';
 import { applyPlacement } from './placement.ts';
 import { applyRestart, applyUpdateConfig, refuseUpdateConfig } from './policies.ts';
 import { applyPorts } from './ports.ts';
+import { applyProbes } from './probes.ts';
 import { applyResources } from './resources.ts';
 
 const DEFAULT_DRAIN_PERIOD_MS = 10_000;
@@ -97,10 +99,12 @@ function applyTask(before: TaskSpec, flags: FlagReader, source: EnvironmentSourc
     ...before,
     container: applyContainer(before.container ?? EMPTY_CONTAINER, flags, source),
     ...applyResources(before, flags),
+    genericReservations: applyGenericResources(before.genericReservations, flags),
     restart: applyRestart(before.restart, flags),
     placement: applyPlacement(before.placement, flags),
     logDriver: applyLogDriver(before.logDriver, flags),
     forceUpdate: before.forceUpdate + (flags.toggle('force') === true ? 1 : 0),
+    probes: applyProbes(before.probes, flags),
     noPortCheck: portCheck === undefined ? before.noPortCheck : !portCheck,
   };
 }

@@ -6,19 +6,26 @@ import { type Attempt, commitChange } from '../change.ts';
 import { addEvent } from '../change-events.ts';
 import type { ApiContext } from '../context.ts';
 import { serviceSpecProblems } from '../validate/service-spec.ts';
-import { resolveImage } from './image.ts';
+import { type ResolvedSpec, resolveImage } from './image.ts';
+import { refuseOtherOutcome } from './plan-digest.ts';
 import { claimPorts, fillPublishedPorts } from './ports.ts';
 import { serviceView } from './service-view.ts';
 
-/** Errors: `invalid_argument` with every wrong field, `already_exists`, `conflict` (ports), and those of commitChange. */
-export async function createService(context: ApiContext, request: CreateServiceRequest, signal: AbortSignal): Promise<ServiceChange> {
-  const { state, clock, rng, ids } = context;
+/** What would be stored: checked, its image resolved, its ports still as they are asked for. Errors as for createService. */
+export async function proposedService(context: ApiContext, request: CreateServiceRequest, signal: AbortSignal): Promise<ResolvedSpec> {
   if (request.spec === undefined) throw ShoalError.invalid('the request is not valid', [{ path: 'spec', message: 'is missing' }]);
   const problems = serviceSpecProblems(request.spec);
   if (problems.length > 0) throw ShoalError.invalid('the service is not valid', problems);
-  const { name } = request.spec;
-  refuseTakenName(state, name);
-  const { spec, warnings } = await resolveImage(context, request.spec, undefined, request, signal);
+  refuseTakenName(context.state, request.spec.name);
+  return resolveImage(context, request.spec, undefined, request, signal);
+}
+
+/** Errors: `invalid_argument` with every wrong field, `already_exists`, `conflict` (ports, plan), and those of commitChange. */
+export async function createService(context: ApiContext, request: CreateServiceRequest, signal: AbortSignal): Promise<ServiceChange> {
+  const { state, clock, rng, ids } = context;
+  const { spec, warnings } = await proposedService(context, request, signal);
+  const { name } = spec;
+  refuseOtherOutcome(spec, request.plannedDigest);
   const id = ids.next();
 
   const attempt = (): Attempt<Service> => {

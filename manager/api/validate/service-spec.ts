@@ -7,8 +7,9 @@ import { checkName } from './names.ts';
 import { checkPlacement } from './placement.ts';
 import { checkRestart, checkUpdateConfig } from './policies.ts';
 import { checkPorts } from './ports.ts';
+import { checkProbes } from './probes.ts';
 import { checkCount, checkDuration, checkEnum, checkMap, checkText, type Report } from './report.ts';
-import { checkResources } from './resources.ts';
+import { checkGenericReservations, checkResources } from './resources.ts';
 import { type TemplateCheck, templateCheck } from './templates.ts';
 
 export const MAX_REPLICAS = 100_000;
@@ -73,8 +74,10 @@ function checkTask(task: TaskSpec, report: Report, checkTemplate: TemplateCheck)
   if (task.container === undefined) report('task.container', 'is missing: say which image to run');
   else checkContainer(task.container, report, checkTemplate);
   checkResources(task.reservations, task.limits, report);
+  checkGenericReservations(task.genericReservations, report);
   if (task.restart !== undefined) checkRestart(task.restart, report);
   if (task.placement !== undefined) checkPlacement(task.placement, report);
+  if (task.probes !== undefined) checkProbes(task.probes, report);
   if (task.logDriver === undefined) return;
   if (task.logDriver.name === '') report('task.logDriver.name', 'a driver is needed, e.g. json-file');
   checkText('task.logDriver.name', task.logDriver.name, 255, report);

@@ -170,6 +170,7 @@ export function simEngine({ host, scheduler, rng, events }: SimEngineOptions): S
       return new Promise<T>((resolve, reject) => {
         const answer = (settle: () => void): void => {
           scheduler.after(agent, delayMs(rng, 0.3, 3), () => {
+            signal.removeEventListener('abort', onAbort);
             agent.point('runtime', `${what} answered`);
             if (agent.alive) settle();
           });

@@ -40,7 +40,7 @@ export interface SimMeshOptions {
 
 const NO_EPOCH: Epoch = { clusterId: '', incarnation: '', incarnationNumber: 0, revision: 0 };
 /** Between two simulated connections. */
-const CONNECT_MS = { from: 100, to: 1500 };
+const CONNECT_MS = { from: 200, to: 3000 };
 const CONNECTION_MS = { typical: 60, long: 4000 };
 
 export function startMesh(options: SimMeshOptions): SimMesh {

@@ -37,14 +37,14 @@ export interface SeedResult {
 }
 
 const CALM_START_MS = 3000;
-const CHAOS_MS = 60_000;
+const CHAOS_MS = 55_000;
 /** From the last repair to rest: drains, slow stops, updates one by one, and the back-off of what failed before. */
 const CONVERGE_MS = 240_000;
-const STAY_MS = 3000;
-const RESTART_MS = { between: 4000, down: 1500 };
+const STAY_MS = 2000;
+const RESTART_MS = { between: 3000, down: 1500 };
 const COMMANDS = { least: 20, most: 30 };
 const FAULTS = { least: 5, most: 14 };
-const ROLLS = 3;
+const ROLLS = 2;
 const LOOK_MS = 250;
 
 const INVARIANTS: readonly ((truth: Truth) => void)[] = [
@@ -107,12 +107,14 @@ class SeedRun {
     await this.#restartProcesses();
     await this.#roll();
     const { trace, scheduler } = this.#world;
+    const digest = trace.digest();
+    await this.#world.end();
     const [first] = truth.violations;
     return {
       seed: this.#seed,
       violation: first && `${first.invariant}: ${first.text}`,
       lines: trace.lines(),
-      digest: trace.digest(),
+      digest,
       coverage: this.#coverage,
       steps: scheduler.steps,
       virtualMs: scheduler.nowMs,

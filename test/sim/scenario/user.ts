@@ -30,7 +30,7 @@ const MAX_SERVICES = 5;
 const ATTEMPTS = 4;
 const AGAIN_MS = 400;
 /** How long a node stays drained. */
-const DRAINED_MS = 10_000;
+const DRAINED_MS = 6000;
 
 export class User {
   readonly #truth: Truth;

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { groupWriter, readIfThere, writeDurably, writeDurablySync } from '../../../lib/durable-file.ts';
+import { groupWriter, readIfThere, systemDisk, watchedDisk, writeDurably, writeDurablySync } from '../../../lib/durable-file.ts';
+import { manualClock } from '../../support/manual-clock.ts';
 
 describe('durable files', () => {
   let folder: string;
@@ -38,6 +39,24 @@ describe('durable files', () => {
     await Promise.all(flushes);
     assert.equal(readFileSync(path, 'utf8'), '49');
     assert.ok(writes <= 3, `${writes} writes`);
+  });
+
+  it('are waited for at the end, for as long as may be', async () => {
+    const clock = manualClock();
+    let finish: () => void = () => undefined;
+    const slow = new Promise<void>((resolve) => {
+      finish = resolve;
+    });
+    const disk = watchedDisk({ ...systemDisk, write: () => slow });
+    assert.equal(await disk.settled(clock, 1000), true);
+    const written = disk.write(path, 'one');
+    const tooShort = disk.settled(clock, 1000);
+    clock.advance(1000);
+    assert.equal(await tooShort, false);
+    const inTime = disk.settled(clock, 1000);
+    finish();
+    assert.equal(await inTime, true);
+    await written;
   });
 
   it('say when they cannot be written, and are written the next time', async () => {
