@@ -1,6 +1,6 @@
 // `service explain`: everything of one service that is not as it should be, each with its reason and the way out. Pure; costs a pass over all tasks
 // where a task waits for a node, else over the service's own.
-import { type ConsideredNode, ExplainedTask, Finding, ServiceExplanation, ServiceMode, TaskState } from '../../proto/index.ts';
+import { type ConsideredNode, ExplainedTask, Finding, ServiceExplanation, TaskState } from '../../proto/index.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { takesGlobalTask } from '../constraint/index.ts';
 import { InventoryFeed } from '../leader/inventory-feed.ts';
