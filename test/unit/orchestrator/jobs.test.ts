@@ -208,6 +208,21 @@ describe('a replicated job', () => {
     assert.deepEqual(model.iterations, ['0 replaced', '1 completed']);
   });
 
+  for (const isGlobal of [false, true]) {
+    it(`${isGlobal ? 'of global tasks' : 'of replicas'} makes no task anew before what ran in its place has stopped`, () => {
+      const model = new JobModel(jobSpec({ isGlobal, replicas: 3, job: isGlobal ? {} : { maxConcurrent: 3 } }));
+      model.update('batch', (spec) => withImage(spec, 'work:2'));
+      for (let pass = 0; pass < 5; pass++) model.reconcile();
+      assert.equal(model.running(0).length, 3, 'no agent has heard');
+      assert.deepEqual(model.wanted(1), []);
+      model.stepAgent('a');
+      model.reconcile();
+      assert.equal(model.wanted(1).length, 1);
+      model.settle();
+      assert.equal(model.running(1).length, 3);
+    });
+  }
+
   it('is run again by --force, also after its end', () => {
     const model = new JobModel(jobSpec({ image: COMPLETING_IMAGE }));
     model.update('batch', (spec) => ({ ...spec, task: spec.task && { ...spec.task, forceUpdate: 1 } }));
@@ -293,6 +308,16 @@ describe('a global job', () => {
     assert.deepEqual(model.iterations, ['0 completed']);
     model.run(3_600_000);
     assert.deepEqual(model.completed(0), ['a', 'b', 'c', 'd']);
+  });
+
+  it('runs on a node that comes later for its newest iteration alone', () => {
+    const model = new JobModel(jobSpec({ isGlobal: true, image: COMPLETING_IMAGE }));
+    model.update('batch', (spec) => ({ ...spec, task: spec.task && { ...spec.task, forceUpdate: 1 } }));
+    model.settle();
+    model.addNode({ id: 'd' });
+    model.settle();
+    assert.deepEqual(model.completed(0), ['a', 'b', 'c']);
+    assert.deepEqual(model.completed(1), ['a', 'b', 'c', 'd']);
   });
 
   it('waits for a node that is down, and for no node that is drained', () => {
