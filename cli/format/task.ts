@@ -47,9 +47,9 @@ function currentState(task: TaskView, nowUnixMs: number): string {
   return task.lost ? `${since} (node down)` : since;
 }
 
-/** For a task that waits, the reason is in its message. */
+/** For a task that waits, the reason is in its message; for one that runs without being of use yet, in the manager's remark. */
 function quotedError(task: TaskView, truncate: boolean): string {
-  const text = task.error || (task.state === TaskState.PENDING ? task.message : '');
+  const text = task.error || (task.state === TaskState.PENDING ? task.message : task.remark);
   if (text === '') return '';
   return `"${truncate ? ellipsis(text.replaceAll(/\s+/g, ' '), MAX_ERROR_LENGTH) : text.replaceAll(/\s*\n\s*/g, ' ')}"`;
 }

@@ -1,8 +1,7 @@
 // `service create`
-import { parseTimeout } from '../command-line/values.ts';
 import type { VerbContext } from '../command-line/verb.ts';
 import { registryAuthFor } from '../registry/registry-auth.ts';
-import { finishChange, tellWarnings } from './finish.ts';
+import { finishChange, tellWarnings, waitTimes } from './finish.ts';
 import { madeUpName } from './made-up-name.ts';
 import type { WaitFlags } from './progress/wait.ts';
 import type { FlagValues } from './spec/flag-reader.ts';
@@ -17,7 +16,7 @@ export async function run(
 ): Promise<undefined> {
   const { shell } = context;
   const spec = createSpec(image, args, flags, shell, () => madeUpName(shell.rng));
-  parseTimeout(flags.timeout);
+  waitTimes(flags);
   const registryAuth = flags['withRegistryAuth'] === true ? await registryAuthFor(image, shell, shell.interrupt()) : '';
   const control = await context.control();
   const request = { spec: withRegistryAuth(spec, registryAuth), registryAuth, noResolveImage: flags['resolveImage'] === false };

@@ -1,10 +1,9 @@
 // `service update`
-import { parseTimeout } from '../command-line/values.ts';
 import type { VerbContext } from '../command-line/verb.ts';
 import { registryAuthFor } from '../registry/registry-auth.ts';
 import { ShoalError } from '../../lib/errors.ts';
 import { changeService } from './change.ts';
-import { finishChange, tellWarnings } from './finish.ts';
+import { finishChange, tellWarnings, waitTimes } from './finish.ts';
 import type { WaitFlags } from './progress/wait.ts';
 import { run as rollback } from './rollback.ts';
 import type { FlagValues } from './spec/flag-reader.ts';
@@ -17,7 +16,7 @@ export async function run(context: VerbContext, [ref = '']: readonly string[], f
     refuseOtherFlags(flags);
     return rollback(context, [ref], flags);
   }
-  parseTimeout(flags.timeout);
+  waitTimes(flags);
   const control = await context.control();
   const { before, change } = await changeService(control, 'update', ref, async (old) => {
     const spec = updateSpec(old, flags, shell);
@@ -32,7 +31,7 @@ export async function run(context: VerbContext, [ref = '']: readonly string[], f
   await finishChange(context, change, before, flags);
 }
 
-const WITH_ROLLBACK: ReadonlySet<string> = new Set(['rollback', 'detach', 'quiet', 'timeout']);
+const WITH_ROLLBACK: ReadonlySet<string> = new Set(['rollback', 'detach', 'quiet', 'timeout', 'verify']);
 
 /** Docker's: a rollback takes the earlier spec as it is. */
 function refuseOtherFlags(flags: FlagValues): void {

@@ -1,11 +1,12 @@
 // CreateService: the service, its first spec, its name and its ports in one transaction.
 import { ShoalError } from '../../../lib/errors.ts';
-import { type CreateServiceRequest, Service, ServiceChange, StoredSpec } from '../../../proto/index.ts';
+import { type CreateServiceRequest, Service, ServiceChange, type ServiceSpec, StoredSpec } from '../../../proto/index.ts';
 import { nameId, specId, type StateView, TransactionBuilder } from '../../state/index.ts';
 import { type Attempt, commitChange } from '../change.ts';
 import { addEvent } from '../change-events.ts';
 import type { ApiContext } from '../context.ts';
 import { serviceSpecProblems } from '../validate/service-spec.ts';
+import { takenByOthers } from './check.ts';
 import { resolveImage } from './image.ts';
 import { claimPorts, fillPublishedPorts } from './ports.ts';
 import { serviceView } from './service-view.ts';
@@ -15,14 +16,14 @@ export async function createService(context: ApiContext, request: CreateServiceR
   const { state, clock, rng, ids } = context;
   if (request.spec === undefined) throw ShoalError.invalid('the request is not valid', [{ path: 'spec', message: 'is missing' }]);
   const problems = serviceSpecProblems(request.spec);
-  if (problems.length > 0) throw ShoalError.invalid('the service is not valid', problems);
+  if (problems.length > 0) throw ShoalError.invalid('the service is not valid', [...problems, ...takenByOthers(state, request.spec)]);
   const { name } = request.spec;
-  refuseTakenName(state, name);
+  refuseTakenName(state, request.spec);
   const { spec, warnings } = await resolveImage(context, request.spec, undefined, request, signal);
   const id = ids.next();
 
   const attempt = (): Attempt<Service> => {
-    refuseTakenName(state, name);
+    refuseTakenName(state, spec);
     const builder = new TransactionBuilder();
     const ports = fillPublishedPorts(state, spec.ports, [], rng);
     const nowUnixMs = clock.wallMs();
@@ -41,8 +42,9 @@ export async function createService(context: ApiContext, request: CreateServiceR
   return ServiceChange.create({ service: serviceView(state, row), revision, warnings });
 }
 
-function refuseTakenName(state: StateView, name: string): void {
-  const holder = state.get('byName', nameId('service', name))?.value.objectId;
-  if (holder === undefined) return;
-  throw new ShoalError('already_exists', `the name ${name} is taken by service ${holder}: choose another, or update that one`);
+/** Says at once what else is taken; ports alone are claimPorts' to refuse. */
+function refuseTakenName(state: StateView, spec: ServiceSpec): void {
+  if (state.get('byName', nameId('service', spec.name)) === undefined) return;
+  const fields = takenByOthers(state, spec);
+  throw new ShoalError('already_exists', fields.map(({ message }) => message).join('; '), { fields });
 }

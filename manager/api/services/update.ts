@@ -2,7 +2,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import { ShoalError } from '../../../lib/errors.ts';
 import { type Service, ServiceChange, ServiceSpec, type UpdateServiceRequest } from '../../../proto/index.ts';
-import { activeSpecOf, type Row, type StateView, TransactionBuilder } from '../../state/index.ts';
+import { type Row, type StateView, TransactionBuilder } from '../../state/index.ts';
 import { type Attempt, commitChange } from '../change.ts';
 import { addEvent } from '../change-events.ts';
 import type { ApiContext } from '../context.ts';
@@ -11,8 +11,9 @@ import { withLoginOf } from '../spec-secrets.ts';
 import { changeProblems, serviceSpecProblems } from '../validate/service-spec.ts';
 import { resolveImage } from './image.ts';
 import { putSpec } from './new-spec.ts';
-import { fillPublishedPorts } from './ports.ts';
+import { fillPublishedPorts, heldPorts } from './ports.ts';
 import { serviceView } from './service-view.ts';
+import { storedSpec } from './stored-spec.ts';
 
 /**
  * A spec that equals the stored one changes nothing and is answered with what is there.
@@ -24,7 +25,10 @@ export async function updateService(context: ApiContext, request: UpdateServiceR
   if (request.spec === undefined) throw ShoalError.invalid('the request is not valid', [{ path: 'spec', message: 'is missing' }]);
   const known = storedSpec(state, id);
   const problems = [...serviceSpecProblems(request.spec), ...changeProblems(known, request.spec)];
-  if (problems.length > 0) throw ShoalError.invalid(`the new spec of service ${service.name} is not valid`, problems);
+  if (problems.length > 0) {
+    problems.push(...heldPorts(state, id, request.spec.ports));
+    throw ShoalError.invalid(`the new spec of service ${service.name} is not valid`, problems);
+  }
   atVersion(state, id, service.name, request.version);
   const { spec, warnings } = await resolveImage(context, withLoginOf(known, request.spec), known, request, signal);
 
@@ -52,13 +56,6 @@ export function atVersion(state: StateView, id: string, name: string, version: n
     'conflict',
     `service ${name} is at version ${row.modRevision}, the change was made from version ${version}: read it again and repeat the change`,
   );
-}
-
-/** What users see, and change. */
-function storedSpec(state: StateView, id: string): ServiceSpec {
-  const spec = activeSpecOf(state, id)?.spec;
-  if (spec === undefined) throw new ShoalError('internal', `the spec of service ${id} is not in the store`);
-  return spec;
 }
 
 /** As it will be read back, so that two specs can be compared. */

@@ -35,10 +35,7 @@ const CONVERGES: Watch = (_request, call) => {
   );
   call.write(
     progress(1, 2, {
-      slots: [
-        slot('1', TaskState.RUNNING, 'started', 'h1'),
-        slot('2', TaskState.PENDING, 'no suitable node (insufficient resources on 3 nodes)'),
-      ],
+      slots: [slot('1', TaskState.RUNNING, '', 'h1'), slot('2', TaskState.PENDING, 'no suitable node (insufficient resources on 3 nodes)')],
     }),
   );
   call.write(progress(1, 2, { slots: [slot('1', TaskState.RUNNING, '', 'h1'), slot('2', TaskState.PREPARING, 'pulling nginx', 'h2')] }));
@@ -80,7 +77,7 @@ describe('changing services', () => {
       const { exitCode, stdout, stderr } = await shoal(['service', 'create', '--name', 'web', '--replicas', '2', 'nginx'], { manager });
       assert.equal(exitCode, 0);
       assert.equal(stdout, `${idOf('web')}\n`);
-      assert.deepEqual(asked, { serviceRef: idOf('web'), revision: 20 });
+      assert.deepEqual(asked, { serviceRef: idOf('web'), revision: 20, stableMs: 5000 });
       assert.equal(
         stderr,
         `warning: image nginx could not be resolved
@@ -128,6 +125,50 @@ service web converged
           '1/1: running',
         ],
       );
+    });
+
+    it('says what a running task lacks, which tasks are surplus, and that it verifies', async () => {
+      const manager = await start({
+        createService: () => change(serviceView('web')),
+        watchProgress: (_request, call) => {
+          const surplus = SlotProgress.create({ slot: '4', state: TaskState.RUNNING, message: 'is stopping', surplus: true });
+          const notReady = slot('1', TaskState.RUNNING, 'waiting until it accepts connections on port 81');
+          const slots = [slot('1', TaskState.RUNNING), slot('5', TaskState.RUNNING), surplus];
+          call.write(progress(1, 2, { slots: [notReady, slot('5', TaskState.RUNNING), surplus] }));
+          for (const verifyLeftMs of [2000, 1000]) call.write(progress(2, 2, { slots, verifyLeftMs }));
+          call.write(progress(2, 2, { slots, converged: true }));
+          return Promise.resolve();
+        },
+      });
+      const { stderr } = await shoal(['service', 'create', 'nginx'], { manager });
+      assert.deepEqual(stderr.split('\n').slice(0, -1), [
+        'overall progress: 1 out of 2 tasks',
+        '1/2: running: waiting until it accepts connections on port 81',
+        'slot 5: running',
+        'slot 4: running: is stopping',
+        'overall progress: 2 out of 2 tasks',
+        '1/2: running',
+        'verifying that they stay up: 2 s left',
+        'service web converged: 2 tasks run, 1 is still stopping',
+      ]);
+    });
+
+    it('verifies for as long as --verify says', async () => {
+      let asked = -1;
+      const manager = await start({
+        createService: () => change(serviceView('web')),
+        watchProgress: (request, call, context) => {
+          asked = request.stableMs;
+          return CONVERGES(request, call, context);
+        },
+      });
+      await shoal(['service', 'create', '--verify', '0s', 'nginx'], { manager });
+      assert.equal(asked, 0);
+      await shoal(['service', 'create', '--verify', '1m', 'nginx'], { manager });
+      assert.equal(asked, 60_000);
+      const wrong = await shoal(['service', 'create', '--verify', '2h', 'nginx'], { manager });
+      assert.match(wrong.stderr, /--verify: "2h" is not a duration/);
+      assert.equal(wrong.exitCode, 2);
     });
 
     it('redraws in place on a terminal', async () => {
