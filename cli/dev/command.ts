@@ -59,6 +59,8 @@ async function up(flags: UpFlags, shell: Shell): Promise<void> {
   const { layoutIn } = await import('./layout.ts');
   const { say, startCluster } = await import('./up.ts');
   const signal = shell.interrupt();
+  // What was started is stopped again, also when the terminal is gone.
+  shell.outliveOutput();
   const layout = layoutIn(shell.cwd);
   const options = { ...flags, store: flags.store, runtime: flags.runtime, publishedPorts: flags.demo ? [flags.port] : [] };
   const cluster = await startCluster(layout, options, shell, signal);
@@ -122,6 +124,7 @@ async function down(shell: Shell): Promise<void> {
   const { stopCluster } = await import('./down.ts');
   const { say } = await import('./up.ts');
   const hurry = shell.interrupt();
+  shell.outliveOutput();
   hurry.addEventListener('abort', () => {
     say(shell, 'killing everything at once');
   });
