@@ -266,6 +266,13 @@ export function conformance(subject: () => Subject): void {
     assert.equal(await session.ended, 0);
   });
 
+  it('tells a command on a terminal which kind of terminal it is', async () => {
+    const taskId = await run(shell(SLEEPER));
+    const command = ['/bin/sh', '-c', 'echo "is $TERM"'];
+    const session = await runtime.exec(taskId, { ...exec, command, tty: true, rows: 30, columns: 100 }, never);
+    assert.match(await text(session.stdout), /is xterm/);
+  });
+
   it('executes on a terminal of the size asked for, and resizes it', async () => {
     const taskId = await run(shell(SLEEPER));
     const command = ['/bin/sh', '-c', 'while read line; do stty size 2>/dev/null; done; exit 6'];
