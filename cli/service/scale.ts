@@ -2,10 +2,10 @@
 import { type FieldProblem, ShoalError } from '../../lib/errors.ts';
 import { ServiceMode } from '../../proto/index.ts';
 import { forEach } from '../command-line/each.ts';
-import { parseTimeout } from '../command-line/values.ts';
+import type { Control } from '../client/control.ts';
 import type { VerbContext } from '../command-line/verb.ts';
 import { type ChangedService, changeService } from './change.ts';
-import { finishChange, tellWarnings } from './finish.ts';
+import { finishChange, tellWarnings, waitTimes } from './finish.ts';
 import type { WaitFlags } from './progress/wait.ts';
 
 interface Scaling {
@@ -15,12 +15,13 @@ interface Scaling {
 
 const MAX_REPLICAS = 1_000_000;
 
-/** All services are changed before the first is waited for. */
+/** All services are changed before the first is waited for, and none where one of the names is wrong. */
 export async function run(context: VerbContext, args: readonly string[], flags: WaitFlags): Promise<number> {
   const { shell } = context;
   const scalings = parseScalings(args);
-  parseTimeout(flags.timeout);
+  waitTimes(flags);
   const control = await context.control();
+  if (scalings.length > 1) await checkNames(control, scalings);
   const changed: ChangedService[] = [];
   const changing = await forEach(shell, scalings, async ({ ref, replicas }) => {
     const service = await changeService(control, 'scale', ref, (spec) => {
@@ -38,6 +39,24 @@ export async function run(context: VerbContext, args: readonly string[], flags: 
     return 0;
   });
   return Math.max(changing, waiting);
+}
+
+/** Throws what is wrong with the names, all of them at once. */
+async function checkNames(control: Control, scalings: readonly Scaling[]): Promise<void> {
+  const wrong: ShoalError[] = [];
+  for (const { ref } of scalings) {
+    try {
+      await control.read((client, options) => client.getService({ ref }, options));
+    } catch (thrown) {
+      const error = ShoalError.from(thrown);
+      if (error.code !== 'not_found' && error.code !== 'invalid_argument') throw error;
+      wrong.push(error);
+    }
+  }
+  const [first] = wrong;
+  if (first === undefined) return;
+  const all = wrong.map(({ message }) => message).join('; ');
+  throw new ShoalError(first.code, `${all}; nothing was scaled`, { cause: first });
 }
 
 function parseScalings(args: readonly string[]): readonly Scaling[] {

@@ -386,7 +386,8 @@ service web converged
       });
       const { exitCode, stdout } = await shoal(['service', 'scale', 'web=5', 'api=0'], { manager });
       assert.deepEqual([exitCode, stdout], [0, 'web scaled to 5\napi scaled to 0\n']);
-      assert.deepEqual(fake?.calls, ['getService', 'updateService', 'getService', 'updateService', 'watchProgress', 'watchProgress']);
+      const changes = ['getService', 'updateService'];
+      assert.deepEqual(fake?.calls, ['getService', 'getService', ...changes, ...changes, 'watchProgress', 'watchProgress']);
     });
 
     it('says at once that the update is paused where there is nothing to scale', async () => {
@@ -411,16 +412,26 @@ service web converged
 
     it('refuses a global service, and goes on with the others', async () => {
       const manager = await start({
-        getService: ({ ref }) =>
-          ref === 'gone'
-            ? Promise.reject(new ShoalError('not_found', 'there is no service gone'))
-            : Promise.resolve(serviceView(ref, { mode: ref === 'agent' ? ServiceMode.GLOBAL : ServiceMode.REPLICATED })),
+        getService: ({ ref }) => Promise.resolve(serviceView(ref, { mode: ref === 'agent' ? ServiceMode.GLOBAL : ServiceMode.REPLICATED })),
         updateService: ({ spec }) => change(serviceView(spec?.name ?? '', spec)),
       });
-      const { exitCode, stdout, stderr } = await shoal(['service', 'scale', '-d', 'agent=2', 'gone=1', 'web=3'], { manager });
+      const { exitCode, stdout, stderr } = await shoal(['service', 'scale', '-d', 'agent=2', 'web=3'], { manager });
       assert.equal(stdout, 'web scaled to 3\n');
-      assert.match(stderr, /agent is not replicated[^\n]*\nshoal: there is no service gone\n$/);
-      assert.equal(exitCode, 3);
+      assert.match(stderr, /agent is not replicated/);
+      assert.equal(exitCode, 1);
+    });
+
+    it('scales nothing where a name is wrong, and says which ones are', async () => {
+      const manager = await start({
+        getService: ({ ref }) =>
+          ref.startsWith('gone')
+            ? Promise.reject(new ShoalError('not_found', `there is no service ${ref}`))
+            : Promise.resolve(serviceView(ref)),
+      });
+      const { exitCode, stdout, stderr } = await shoal(['service', 'scale', 'web=3', 'gone1=1', 'gone2=1'], { manager });
+      assert.deepEqual([exitCode, stdout], [3, '']);
+      assert.equal(stderr, 'shoal: there is no service gone1; there is no service gone2; nothing was scaled\n');
+      assert.deepEqual(fake?.calls, ['getService', 'getService', 'getService']);
     });
   });
 
