@@ -263,12 +263,18 @@ function onHealth(machine: TaskMachine, health: Health, detail: string): Step {
     case 'healthy':
       return stay(machine.phase === 'checking' ? { ...report(machine, TaskState.RUNNING, 'started'), phase: 'running' } : machine);
     case 'starting':
-      return stay(machine.phase === 'checking' ? { ...machine, message: 'waiting for its health check' } : machine);
+      return stay(machine.phase === 'checking' ? { ...machine, message: waitingForHealth(detail) } : machine);
   }
 }
 
+/** `detail`: what the last check said, if it failed. */
+function waitingForHealth(detail: string): string {
+  return detail === '' ? 'waiting for its health check' : `unhealthy so far: ${detail}`.slice(0, MAX_TEXT);
+}
+
 function stopWith(machine: TaskMachine, outcome: TaskMachine['outcome']): Step {
-  return { next: { ...machine, phase: 'stopping', outcome, message: 'stopping' }, effects: [perform('stop')] };
+  const message = outcome.error === '' ? 'stopping' : `stopping: ${outcome.error}`.slice(0, MAX_TEXT);
+  return { next: { ...machine, phase: 'stopping', outcome, message }, effects: [perform('stop')] };
 }
 
 function discard(machine: TaskMachine): Step {

@@ -13,9 +13,10 @@ const USUAL_MESSAGES: ReadonlySet<string> = new Set(['accepted', 'preparing', 'p
 export function remarkOf(state: StateView, task: Task, seen: SeenTask, nowUnixMs: number): string {
   if (task.desired !== TaskState.RUNNING || task.lost || seen.error !== '') return '';
   if (seen.state < TaskState.ACCEPTED || seen.state > TaskState.RUNNING || nowUnixMs - seen.sinceUnixMs < USUAL_MS) return '';
-  if (seen.state !== TaskState.RUNNING) return USUAL_MESSAGES.has(seen.message) ? '' : seen.message;
+  if (!USUAL_MESSAGES.has(seen.message)) return seen.message;
+  if (seen.state !== TaskState.RUNNING || task.drain) return '';
   const spec = specOf(state, task.serviceId, task.specNumber);
-  return spec === undefined || task.drain ? '' : (portsNotReady(spec, seen.status) ?? '');
+  return spec === undefined ? '' : (portsNotReady(spec, seen.status) ?? '');
 }
 
 /** Undefined: it carries traffic, or publishes no port on every node. */
