@@ -1,6 +1,7 @@
 // Placement constraints as people write them: `node.labels.ssd==true`, `node.role!=manager`. Parsed here for everyone: the API refuses what is
 // malformed, the scheduler filters by it, the orchestrator finds tasks whose node no longer fits.
 import { isIP } from 'node:net';
+import { suggest } from '../../lib/suggest.ts';
 
 export type ConstraintKey =
   | { readonly kind: 'id' | 'hostname' | 'ip' | 'role' | 'os' | 'arch' }
@@ -66,4 +67,23 @@ function isAddressOrRange(value: string): boolean {
   const family = isIP(address);
   if (family === 0 || rest.length > 0) return false;
   return prefix === undefined || (/^\d{1,3}$/.test(prefix) && Number(prefix) <= (family === 4 ? 32 : 128));
+}
+
+/** For people: that a well-formed constraint names nothing that nodes have, so that no node will ever satisfy it. Undefined: it does. */
+export function unknownKeyWarning(text: string): string | undefined {
+  const parsed = parseConstraint(text);
+  if (!parsed.ok || parsed.constraint.key.kind !== 'unknown') return undefined;
+  const [name = ''] = text.split(/[=!]/);
+  const key = name.trim();
+  return `the constraint ${text} matches no node: nodes have no "${key}"; ${wayOut(key)}`;
+}
+
+function wayOut(key: string): string {
+  const [, scope = '', kind = '', label = ''] = /^(\w+)\.(\w+)\.(.+)$/.exec(key) ?? [];
+  const owner = suggest(scope.toLowerCase(), ['node', 'engine']);
+  const isLabel = owner !== undefined && suggest(kind.toLowerCase(), ['labels']) !== undefined;
+  const near = isLabel ? `${owner}.labels.${label}` : suggest(key.toLowerCase(), [...KINDS.keys()]);
+  return near === undefined
+    ? `known are ${[...KINDS.keys()].join(', ')}, ${NODE_LABEL}KEY and ${ENGINE_LABEL}KEY`
+    : `did you mean ${near}?`;
 }

@@ -1,3 +1,3 @@
-export { type Constraint, type ConstraintKey, parseConstraint, type ParsedConstraint } from './constraint.ts';
+export { type Constraint, type ConstraintKey, parseConstraint, type ParsedConstraint, unknownKeyWarning } from './constraint.ts';
 export { matchesConstraint, normalArch } from './node-match.ts';
 export { failedConstraint, fitsPlatform, placementProblem, takesGlobalTask } from './placement-fit.ts';

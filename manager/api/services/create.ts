@@ -7,6 +7,7 @@ import { addEvent } from '../change-events.ts';
 import type { ApiContext } from '../context.ts';
 import { serviceSpecProblems } from '../validate/service-spec.ts';
 import { takenByOthers } from './check.ts';
+import { constraintWarnings } from './constraint-warnings.ts';
 import { resolveImage } from './image.ts';
 import { claimPorts, fillPublishedPorts } from './ports.ts';
 import { serviceView } from './service-view.ts';
@@ -39,7 +40,7 @@ export async function createService(context: ApiContext, request: CreateServiceR
   const what = { object: `service ${name}`, verb: 'created', look: `shoal service inspect ${name}` };
   const { result, revision } = await commitChange(context, what, attempt);
   const row = state.get('services', id) ?? { id, value: result, createRevision: revision, modRevision: revision };
-  return ServiceChange.create({ service: serviceView(state, row), revision, warnings });
+  return ServiceChange.create({ service: serviceView(state, row), revision, warnings: [...warnings, ...constraintWarnings(spec)] });
 }
 
 /** Says at once what else is taken; ports alone are claimPorts' to refuse. */

@@ -9,6 +9,7 @@ import type { ApiContext } from '../context.ts';
 import { serviceByRef } from '../refs.ts';
 import { withLoginOf } from '../spec-secrets.ts';
 import { changeProblems, serviceSpecProblems } from '../validate/service-spec.ts';
+import { constraintWarnings } from './constraint-warnings.ts';
 import { resolveImage } from './image.ts';
 import { putSpec } from './new-spec.ts';
 import { fillPublishedPorts, heldPorts } from './ports.ts';
@@ -45,7 +46,8 @@ export async function updateService(context: ApiContext, request: UpdateServiceR
   };
   const what = { object: `service ${service.name}`, verb: 'updated', look: `shoal service inspect ${service.name}` };
   const { result, revision } = await commitChange(context, what, attempt);
-  return ServiceChange.create({ service: serviceView(state, state.get('services', id) ?? result), revision, warnings });
+  const all = [...warnings, ...constraintWarnings(spec, known)];
+  return ServiceChange.create({ service: serviceView(state, state.get('services', id) ?? result), revision, warnings: all });
 }
 
 export function atVersion(state: StateView, id: string, name: string, version: number): Row<Service> {

@@ -27,10 +27,7 @@ describe('the remark on a task', () => {
   });
 
   it('passes on what holds up a task that starts, but not what every task says', () => {
-    assert.equal(
-      remark({ state: TaskState.STARTING, message: 'unhealthy so far: exit code 1' }),
-      'unhealthy so far: exit code 1',
-    );
+    assert.equal(remark({ state: TaskState.STARTING, message: 'unhealthy so far: exit code 1' }), 'unhealthy so far: exit code 1');
     assert.equal(remark({ message: 'stopping: unhealthy: exit code 1' }), 'stopping: unhealthy: exit code 1');
     assert.equal(remark({ state: TaskState.STARTING, message: 'starting' }), '');
   });
