@@ -1,6 +1,7 @@
 // `service create`
 import type { VerbContext } from '../command-line/verb.ts';
 import { registryAuthFor } from '../registry/registry-auth.ts';
+import { checkedSpec } from './checked-spec.ts';
 import { finishChange, tellWarnings, waitTimes } from './finish.ts';
 import { madeUpName } from './made-up-name.ts';
 import type { WaitFlags } from './progress/wait.ts';
@@ -15,8 +16,9 @@ export async function run(
   flags: FlagValues & WaitFlags,
 ): Promise<undefined> {
   const { shell } = context;
-  const spec = createSpec(image, args, flags, shell, () => madeUpName(shell.rng));
   waitTimes(flags);
+  const draft = createSpec(image, args, flags, shell, () => madeUpName(shell.rng));
+  const spec = await checkedSpec(context, draft, { purpose: 'create', ref: '', refusal: 'the service cannot be created' });
   const registryAuth = flags['withRegistryAuth'] === true ? await registryAuthFor(image, shell, shell.interrupt()) : '';
   const control = await context.control();
   const request = { spec: withRegistryAuth(spec, registryAuth), registryAuth, noResolveImage: flags['resolveImage'] === false };

@@ -3,6 +3,7 @@ import type { VerbContext } from '../command-line/verb.ts';
 import { registryAuthFor } from '../registry/registry-auth.ts';
 import { ShoalError } from '../../lib/errors.ts';
 import { changeService } from './change.ts';
+import { checkedSpec } from './checked-spec.ts';
 import { finishChange, tellWarnings, waitTimes } from './finish.ts';
 import type { WaitFlags } from './progress/wait.ts';
 import { run as rollback } from './rollback.ts';
@@ -19,7 +20,8 @@ export async function run(context: VerbContext, [ref = '']: readonly string[], f
   waitTimes(flags);
   const control = await context.control();
   const { before, change } = await changeService(control, 'update', ref, async (old) => {
-    const spec = updateSpec(old, flags, shell);
+    const refusal = `the service ${old.name} cannot be updated`;
+    const spec = await checkedSpec(context, updateSpec(old, flags, shell), { purpose: 'update', ref, refusal });
     const image = spec.task?.container?.image ?? '';
     const registryAuth = flags['withRegistryAuth'] === true ? await registryAuthFor(image, shell, shell.interrupt()) : '';
     // Docker's: only a new --image is asked for, so that other changes neither wait for a registry nor bring another image.

@@ -3,7 +3,9 @@ import { ShoalError } from '../../../../lib/errors.ts';
 import { runCli } from '../../../../cli/run.ts';
 import {
   type CreateServiceRequest,
+  type CheckServiceRequest,
   ServiceChange,
+  ServiceCheck,
   ServiceMode,
   ServiceProgress,
   ServiceStatus,
@@ -151,6 +153,44 @@ service web converged
         'verifying that they stay up: 2 s left',
         'service web converged: 2 tasks run, 1 is still stopping',
       ]);
+    });
+
+    it('names what is wrong with the flags and what a manager would refuse of the rest, each once', async () => {
+      let asked: CheckServiceRequest | undefined;
+      const manager = await start({
+        checkService: (request) => {
+          asked = request;
+          const problems = [
+            { path: 'task.container.stopSignal', message: '"FOO" is not a signal' },
+            { path: 'ports[1].publishedPort', message: 'port 8080/tcp is published twice, by ports[0] too' },
+            { path: 'ports[0].publishedPort', message: 'port 8080/tcp is already published by service other' },
+          ];
+          return Promise.resolve(ServiceCheck.create({ problems }));
+        },
+      });
+      const wrong = ['--stop-signal', 'FOO', '--replicas', '-1', '-p', '8080:1', '-p', '8080:2', 'nginx'];
+      const { exitCode, stderr } = await shoal(['service', 'create', ...wrong], { manager });
+      assert.equal(exitCode, 2);
+      assert.deepEqual(stderr.trimEnd().split('\n'), [
+        'shoal: the service cannot be created:',
+        '  --publish: port 8080/tcp is published twice',
+        '  --replicas: "-1" is not a whole number of at least 0',
+        '  --stop-signal: "FOO" is not a signal',
+        '  --publish published port: port 8080/tcp is already published by service other',
+      ]);
+      assert.equal(asked?.spec?.task?.container?.stopSignal, 'FOO');
+      assert.deepEqual(fake?.calls, ['checkService']);
+    });
+
+    it('names what is wrong with the flags also where no manager answers', async () => {
+      const { exitCode, stderr } = await shoal(['service', 'create', '--replicas', '-1', 'nginx'], { manager: '127.0.0.1:1' });
+      assert.equal(exitCode, 2);
+      assert.match(stderr, /--replicas: "-1" is not a whole number/);
+    });
+
+    it('says in its help that npx cannot pass --env-file', async () => {
+      const { stdout } = await shoal(['service', 'create', '--help']);
+      assert.match(stdout.replaceAll(/\s+/g, ' '), /--env-file <FILE> file of KEY=VALUE lines \(not with npx/);
     });
 
     it('verifies for as long as --verify says', async () => {

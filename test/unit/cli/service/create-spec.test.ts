@@ -5,22 +5,16 @@ import { join } from 'node:path';
 import type { EnvironmentSource } from '../../../../cli/service/spec/key-values.ts';
 import type { FlagValues } from '../../../../cli/service/spec/flag-reader.ts';
 import { createSpec } from '../../../../cli/service/spec/service-spec.ts';
-import { ShoalError } from '../../../../lib/errors.ts';
 import { RestartCondition, ServiceMode, type ServiceSpec, UpdateOrder } from '../../../../proto/index.ts';
+import { soundSpec } from '../../../support/cli-fixtures.ts';
 
 function create(flags: FlagValues, args: readonly string[] = [], source: EnvironmentSource = { env: {}, cwd: '/' }): ServiceSpec {
-  return createSpec('nginx:1.25', args, flags, source, () => 'brisk_herring');
+  return soundSpec(createSpec('nginx:1.25', args, flags, source, () => 'brisk_herring'));
 }
 
 function problemsOf(flags: FlagValues, image = 'nginx'): readonly string[] {
-  try {
-    createSpec(image, [], flags, { env: {}, cwd: '/' }, () => 'brisk_herring');
-  } catch (error) {
-    assert.ok(error instanceof ShoalError);
-    assert.equal(error.code, 'invalid_argument');
-    return error.fields.map(({ path, message }) => `${path}: ${message}`);
-  }
-  return [];
+  const { problems } = createSpec(image, [], flags, { env: {}, cwd: '/' }, () => 'brisk_herring');
+  return problems.map(({ path, message }) => `${path}: ${message}`);
 }
 
 describe('the spec of a new service', () => {
