@@ -76,9 +76,15 @@ export default tseslint.config(
   forbid('cli', ['manager', 'agent', 'mesh', 'test'], 'roles meet in proto/; only the entry file cli/main.ts may load them'),
   forbidParts('store', ['state', 'scheduler', 'orchestrator', 'leader', 'dispatcher', 'api'], 'the store knows nothing above it'),
   forbidParts('state', ['scheduler', 'orchestrator', 'leader', 'dispatcher', 'api'], 'state stands on the store alone'),
+  forbidParts('events', ['store', 'scheduler', 'orchestrator', 'leader', 'dispatcher', 'api', 'explain'], 'events are made of rows alone'),
   forbidParts('scheduler', ['store', 'state', 'leader', 'dispatcher', 'api', 'orchestrator'], 'the scheduler is pure'),
   forbidParts('orchestrator', ['store', 'leader', 'dispatcher', 'api', 'scheduler'], 'reconcilers are pure'),
-  forbidParts('leader', ['dispatcher', 'api'], 'the leader feeds the pure parts and commits'),
+  forbidParts(
+    'explain',
+    ['store', 'dispatcher', 'api', 'leader(?!/(first-seen|inventory-feed|placer)\\.ts)', 'ca'],
+    'explaining is pure: it asks the pure parts that decide',
+  ),
+  forbidParts('leader', ['dispatcher', 'api', 'explain'], 'the leader feeds the pure parts and commits'),
   forbidParts('dispatcher', ['scheduler', 'orchestrator', 'leader', 'api'], 'the dispatcher serves sessions'),
   forbidParts('api', ['scheduler', 'orchestrator', 'leader'], 'the API writes desired state only'),
   {

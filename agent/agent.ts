@@ -10,6 +10,7 @@ import type { Rng } from '../lib/rng.ts';
 import { grpcTransport, type RpcTransport } from '../lib/rpc/index.ts';
 import { type DescriptionOptions, describeNode } from './description.ts';
 import { probeTargets, type TryConnect } from './endpoints/endpoints.ts';
+import { type AskerOf, askerOf } from './health/ask.ts';
 import { engineWatch } from './engine-watch.ts';
 import { housekeeper, type Housekeeper, type HousekeepingCounts } from './housekeeping/housekeeper.ts';
 import type { HousekeepingSettings } from './housekeeping/settings.ts';
@@ -53,11 +54,12 @@ export interface AgentOptions {
   readonly log: Logger;
   /** gRPC without encryption unless given. */
   readonly transport?: RpcTransport;
-  /** The host's own unless given, as the four below. */
+  /** The host's own unless given, as the five below. */
   readonly disk?: Disk;
   readonly bootId?: string;
   readonly canBind?: CanBind;
   readonly tryConnect?: TryConnect;
+  readonly askerOf?: AskerOf;
   readonly superviseMesh?: typeof meshSupervisor;
 }
 
@@ -293,6 +295,7 @@ export function createAgent(options: AgentOptions): Agent {
       runtime,
       ports: openPortLeases({ ...options, disk, dataAddress: node.dataAddress }),
       probe: probeTargets(clock, rng, options.tryConnect),
+      askerOf: options.askerOf ?? askerOf(runtime),
       dataDir,
       disk,
       clock,

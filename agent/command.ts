@@ -21,6 +21,7 @@ export function configureAgent(command: Command): void {
     .option('--mesh-health-addr <host:port>', 'the same of the mesh (default: none)')
     .option('--cpus <n>', "CPUs to offer (default: the engine's)")
     .option('--memory <size>', "memory to offer, such as 8GiB (default: the engine's)")
+    .option('--generic-resource <kind=n|name>', 'what else there is: gpu=2, or named: gpu=UUID1, repeatable', collect)
     .option('--gc-interval <duration>', 'how often the host is cleaned up, or "none"', '5m')
     .option('--gc-containers-per-slot <n>', 'finished containers to keep of each slot, for their logs', '5')
     .option('--gc-containers <n>', 'finished containers to keep in all', '100')

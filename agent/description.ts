@@ -1,6 +1,6 @@
 // What this node says of itself: host, engine, addresses.
 import { arch, availableParallelism, hostname, totalmem } from 'node:os';
-import { EngineDescription, type EngineTrouble, type NodeDescription, type Resources } from '../proto/index.ts';
+import { EngineDescription, type EngineTrouble, type GenericResource, type NodeDescription, type Resources } from '../proto/index.ts';
 import { VERSION } from '../lib/version.ts';
 
 export interface DescriptionOptions {
@@ -12,6 +12,7 @@ export interface DescriptionOptions {
   /** What to offer in place of what the engine says; undefined: what it says. */
   readonly nanoCpus: number | undefined;
   readonly memoryBytes: number | undefined;
+  readonly genericResources: readonly GenericResource[];
 }
 
 export interface EngineFacts {
@@ -41,6 +42,7 @@ export function describeNode(options: DescriptionOptions, facts: EngineFacts, tr
     dataAddress: options.dataAddress,
     meshAddresses: options.meshAddresses,
     shoalVersion: VERSION,
+    genericResources: options.genericResources,
   };
 }
 

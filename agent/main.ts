@@ -55,6 +55,7 @@ async function run(settings: AgentSettings, { signal, self = ownCommand() }: Run
       meshAddresses: settings.meshListen,
       nanoCpus: settings.nanoCpus,
       memoryBytes: settings.memoryBytes,
+      genericResources: settings.genericResources,
     },
     housekeeping: settings.housekeeping,
     identity,

@@ -3,6 +3,8 @@ import { isIP } from 'node:net';
 import { resolve } from 'node:path';
 import { type FieldProblem, ShoalError } from '../lib/errors.ts';
 import type { LogLevel } from '../lib/log.ts';
+import type { GenericResource } from '../proto/index.ts';
+import { genericResourcesOf } from './generic-resources.ts';
 import { formatDurationMs, parseDurationMs, parseSizeBytes } from '../lib/units.ts';
 import type { HousekeepingSettings } from './housekeeping/settings.ts';
 
@@ -21,6 +23,7 @@ export interface AgentFlags {
   readonly meshHealthAddr?: string;
   readonly cpus?: string;
   readonly memory?: string;
+  readonly genericResource?: readonly string[];
   readonly gcInterval: string;
   readonly gcContainersPerSlot: string;
   readonly gcContainers: string;
@@ -50,6 +53,7 @@ export interface AgentSettings {
   readonly meshHealth: string | undefined;
   readonly nanoCpus: number | undefined;
   readonly memoryBytes: number | undefined;
+  readonly genericResources: readonly GenericResource[];
   readonly housekeeping: HousekeepingSettings;
   readonly ephemeral: boolean;
   readonly purge: boolean;
@@ -110,6 +114,7 @@ export function checkAgentFlags(flags: AgentFlags): AgentSettings {
     meshHealth,
     nanoCpus: cpusOf(flags.cpus, wrong),
     memoryBytes: memoryOf(flags.memory, wrong),
+    genericResources: genericResourcesOf(flags.genericResource ?? [], wrong),
     housekeeping: housekeepingOf(flags, wrong),
     ephemeral: flags.ephemeral,
     purge: flags.purge,
@@ -121,7 +126,7 @@ export function checkAgentFlags(flags: AgentFlags): AgentSettings {
   return settings;
 }
 
-type Wrong = (path: string, message: string) => void;
+export type Wrong = (path: string, message: string) => void;
 
 /** Where a manager is on this very host, tasks of other nodes are too; elsewhere nobody but the user knows which address the others reach. */
 function dataAddressOf(flags: AgentFlags, wrong: Wrong): string {

@@ -5,6 +5,7 @@ import { type Clock, withDeadline } from '../lib/clock.ts';
 import { ShoalError } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import type { Rng } from '../lib/rng.ts';
+import { askerOf } from './health/ask.ts';
 import { endProcess, launchedBefore } from './mesh/mesh-process.ts';
 import { openPortLeases } from './ports/port-leases.ts';
 import type { Runtime } from './runtime/runtime.ts';
@@ -52,6 +53,7 @@ export async function purgeNode(options: PurgeOptions, signal: AbortSignal): Pro
     ports: openPortLeases(options),
     // Nothing of it is to be served any more.
     probe: () => undefined,
+    askerOf: askerOf(options.runtime),
     node: { ...options.identity, dataAddress: options.dataAddress },
     onStatus: () => undefined,
     onForgotten: () => undefined,

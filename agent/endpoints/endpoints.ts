@@ -1,9 +1,9 @@
 // Where a task's target ports are reached, and whether they answer: a target enters the route table only once the agent has connected to it.
-import { connect } from 'node:net';
 import { type Endpoint, PortProtocol } from '../../proto/index.ts';
 import { backoff } from '../../lib/backoff.ts';
 import { type Clock, sleep } from '../../lib/clock.ts';
 import type { Rng } from '../../lib/rng.ts';
+import { tcpCheck } from '../health/tcp-check.ts';
 import type { LeasedPort } from '../runtime/runtime.ts';
 
 export function endpointsOf(
@@ -66,27 +66,16 @@ export function probeTargets(clock: Clock, rng: Rng, tryConnect: TryConnect = tc
 }
 
 function tcpConnect(clock: Clock): TryConnect {
-  return (host, port, signal) =>
-    new Promise((resolve) => {
-      const socket = connect({ host, port });
-      const end = (connected: boolean): void => {
-        timer.cancel();
-        signal.removeEventListener('abort', onAbort);
-        // A reset instead of a FIN: the probe leaves nothing behind, in TIME_WAIT or in the task.
-        if (connected) socket.resetAndDestroy();
-        else socket.destroy();
-        resolve(connected);
-      };
-      const onAbort = (): void => {
-        end(false);
-      };
-      const timer = clock.after(CONNECT_MS, onAbort);
-      signal.addEventListener('abort', onAbort, { once: true });
-      socket.once('connect', () => {
-        end(true);
-      });
-      socket.on('error', () => {
-        end(false);
-      });
-    });
+  return async (host, port, signal) => {
+    const controller = new AbortController();
+    const abort = (): void => {
+      controller.abort();
+    };
+    const timer = clock.after(CONNECT_MS, abort);
+    signal.addEventListener('abort', abort, { once: true });
+    const answer = await tcpCheck({ host, port }, controller.signal);
+    timer.cancel();
+    signal.removeEventListener('abort', abort);
+    return answer.kind === 'passed';
+  };
 }

@@ -8,8 +8,8 @@ export interface Limiter {
 
 export interface LimiterOptions {
   readonly inFlight: number;
-  /** Work that takes longer (it waits for a registry, or for a process to end) no longer counts: it does not load the engine. */
-  readonly patienceMs: number;
+  /** Work that takes longer (it waits for a registry, or for a process to end) no longer counts: it does not load the engine. Unset: all counts. */
+  readonly patienceMs?: number;
 }
 
 interface Waiting {
@@ -38,11 +38,11 @@ export function limiter(options: LimiterOptions, clock: Clock): Limiter {
       counted--;
       next();
     };
-    const patience: Timer = clock.after(options.patienceMs, release, true);
+    const patience: Timer | undefined = options.patienceMs === undefined ? undefined : clock.after(options.patienceMs, release, true);
     try {
       return await work();
     } finally {
-      patience.cancel();
+      patience?.cancel();
       release();
     }
   };

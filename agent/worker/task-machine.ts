@@ -38,6 +38,9 @@ export interface TaskMachine {
   readonly error: string;
   readonly exitCode: number | undefined;
   readonly instance: { readonly containerId: string; readonly pid: number; readonly address: string | undefined } | undefined;
+  /** What it has passed of what stands between its start and RUNNING; of these, a task without a start-up probe owes none. */
+  readonly isHealthy: boolean;
+  readonly owesStartUp: boolean;
   /** What a stop under way ends in. */
   readonly outcome: { readonly state: TaskState; readonly error: string };
 }
@@ -55,6 +58,11 @@ export type TaskEvent =
   | { readonly kind: 'prepared' | 'started'; readonly instance: Instance }
   | { readonly kind: 'prepare-failed' | 'start-failed' | 'stop-failed' | 'remove-failed'; readonly failure: Failure }
   | { readonly kind: 'health'; readonly health: Health; readonly detail: string }
+  /** Its start-up probe; `waits` with what is wrong so far. */
+  | { readonly kind: 'start-up-passed' }
+  | { readonly kind: 'start-up-waits'; readonly reason: string }
+  /** Its start-up or liveness probe says that it must go. */
+  | { readonly kind: 'probe-failed'; readonly reason: string }
   | { readonly kind: 'exited' | 'stopped'; readonly exit: Exit }
   | { readonly kind: 'vanished' }
   | { readonly kind: 'removed' }
@@ -81,7 +89,7 @@ const SHUTDOWN_OUTCOME = { state: TaskState.SHUTDOWN, error: '' };
 const MAX_TEXT = 1000;
 
 /** A task without a container: the first effect is its prepare, or nothing where it is not wanted any more. `observed` before STARTING. */
-export function accept(desired: Desired, observed: TaskState = TaskState.ACCEPTED): Step {
+export function accept(desired: Desired, hasStartUp = false, observed: TaskState = TaskState.ACCEPTED): Step {
   const machine: TaskMachine = {
     phase: 'preparing',
     desired,
@@ -90,6 +98,8 @@ export function accept(desired: Desired, observed: TaskState = TaskState.ACCEPTE
     error: '',
     exitCode: undefined,
     instance: undefined,
+    isHealthy: false,
+    owesStartUp: hasStartUp,
     outcome: SHUTDOWN_OUTCOME,
   };
   if (stops(desired)) return finish(machine, TaskState.SHUTDOWN, { message: 'stopped before it was prepared' }, 'removed');
@@ -105,7 +115,7 @@ export interface Recorded {
 }
 
 /** A task known from before a restart of the agent, with what stands on the host for it. Never starts anything a second time. */
-export function adopt(desired: Desired, instance: Instance | undefined, recorded: Recorded | undefined): Step {
+export function adopt(desired: Desired, instance: Instance | undefined, recorded: Recorded | undefined, hasStartUp = false): Step {
   const observed = recorded?.observed ?? TaskState.ACCEPTED;
   const base: TaskMachine = {
     phase: 'preparing',
@@ -115,6 +125,8 @@ export function adopt(desired: Desired, instance: Instance | undefined, recorded
     error: recorded?.error ?? '',
     exitCode: recorded?.exitCode,
     instance: instanceOf(instance),
+    isHealthy: observed === TaskState.RUNNING,
+    owesStartUp: hasStartUp && observed !== TaskState.RUNNING,
     outcome: SHUTDOWN_OUTCOME,
   };
   if (isFinal(observed)) {
@@ -126,7 +138,7 @@ export function adopt(desired: Desired, instance: Instance | undefined, recorded
   }
   if (instance === undefined) {
     if (observed >= TaskState.STARTING) return vanished(base);
-    return accept(desired, observed);
+    return accept(desired, hasStartUp, observed);
   }
   switch (instance.state) {
     case 'created':
@@ -163,6 +175,16 @@ export function step(machine: TaskMachine, event: TaskEvent): Step {
       return machine.phase === 'discarding' || machine.phase === 'removing' ? again(machine, 'remove', event.failure) : stay(machine);
     case 'health':
       return onHealth(machine, event.health, event.detail);
+    case 'start-up-passed':
+      return machine.phase === 'checking' ? checked({ ...machine, owesStartUp: false }) : stay(machine);
+    case 'start-up-waits':
+      return machine.phase === 'checking' && machine.owesStartUp
+        ? stay({ ...machine, message: `waiting for its start-up probe: ${event.reason}`.slice(0, MAX_TEXT) })
+        : stay(machine);
+    case 'probe-failed':
+      return machine.phase === 'checking' || machine.phase === 'running'
+        ? stopWith(machine, { state: TaskState.FAILED, error: event.reason })
+        : stay(machine);
     case 'exited':
       return isAlive(machine) ? onExit(machine, event.exit) : stay(machine);
     case 'stopped':
@@ -261,10 +283,17 @@ function onHealth(machine: TaskMachine, health: Health, detail: string): Step {
       return stopWith(machine, { state: TaskState.FAILED, error: `unhealthy: ${detail === '' ? 'its health check failed' : detail}` });
     case 'none':
     case 'healthy':
-      return stay(machine.phase === 'checking' ? { ...report(machine, TaskState.RUNNING, 'started'), phase: 'running' } : machine);
+      return machine.phase === 'checking' ? checked({ ...machine, isHealthy: true }) : stay(machine);
     case 'starting':
       return stay(machine.phase === 'checking' ? { ...machine, message: waitingForHealth(detail) } : machine);
   }
+}
+
+/** RUNNING once nothing is owed any more. */
+function checked(machine: TaskMachine): Step {
+  if (machine.owesStartUp) return stay(machine);
+  if (!machine.isHealthy) return stay({ ...machine, message: waitingForHealth('') });
+  return stay({ ...report(machine, TaskState.RUNNING, 'started'), phase: 'running' });
 }
 
 /** `detail`: what the last check said, if it failed. */

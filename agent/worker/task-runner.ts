@@ -1,5 +1,5 @@
 // Performs what a task's machine asks for, over the runtime: one operation at a time per task, retried with back-off, and turns what happens
-// into the machine's next event. Also keeps the task's ports and the readiness of its endpoints.
+// into the machine's next event. Also keeps the task's ports, and has its probes asked.
 import { type Assignment, TaskState, TaskStatus } from '../../proto/index.ts';
 import { backoff, type Backoff } from '../../lib/backoff.ts';
 import { type Clock, sleep } from '../../lib/clock.ts';
@@ -7,6 +7,7 @@ import { ShoalError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Rng } from '../../lib/rng.ts';
 import { endpointsOf, type ProbeTargets } from '../endpoints/endpoints.ts';
+import type { HealthDeps } from '../health/task-health.ts';
 import type { PortLeases } from '../ports/port-leases.ts';
 import type { Instance, LeasedPort, Runtime, TaskContext } from '../runtime/runtime.ts';
 import type { Limiter } from './limiter.ts';
@@ -17,16 +18,19 @@ import {
   type Failure,
   isFinal,
   type Operation,
+  type Phase,
   type Step,
   step,
   type TaskEvent,
   type TaskMachine,
 } from './task-machine.ts';
+import { type TaskWatch, watchRunning, watchStarting } from './task-watch.ts';
 
 export interface RunnerDeps {
   readonly runtime: Runtime;
   readonly ports: PortLeases;
   readonly probe: ProbeTargets;
+  readonly health: HealthDeps;
   /** For prepare, start and remove; stops have one of their own, since they mostly wait. */
   readonly engine: Limiter;
   readonly stops: Limiter;
@@ -51,14 +55,16 @@ export class TaskRunner {
   #assignment: Assignment;
   #machine: TaskMachine;
   #ports: readonly LeasedPort[] = [];
-  #ready: ReadonlySet<LeasedPort> = new Set();
+  /** Of the same container, by an earlier agent; until the task has left RUNNING. */
+  #recorded: TaskStatus | undefined;
+  /** While its container runs and is not being stopped. */
+  #watched: TaskWatch | undefined;
   #sinceUnixMs: number;
   /** Of the operation under way or waiting; aborted by `cancel`. */
   #operation = new AbortController();
   /** Settles when the last operation has: the next one waits for it. */
   #last: Promise<void> = Promise.resolve();
   #attached: AbortController | undefined;
-  #probing: AbortController | undefined;
   readonly #retry: Backoff;
 
   private constructor(deps: RunnerDeps, assignment: Assignment, machine: TaskMachine, sinceUnixMs: number) {
@@ -72,7 +78,7 @@ export class TaskRunner {
 
   /** A task that this node has nothing of yet. */
   static accept(deps: RunnerDeps, assignment: Assignment): TaskRunner {
-    return TaskRunner.#begin(deps, assignment, accept(desiredOf(assignment)), [], deps.clock.wallMs());
+    return TaskRunner.#begin(deps, assignment, accept(desiredOf(assignment), hasStartUp(assignment)), [], deps.clock.wallMs(), undefined);
   }
 
   /** A task from before the agent's start: `instance` stands on the host, `recorded` is its last status. */
@@ -84,14 +90,24 @@ export class TaskRunner {
     recorded: TaskStatus | undefined,
   ): TaskRunner {
     const known = recorded === undefined ? undefined : { ...recorded, observed: recorded.state };
-    const first = adopt(desired, instance, known);
+    const first = adopt(desired, instance, known, hasStartUp(assignment));
     const same = recorded !== undefined && recorded.state === first.next.observed;
-    return TaskRunner.#begin(deps, assignment, first, instance?.ports ?? [], same ? recorded.sinceUnixMs : deps.clock.wallMs());
+    const sinceUnixMs = same ? recorded.sinceUnixMs : deps.clock.wallMs();
+    const stands = same && recorded.containerId === instance?.containerId ? recorded : undefined;
+    return TaskRunner.#begin(deps, assignment, first, instance?.ports ?? [], sinceUnixMs, stands);
   }
 
-  static #begin(deps: RunnerDeps, assignment: Assignment, first: Step, ports: readonly LeasedPort[], sinceUnixMs: number): TaskRunner {
+  static #begin(
+    deps: RunnerDeps,
+    assignment: Assignment,
+    first: Step,
+    ports: readonly LeasedPort[],
+    sinceUnixMs: number,
+    recorded: TaskStatus | undefined,
+  ): TaskRunner {
     const runner = new TaskRunner(deps, assignment, first.next, sinceUnixMs);
     runner.#ports = ports;
+    runner.#recorded = recorded;
     if (ports.length > 0 && !isFinal(first.next.observed)) deps.ports.adopt(assignment.taskId, ports);
     runner.#enter(first, undefined);
     return runner;
@@ -120,7 +136,8 @@ export class TaskRunner {
 
   status(): TaskStatus {
     const machine = this.#machine;
-    const endpoints = machine.phase === 'checking' || machine.phase === 'running' || machine.phase === 'stopping';
+    const isThere = machine.phase === 'checking' || machine.phase === 'stopping';
+    const unready = isThere ? endpointsOf(this.#ports, new Set(), this.#deps.node.dataAddress, machine.instance?.address) : [];
     return TaskStatus.create({
       taskId: this.taskId,
       nodeId: this.#deps.node.nodeId,
@@ -131,7 +148,8 @@ export class TaskRunner {
       exitCode: machine.exitCode,
       containerId: machine.instance?.containerId ?? '',
       pid: isFinal(machine.observed) ? 0 : (machine.instance?.pid ?? 0),
-      endpoints: endpoints ? endpointsOf(this.#ports, this.#ready, this.#deps.node.dataAddress, machine.instance?.address) : [],
+      endpoints: this.#watched?.traffic?.endpoints() ?? unready,
+      readiness: this.#watched?.traffic?.readiness(),
     });
   }
 
@@ -139,7 +157,7 @@ export class TaskRunner {
   detach(): void {
     this.#operation.abort(ABANDONED);
     this.#attached?.abort(ABANDONED);
-    this.#probing?.abort(ABANDONED);
+    this.#watched?.stop();
   }
 
   #enter(taken: Step, before: TaskMachine | undefined): void {
@@ -170,12 +188,8 @@ export class TaskRunner {
   }
 
   #phaseChanged(machine: TaskMachine): void {
-    if (machine.phase === 'running') this.#probe();
-    else {
-      this.#probing?.abort(ABANDONED);
-      this.#probing = undefined;
-      this.#ready = new Set();
-    }
+    this.#watched?.stop();
+    this.#watched = this.#watch(machine.phase);
     if (isFinal(machine.observed)) {
       this.#attached?.abort(ABANDONED);
       this.#attached = undefined;
@@ -183,21 +197,22 @@ export class TaskRunner {
     }
   }
 
-  #probe(): void {
-    const controller = new AbortController();
-    this.#probing = controller;
-    const spec = this.#assignment.spec;
-    const ready = (port: LeasedPort): void => {
-      if (controller.signal.aborted) return;
-      this.#ready = new Set([...this.#ready, port]);
+  #watch(phase: Phase): TaskWatch | undefined {
+    const { taskId } = this;
+    const { probe, health, node } = this.#deps;
+    const target = { taskId, address: this.#machine.instance?.address, dataAddress: node.dataAddress, ports: this.#ports };
+    const dispatch = (event: TaskEvent): void => {
+      this.dispatch(event);
+    };
+    const options = { spec: this.#assignment.spec, target, probe, health, dispatch };
+    if (phase === 'checking') return watchStarting(options);
+    if (phase !== 'running') return undefined;
+    const recorded = this.#recorded;
+    // It stands for the container as the earlier agent knew it, not for what becomes of it under this one.
+    this.#recorded = undefined;
+    return watchRunning(options, recorded, () => {
       this.#deps.changed(this);
-    };
-    const target = {
-      address: this.#machine.instance?.address,
-      dataAddress: this.#deps.node.dataAddress,
-      unchecked: spec?.noPortCheck ?? false,
-    };
-    this.#deps.probe(this.#ports, target, ready, controller.signal);
+    });
   }
 
   /** Queues an operation behind the one under way. Its failure becomes an event; one that was cancelled becomes nothing. */
@@ -315,6 +330,10 @@ export function desiredOf(assignment: Assignment): Desired {
     default:
       return assignment.desired <= TaskState.READY ? 'ready' : 'shutdown';
   }
+}
+
+function hasStartUp(assignment: Assignment): boolean {
+  return assignment.spec?.probes?.startup !== undefined;
 }
 
 function failureOf(error: unknown): Failure {

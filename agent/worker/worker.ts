@@ -8,6 +8,7 @@ import { messageOf, ShoalError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Rng } from '../../lib/rng.ts';
 import type { ProbeTargets } from '../endpoints/endpoints.ts';
+import type { AskerOf } from '../health/ask.ts';
 import type { PortLeases } from '../ports/port-leases.ts';
 import type { Instance, Runtime } from '../runtime/runtime.ts';
 import { openJournal } from './journal.ts';
@@ -20,6 +21,7 @@ export interface WorkerOptions {
   readonly runtime: Runtime;
   readonly ports: PortLeases;
   readonly probe: ProbeTargets;
+  readonly askerOf: AskerOf;
   readonly dataDir: string;
   /** The host's unless given. */
   readonly disk?: Disk;
@@ -64,6 +66,8 @@ export interface Worker {
 /** The engine of a small host does not get faster with more, and a big one is kept busy by these (measured: docs/benchmarks.md). */
 const ENGINE = { inFlight: 8, patienceMs: 2000 };
 const STOPS = { inFlight: 32, patienceMs: 500 };
+/** Probes under way at once: hundreds of tasks are asked within a second, and as many that hang cost no more than this many sockets. */
+const PROBES = { inFlight: 64 };
 /** Docker's default. */
 const DEFAULT_GRACE_MS = 10_000;
 /** A drain of the whole node does not wait longer than this for a single task. */
@@ -94,6 +98,7 @@ export function createWorker(options: WorkerOptions): Worker {
     ...options,
     engine: limiter(ENGINE, clock),
     stops: limiter(STOPS, clock),
+    health: { clock, rng, limiter: limiter(PROBES, clock), askerOf: options.askerOf },
     changed(runner) {
       if (state === 'stopped') return;
       journal.changed();

@@ -1,15 +1,22 @@
 // `shoal events`, `shoal cluster` and `shoal version`: their flags.
 import type { Command } from 'commander';
 import { makeNoun } from '../command-line/noun.ts';
-import { filterFlag, formatFlag } from '../command-line/shared-flags.ts';
+import { formatFlag } from '../command-line/shared-flags.ts';
 import { addVerb, type Launch, listFlag, plainVerb } from '../command-line/verb.ts';
 import { SETTINGS } from './settings.ts';
 
 export function configureEvents(events: Command, launch: Launch): void {
   plainVerb(events);
-  filterFlag(events);
-  events.option('--since <TIME>', 'also what happened since this time ("2026-01-02T13:23:37Z") or this long ago ("42m")');
-  events.option('--until <TIME>', 'end at this time');
+  listFlag(
+    events,
+    '-f, --filter <KEY=VALUE>',
+    'only what matches: type, event, service, task, node or label; values of one key are alternatives',
+  );
+  events.option(
+    '--since <TIME>',
+    'also what happened after this revision (1234) or time ("2026-01-02T13:23:37Z"), or this long ago ("42m")',
+  );
+  events.option('--until <TIME>', 'end at this revision or time');
   events.option('--format <FORMAT>', '"json" or a Go template such as "{{.Type}} {{.Action}} {{.Name}}"');
   events.action(launch(() => import('./events.ts')));
 }

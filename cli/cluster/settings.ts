@@ -25,6 +25,7 @@ export const SETTINGS: readonly Setting[] = [
     'share of nodes, lost together, from which their tasks are not replaced at once',
   ),
   setting('massLossHoldMs', 'mass-loss-hold', 'duration', 60_000, 'how long that is held back (0s: never)'),
+  setting('preemptionGap', 'preemption-gap', 'count', 0, 'tasks take the place of those whose priority is lower by so much (0: never)'),
 ];
 
 function setting(field: keyof ClusterSettings, flag: string, kind: Setting['kind'], fallback: number, help: string): Setting {

@@ -32,6 +32,18 @@ export function parseMoment(flag: string, text: string, nowUnixMs: number): numb
   ]);
 }
 
+/** A point in a history: a revision (a whole number), or a moment as `parseMoment` takes it. Throws `invalid_argument`. */
+export function parsePoint(flag: string, text: string, nowUnixMs: number): { readonly revision: number; readonly unixMs: number } {
+  // Unix seconds of this century have ten digits; a store that has come so far has counted for decades.
+  if (/^\d{1,9}$/.test(text)) return { revision: Number(text), unixMs: 0 };
+  try {
+    return { revision: 0, unixMs: parseMoment(flag, text, nowUnixMs) };
+  } catch {
+    const message = `"${text}" is neither a revision such as 1234, nor a time such as 2026-01-02T13:23:37Z, nor a duration such as 42m`;
+    throw ShoalError.invalid('wrong time', [{ path: flag, message }]);
+  }
+}
+
 /** Milliseconds; undefined where the flag was not given. Throws `invalid_argument`. */
 export function parseTimeout(text: string | undefined): number | undefined {
   if (text === undefined) return undefined;

@@ -1,7 +1,7 @@
 // The demo: a service of three replicas on a published port, asked for on every node.
 import { sleep } from '../../lib/clock.ts';
 import { messageOf, ShoalError } from '../../lib/errors.ts';
-import { ContainerSpec, PortSpec, RestartPolicy, ServiceSpec, TaskSpec } from '../../proto/index.ts';
+import { ContainerSpec, CreateServiceRequest, PortSpec, RestartPolicy, ServiceSpec, TaskSpec } from '../../proto/index.ts';
 import { type Control, createControl } from '../client/control.ts';
 import { messages } from '../client/stream.ts';
 import type { Shell } from '../shell.ts';
@@ -26,7 +26,9 @@ export async function runDemo(cluster: DevCluster, port: number, shell: Shell, s
   try {
     const spec = await demoSpec(cluster, port, shell);
     say(shell, `creating service ${DEMO_SERVICE}: ${REPLICAS} replicas, published port ${port}...`);
-    const created = await control.write((client, call) => client.createService({ spec, registryAuth: '', noResolveImage: true }, call));
+    const created = await control.write((client, call) =>
+      client.createService(CreateServiceRequest.create({ spec, noResolveImage: true }), call),
+    );
     await converged(control, created.revision, shell);
     return await Promise.all(cluster.nodes.map((node) => ask(`http://${node.address}:${port + node.portOffset}/`, shell, signal)));
   } finally {

@@ -3,12 +3,12 @@ import type { Event } from '../../proto/index.ts';
 import { goTemplate, mapOf, type Struct, toJson } from './go-template/index.ts';
 import { timestamp } from './text.ts';
 
-/** A function that renders one event as one line. Throws `invalid_argument` on a wrong template. */
-export function eventRenderer(format: string | undefined): (event: Event) => string {
+/** A function that renders one event, of that revision, as one line. Throws `invalid_argument` on a wrong template. */
+export function eventRenderer(format: string | undefined): (event: Event, revision: number) => string {
   if (format === undefined) return eventLine;
-  if (format === 'json') return (event) => toJson(fieldsOf(event));
+  if (format === 'json') return (event, revision) => toJson(fieldsOf(event, revision));
   const template = goTemplate(format);
-  return (event) => template(fieldsOf(event));
+  return (event, revision) => template(fieldsOf(event, revision));
 }
 
 function eventLine(event: Event): string {
@@ -20,7 +20,7 @@ function eventLine(event: Event): string {
   return `${timestamp(event.timeUnixMs)} ${event.type} ${event.action} ${event.objectId}${inBrackets}${message}`;
 }
 
-function fieldsOf(event: Event): Struct {
+function fieldsOf(event: Event, revision: number): Struct {
   return {
     Type: event.type,
     Action: event.action,
@@ -29,6 +29,7 @@ function fieldsOf(event: Event): Struct {
     Message: event.message,
     Time: Math.floor(event.timeUnixMs / 1000),
     TimeMs: event.timeUnixMs,
+    Revision: revision,
     Actor: { ID: event.objectId, Attributes: mapOf(event.attributes) },
   };
 }

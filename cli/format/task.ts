@@ -1,6 +1,7 @@
 // How `service ps` and `node ps` show a task: newest first within a slot, its history branching off below.
 import { enumName, PortMode, TaskState, type TaskView } from '../../proto/index.ts';
 import { formatPorts } from './ports.ts';
+import { whyNotReady } from './probes.ts';
 import type { ResourceFormat } from './resource.ts';
 import { ago, capitalized, ellipsis, shortId, withoutDigest } from './text.ts';
 
@@ -17,6 +18,7 @@ export const taskFormat: ResourceFormat<TaskView> = {
     Error: 'ERROR',
     Ports: 'PORTS',
     Message: 'MESSAGE',
+    Readiness: 'READINESS',
   },
   columns: ['ID', 'Name', 'Image', 'Node', 'DesiredState', 'CurrentState', 'Error', 'Ports'],
   id: (task, { truncate }) => (truncate ? shortId(task.id) : task.id),
@@ -32,6 +34,7 @@ export const taskFormat: ResourceFormat<TaskView> = {
       Error: quotedError(task, truncate),
       Ports: formatPorts(task.ports, PortMode.HOST),
       Message: task.message,
+      Readiness: readiness(task),
     };
   },
   inTable: (fields, task, previous) => (previous?.name === task.name ? { ...fields, Name: ` \\_ ${task.name}` } : fields),
@@ -44,12 +47,20 @@ export function stateName(state: TaskState): string {
 /** A task of a node that is down is not known to run: its state then says so. */
 function currentState(task: TaskView, nowUnixMs: number): string {
   const since = `${stateName(task.state)} ${ago(task.sinceUnixMs, nowUnixMs).toLowerCase()}`;
-  return task.lost ? `${since} (node down)` : since;
+  if (task.lost) return `${since} (node down)`;
+  return whyNotReady(task) === undefined ? since : `${since} (not ready)`;
 }
 
-/** For a task that waits, the reason is in its message; for one that runs without being of use yet, in the manager's remark. */
+/** "ready", "not ready: tcp 10.0.0.2:80: connection refused"; empty where it does not run. */
+function readiness(task: TaskView): string {
+  if (task.state !== TaskState.RUNNING) return '';
+  const why = whyNotReady(task);
+  return why === undefined ? 'ready' : `not ready: ${why}`;
+}
+
+/** For a task that waits, the reason is in its message; one that runs may be kept from its traffic, or have a remark of the manager. */
 function quotedError(task: TaskView, truncate: boolean): string {
-  const text = task.error || (task.state === TaskState.PENDING ? task.message : task.remark);
+  const text = task.error || (task.state === TaskState.PENDING ? task.message : (whyNotReady(task) ?? task.remark));
   if (text === '') return '';
   return `"${truncate ? ellipsis(text.replaceAll(/\s+/g, ' '), MAX_ERROR_LENGTH) : text.replaceAll(/\s*\n\s*/g, ' ')}"`;
 }
@@ -68,7 +79,7 @@ export function sortTasks(tasks: readonly TaskView[]): readonly TaskView[] {
 }
 
 function isFinished(task: TaskView): boolean {
-  return task.desired > TaskState.RUNNING;
+  return task.desired > TaskState.COMPLETE;
 }
 
 function compareText(a: string, b: string): number {

@@ -1,6 +1,6 @@
 // `node inspect`: JSON under Docker's field names, and --pretty.
 import { formatSizeBytes } from '../../lib/units.ts';
-import { Availability, enumName, NodeRole, NodeState, type NodeView } from '../../proto/index.ts';
+import { Availability, enumName, type GenericResource, NodeRole, NodeState, type NodeView } from '../../proto/index.ts';
 import { mapOf, type Struct } from '../format/go-template/index.ts';
 import { nodeStateName } from '../format/node.ts';
 import { protocolName } from '../format/ports.ts';
@@ -27,7 +27,12 @@ export function nodeStruct(node: NodeView): Struct {
         : {
             Hostname: description.hostname,
             Platform: { Architecture: description.platform?.arch, OS: description.platform?.os },
-            Resources: { NanoCPUs: description.resources?.nanoCpus, MemoryBytes: description.resources?.memoryBytes },
+            Resources: {
+              NanoCPUs: description.resources?.nanoCpus,
+              MemoryBytes: description.resources?.memoryBytes,
+              GenericResources:
+                description.genericResources.length === 0 ? undefined : description.genericResources.flatMap(genericStructs),
+            },
             Engine: {
               EngineVersion: engine?.version,
               Runtime: engine?.runtime,
@@ -57,6 +62,12 @@ export function nodeStruct(node: NodeView): Struct {
     ManagerStatus: node.managerStatus === '' ? undefined : { Leader: node.managerStatus === 'leader', Reachability: 'reachable' },
     RunningTasks: node.runningTasks,
   };
+}
+
+/** As Docker has it: one entry for a number, or one for each name. */
+function genericStructs({ kind, count, names }: GenericResource): readonly Struct[] {
+  if (names.length === 0) return [{ DiscreteResourceSpec: { Kind: kind, Value: count } }];
+  return names.map((name) => ({ NamedResourceSpec: { Kind: kind, Value: name } }));
 }
 
 function stateOf(node: NodeView): string {
@@ -94,6 +105,11 @@ export function renderNodePretty(node: NodeView): string {
     { heading: 'Resources' },
     { indent: 1, name: 'CPUs', value: resources === undefined ? undefined : resources.nanoCpus / 1e9 },
     { indent: 1, name: 'Memory', value: resources === undefined ? undefined : formatSizeBytes(resources.memoryBytes) },
+    ...(description?.genericResources ?? []).map(({ kind, count, names }): PrettyItem => ({
+      indent: 1,
+      name: kind,
+      value: names.length === 0 ? count : names.join(', '),
+    })),
     { heading: 'Engine' },
     { indent: 1, name: 'Runtime', value: description?.engine?.runtime },
     { indent: 1, name: 'Version', value: description?.engine?.version },

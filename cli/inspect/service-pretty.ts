@@ -7,6 +7,7 @@ import {
   type Placement,
   OnReturn,
   PortMode,
+  type Probes,
   type Resources,
   RestartCondition,
   ServiceMode,
@@ -15,10 +16,13 @@ import {
   UpdateState,
 } from '../../proto/index.ts';
 import { protocolName } from '../format/ports.ts';
-import { modeName } from '../format/service.ts';
+import { probeText } from '../format/probes.ts';
+import { isJobMode, modeName } from '../format/service.ts';
 import { ago } from '../format/text.ts';
 import { containerLines } from './container-pretty.ts';
+import { preferenceText } from '../service/spec/preferences.ts';
 import { type PrettyItem, prettyMap, renderPretty } from './pretty.ts';
+import { jobLines } from './job.ts';
 import { updateStateName } from './service.ts';
 import { orderName } from './service-spec.ts';
 
@@ -31,12 +35,15 @@ export function renderServicePretty(service: ServiceView, nowUnixMs: number): st
     ...prettyMap('Labels', spec?.labels ?? {}),
     { name: 'Service Mode', value: capitalize(modeName(spec?.mode ?? ServiceMode.REPLICATED)) },
     { indent: 1, name: 'Replicas', value: `${String(service.runningTasks)}/${String(service.desiredTasks)} running` },
+    ...(isJobMode(spec?.mode) ? jobLines(service, nowUnixMs) : []),
     ...updateStatusLines(service, nowUnixMs),
     ...placementLines(spec?.task?.placement),
     ...updateConfigLines('UpdateConfig', spec?.update),
     ...updateConfigLines('RollbackConfig', spec?.rollback),
     ...(container === undefined ? [] : containerLines(container)),
     ...resourceLines('Reservations', spec?.task?.reservations),
+    { heading: 'Generic Reservations' },
+    ...(spec?.task?.genericReservations ?? []).map(({ kind, count }): PrettyItem => ({ indent: 1, name: kind, value: count })),
     ...resourceLines('Limits', spec?.task?.limits),
     ...restartLines(service),
     ...logDriverLines(spec?.task?.logDriver),
@@ -44,6 +51,7 @@ export function renderServicePretty(service: ServiceView, nowUnixMs: number): st
     { name: 'On Return', value: spec?.onReturn === OnReturn.KEEP_OLD ? 'keep-old' : undefined },
     { name: 'Port Check', value: spec?.task?.noPortCheck === true ? 'no' : undefined },
     { name: 'Forced Updates', value: spec?.task?.forceUpdate || undefined },
+    ...probeLines(spec?.task?.probes),
     { heading: 'Ports' },
     ...(spec?.ports ?? []).map((port): PrettyItem => ({
       indent: 1,
@@ -55,6 +63,12 @@ export function renderServicePretty(service: ServiceView, nowUnixMs: number): st
       indent: 1,
       name: `${hostname}:${String(problem?.publishedPort ?? 0)}`,
       value: problem?.message,
+    })),
+    { heading: 'Running tasks that are not ready' },
+    ...service.notReady.map(({ taskName, nodeHostname, readiness }): PrettyItem => ({
+      indent: 1,
+      name: `${taskName} on ${nodeHostname}`,
+      value: readiness?.reason,
     })),
   ]);
 }
@@ -75,9 +89,15 @@ function placementLines(placement: Placement | undefined): readonly PrettyItem[]
   return [
     { heading: 'Placement' },
     { indent: 1, name: 'Constraints', value: placement?.constraints.join(', ') },
+    { indent: 1, name: 'Preferences', value: preferenceTexts(placement).join(', ') },
+    { indent: 1, name: 'Priority', value: placement?.priority || undefined },
     { indent: 1, name: 'Max Per Node', value: placement?.maxReplicasPerNode || undefined },
     { indent: 1, name: 'Platforms', value: placement?.platforms.map(({ os, arch }) => `${os || '*'}/${arch || '*'}`).join(', ') },
   ];
+}
+
+function preferenceTexts(placement: Placement | undefined): readonly string[] {
+  return [...(placement?.spread ?? []).map((key) => `spread=${key}`), ...(placement?.affinities ?? []).map(preferenceText)];
 }
 
 function logDriverLines(logDriver: LogDriver | undefined): readonly PrettyItem[] {
@@ -116,6 +136,16 @@ function resourceLines(heading: string, resources: Resources | undefined): reado
     { indent: 1, name: 'CPU', value: resources.nanoCpus === 0 ? undefined : resources.nanoCpus / 1e9 },
     { indent: 1, name: 'Memory', value: resources.memoryBytes === 0 ? undefined : formatSizeBytes(resources.memoryBytes) },
     { indent: 1, name: 'Pids', value: resources.pids || undefined },
+  ];
+}
+
+function probeLines(probes: Probes | undefined): readonly PrettyItem[] {
+  if (probes === undefined) return [];
+  return [
+    { heading: 'Probes' },
+    { indent: 1, name: 'Readiness', value: probes.readiness && probeText(probes.readiness) },
+    { indent: 1, name: 'Liveness', value: probes.liveness && probeText(probes.liveness) },
+    { indent: 1, name: 'Start-up', value: probes.startup && probeText(probes.startup) },
   ];
 }
 

@@ -3,11 +3,14 @@ import {
   type ContainerSpec,
   enumName,
   FailureAction,
+  type GenericResource,
   type HealthCheck,
   type Mount,
   MountType,
+  type Placement,
   PortMode,
   type PortSpec,
+  type Probes,
   type Resources,
   RestartCondition,
   type RestartPolicy,
@@ -20,6 +23,8 @@ import {
 } from '../../proto/index.ts';
 import { mapOf, type Struct, type Value } from '../format/go-template/index.ts';
 import { protocolName } from '../format/ports.ts';
+import { jobSpecStruct } from './job.ts';
+import { probeText } from '../format/probes.ts';
 
 const NANOSECONDS_PER_MS = 1_000_000;
 
@@ -29,6 +34,7 @@ export function serviceSpecStruct(spec: ServiceSpec): Struct {
     Labels: mapOf(spec.labels),
     TaskTemplate: spec.task === undefined ? undefined : taskSpecStruct(spec.task),
     Mode: modeStruct(spec),
+    Job: spec.job === undefined ? undefined : jobSpecStruct(spec.job),
     UpdateConfig: spec.update === undefined ? undefined : updateConfigStruct(spec.update),
     RollbackConfig: spec.rollback === undefined ? undefined : updateConfigStruct(spec.rollback),
     EndpointSpec: { Ports: spec.ports.map(portStruct) },
@@ -42,16 +48,28 @@ export function taskSpecStruct(task: TaskSpec): Struct {
   const { restart, placement, logDriver, limits, reservations } = task;
   return {
     ContainerSpec: task.container === undefined ? undefined : containerStruct(task.container),
-    Resources: { Limits: resourcesStruct(limits), Reservations: resourcesStruct(reservations) },
+    Resources: { Limits: resourcesStruct(limits), Reservations: reservationsStruct(reservations, task.genericReservations) },
     RestartPolicy: restart === undefined ? undefined : restartStruct(restart),
     Placement: {
       Constraints: listOrNothing(placement?.constraints ?? []),
+      Preferences: listOrNothing(placement === undefined ? [] : preferenceStructs(placement)),
+      Priority: placement?.priority || undefined,
       MaxReplicas: placement?.maxReplicasPerNode || undefined,
       Platforms: listOrNothing((placement?.platforms ?? []).map(({ os, arch }) => ({ Architecture: arch, OS: os }))),
     },
     LogDriver: logDriver === undefined ? undefined : { Name: logDriver.name, Options: mapOf(logDriver.options) },
     ForceUpdate: task.forceUpdate,
     PortCheck: !task.noPortCheck,
+    Probes: task.probes === undefined ? undefined : probesStruct(task.probes),
+  };
+}
+
+/** As on the command line: each can be given to --readiness-probe and its like. */
+function probesStruct({ readiness, liveness, startup }: Probes): Struct {
+  return {
+    Readiness: readiness && probeText(readiness),
+    Liveness: liveness && probeText(liveness),
+    Startup: startup && probeText(startup),
   };
 }
 
@@ -126,6 +144,20 @@ function resourcesStruct(resources: Resources | undefined): Struct | undefined {
   };
 }
 
+function reservationsStruct(resources: Resources | undefined, generic: readonly GenericResource[]): Struct | undefined {
+  if (generic.length === 0) return resourcesStruct(resources);
+  const GenericResources = generic.map(({ kind, count }) => ({ DiscreteResourceSpec: { Kind: kind, Value: count } }));
+  return { ...resourcesStruct(resources), GenericResources };
+}
+
+/** Affinities are Shoal's own. */
+function preferenceStructs({ spread, affinities }: Placement): readonly Struct[] {
+  return [
+    ...spread.map((key) => ({ Spread: { SpreadDescriptor: key } })),
+    ...affinities.map(({ target, weight }) => ({ Affinity: { Target: target, Weight: weight } })),
+  ];
+}
+
 function restartStruct(restart: RestartPolicy): Struct {
   return {
     Condition: enumName(RestartCondition, restart.condition).toLowerCase().replace('_', '-'),
@@ -139,6 +171,11 @@ function modeStruct(spec: ServiceSpec): Struct {
   return {
     Replicated: spec.mode === ServiceMode.REPLICATED ? { Replicas: spec.replicas } : undefined,
     Global: spec.mode === ServiceMode.GLOBAL ? {} : undefined,
+    ReplicatedJob:
+      spec.mode === ServiceMode.REPLICATED_JOB
+        ? { MaxConcurrent: spec.job?.maxConcurrent || spec.replicas, TotalCompletions: spec.replicas }
+        : undefined,
+    GlobalJob: spec.mode === ServiceMode.GLOBAL_JOB ? {} : undefined,
   };
 }
 

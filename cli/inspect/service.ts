@@ -2,11 +2,13 @@
 import { enumName, type ServiceView, UpdateState, type UpdateStatus } from '../../proto/index.ts';
 import type { Struct } from '../format/go-template/index.ts';
 import { protocolName } from '../format/ports.ts';
+import { isJobMode } from '../format/service.ts';
 import { timestamp } from '../format/text.ts';
+import { jobStatusStruct } from './job.ts';
 import { portStruct, serviceSpecStruct } from './service-spec.ts';
 
 export function serviceStruct(service: ServiceView): Struct {
-  const { spec, previousSpec, status, portProblems } = service;
+  const { spec, previousSpec, status, portProblems, notReady } = service;
   const update = status?.update;
   const ports = (spec?.ports ?? []).map(portStruct);
   return {
@@ -18,7 +20,22 @@ export function serviceStruct(service: ServiceView): Struct {
     PreviousSpec: previousSpec === undefined ? undefined : serviceSpecStruct(previousSpec),
     Endpoint: { Spec: { Ports: ports }, Ports: ports },
     UpdateStatus: update === undefined || update.state === UpdateState.UPDATE_NONE ? undefined : updateStatusStruct(update),
-    ServiceStatus: { RunningTasks: service.runningTasks, DesiredTasks: service.desiredTasks },
+    ServiceStatus: {
+      RunningTasks: service.runningTasks,
+      DesiredTasks: service.desiredTasks,
+      CompletedTasks: isJobMode(spec?.mode) ? service.completedTasks : undefined,
+    },
+    JobStatus: jobStatusStruct(service),
+    NotReady:
+      notReady.length === 0
+        ? undefined
+        : notReady.map(({ taskId, taskName, nodeHostname, readiness }) => ({
+            TaskID: taskId,
+            Task: taskName,
+            Hostname: nodeHostname,
+            Reason: readiness?.reason,
+            Since: readiness === undefined ? undefined : timestamp(readiness.sinceUnixMs),
+          })),
     PortProblems:
       portProblems.length === 0
         ? undefined

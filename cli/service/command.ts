@@ -4,6 +4,7 @@ import { makeNoun } from '../command-line/noun.ts';
 import { toggle } from '../command-line/toggles.ts';
 import { addRunningVerb, addVerb, type Launch } from '../command-line/verb.ts';
 import { filterFlag, formatFlag } from '../command-line/shared-flags.ts';
+import { declareIfVersion, declarePlanFlags } from './plan/plan-flags.ts';
 import { declareCreateFlags, declareUpdateFlags } from './flags.ts';
 
 export function configureService(service: Command, launch: Launch): void {
@@ -12,11 +13,13 @@ export function configureService(service: Command, launch: Launch): void {
   const create = addRunningVerb(service, 'create <IMAGE> [COMMAND...]', 'Create a new service');
   declareCreateFlags(create);
   waitFlags(create);
+  declarePlanFlags(create);
   create.action(launch(() => import('./create.ts')));
 
   const update = addVerb(service, 'update <SERVICE>', 'Change a service and roll the change out');
   declareUpdateFlags(update);
   waitFlags(update);
+  declarePlanFlags(update);
   update.action(launch(() => import('./update.ts')));
 
   const rollback = addVerb(service, 'rollback <SERVICE>', 'Go back to an earlier spec of a service');
@@ -52,13 +55,18 @@ export function configureService(service: Command, launch: Launch): void {
   toggle(inspect, '--pretty', 'for people instead of JSON');
   inspect.action(launch(() => import('./inspect.ts')));
 
+  const explain = addVerb(service, 'explain <SERVICE>', 'Say why a service is not as it should be, and what would change that');
+  explain.option('--format <FORMAT>', '"json" or a Go template such as "{{.AllRight}}"');
+  explain.action(launch(() => import('./explain.ts')));
+
   const scale = addVerb(service, 'scale <SERVICE=REPLICAS...>', 'Change the number of replicas of services');
   waitFlags(scale);
+  declarePlanFlags(scale);
   scale.action(launch(() => import('./scale.ts')));
 
-  addVerb(service, 'rm <SERVICE...>', 'Remove services')
-    .alias('remove')
-    .action(launch(() => import('./rm.ts')));
+  const rm = addVerb(service, 'rm <SERVICE...>', 'Remove services').alias('remove');
+  declareIfVersion(rm);
+  rm.action(launch(() => import('./rm.ts')));
 
   const logs = addVerb(service, 'logs <SERVICE|TASK...>', 'Show what the tasks of services print');
   toggle(logs, '-f, --follow', 'go on with what comes, also from new tasks');

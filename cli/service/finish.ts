@@ -6,7 +6,7 @@ import { styled } from '../style.ts';
 import type { Change, WaitFlags, WaitTimes } from './progress/wait.ts';
 import { waitForConvergence } from './progress/wait.ts';
 
-export function tellWarnings({ shell }: VerbContext, { warnings }: ServiceChange): void {
+export function tellWarnings({ shell }: VerbContext, { warnings }: Pick<ServiceChange, 'warnings'>): void {
   for (const warning of warnings) shell.err.write(`${styled(shell, shell.err, 'yellow', 'warning:')} ${warning}\n`);
 }
 

@@ -11,7 +11,9 @@ const LISTS: readonly (readonly [name: string, short: string, value: string, wha
   ['label', '-l', 'KEY=VALUE', 'label of the service'],
   ['container-label', '', 'KEY=VALUE', 'label of the containers'],
   ['mount', '', 'MOUNT', 'mount: type=volume,source=data,target=/data[,readonly]'],
-  ['constraint', '', 'CONSTRAINT', 'placement constraint: node.labels.ssd==true'],
+  ['constraint', '', 'CONSTRAINT', 'placement constraint: node.labels.ssd==true, node.labels.zone in (a, b)'],
+  ['placement-pref', '', 'PREFERENCE', 'spread=node.labels.dc, affinity=service:web,weight=50 or anti-affinity=node.labels.disk==hdd'],
+  ['generic-resource', '', 'KIND=N', 'generic resource that a node must have free: gpu=2'],
   ['host', '', 'HOST:IP', 'line of /etc/hosts'],
   ['dns', '', 'IP', 'DNS server'],
   ['dns-search', '', 'DOMAIN', 'DNS search domain'],
@@ -25,6 +27,8 @@ const REMOVAL_VALUES: Readonly<Record<string, string>> = {
   publish: 'TARGET[/PROTOCOL]',
   mount: 'TARGET',
   constraint: 'CONSTRAINT',
+  'placement-pref': 'PREFERENCE',
+  'generic-resource': 'KIND',
   host: 'HOST',
   dns: 'IP',
   'dns-search': 'DOMAIN',
@@ -35,7 +39,7 @@ const REMOVAL_VALUES: Readonly<Record<string, string>> = {
 
 export function declareCreateFlags(command: Command): void {
   command.option('--name <NAME>', 'name of the service (default: a made-up one)');
-  command.option('--mode <MODE>', 'replicated or global (default: replicated)');
+  command.option('--mode <MODE>', 'replicated, global, replicated-job or global-job (default: replicated)');
   for (const [name, short, value, what] of LISTS) listFlag(command, `${short === '' ? '' : `${short}, `}--${name} <${value}>`, what);
   listFlag(
     command,
@@ -56,11 +60,18 @@ export function declareUpdateFlags(command: Command): void {
     listFlag(command, `--${name}-rm <${REMOVAL_VALUES[name] ?? 'KEY'}>`, `remove: ${what.replace(/:.*/, '')}`);
   }
   declareShared(command);
+  // After the flags that they undo: commander takes a lone --no-x for "x is on by default".
+  command
+    .option('--no-probe', 'remove all three')
+    .option('--no-readiness-probe', 'remove the readiness probe')
+    .option('--no-liveness-probe', 'remove the liveness probe')
+    .option('--no-startup-probe', 'remove the start-up probe');
 }
 
 function declareShared(command: Command): void {
   declareContainerFlags(command);
   declareTaskFlags(command);
+  declareJobFlags(command);
   declareRolloutFlags(command);
   for (const { flag, takesValue } of LATER_FLAGS) {
     if (takesValue) listFlag(command, `--${flag} <VALUE>`, '');
@@ -84,6 +95,7 @@ function declareContainerFlags(command: Command): void {
     .option('--health-retries <N>', 'failures in a row that make a task unhealthy')
     .option('--health-start-period <DURATION>', 'time in which failures do not count');
   toggle(command, '--no-healthcheck', "do not use the image's health check");
+  declareProbeFlags(command);
   listFlag(command, '--cap-add <CAPABILITY>', 'add a Linux capability');
   listFlag(command, '--cap-drop <CAPABILITY>', 'drop a Linux capability');
   toggle(command, '--read-only', 'mount the root filesystem read-only');
@@ -93,10 +105,23 @@ function declareContainerFlags(command: Command): void {
   toggle(command, '--no-resolve-image', 'do not ask the registry for the digest of the image');
 }
 
+function declareProbeFlags(command: Command): void {
+  command
+    .option(
+      '--probe <CHECK[,OPTIONS]>',
+      'readiness and liveness at once: tcp:PORT, http:PORT/PATH, https:PORT/PATH, grpc:PORT[/SERVICE] or exec:COMMAND; ' +
+        'options interval=10s, timeout=1s, failures=3, successes=1, initial-delay=0s; of http also host=NAME, header=NAME:VALUE',
+    )
+    .option('--readiness-probe <CHECK[,OPTIONS]>', 'while it fails, a task gets no traffic')
+    .option('--liveness-probe <CHECK[,OPTIONS]>', 'a task that fails it is replaced')
+    .option('--startup-probe <CHECK[,OPTIONS]>', 'a task is starting until it has passed; interval=1s, failures=60 unless given');
+}
+
 function declareTaskFlags(command: Command): void {
   command
-    .option('--replicas <N>', 'number of tasks')
+    .option('--replicas <N>', 'number of tasks; of a replicated job, completions that it takes')
     .option('--replicas-max-per-node <N>', 'most tasks on one node (0: no limit)')
+    .option('--priority <N>', 'placed before tasks of lower priority; takes their place where the cluster allows that (default: 0)')
     .option('--reserve-cpu <CPUS>', 'CPUs that a node must have free')
     .option('--reserve-memory <SIZE>', 'memory that a node must have free')
     .option('--limit-cpu <CPUS>', 'most CPUs that a task may use')
@@ -108,6 +133,19 @@ function declareTaskFlags(command: Command): void {
     .option('--restart-window <DURATION>', 'time in which those are counted')
     .option('--log-driver <DRIVER>', 'logging driver of the engine');
   listFlag(command, '--log-opt <KEY=VALUE>', 'option of the logging driver');
+}
+
+function declareJobFlags(command: Command): void {
+  command
+    .option('--max-concurrent <N>', 'tasks of a replicated job at once (0: all)')
+    .option('--schedule <CRON>', 'when a job runs, such as "0 3 * * *" (default: when it is created or updated)')
+    .option('--schedule-timezone <ZONE>', 'time zone of the schedule, such as Europe/Berlin (default: UTC)')
+    .option('--schedule-overlap <POLICY>', 'while the last run still runs: allow, forbid or replace (default: allow)')
+    .option('--schedule-missed <POLICY>', 'what was due while no manager led: run-once or skip (default: run-once)')
+    .option('--history-limit <N>', 'ended runs of a job that are kept besides the newest (default: 5)')
+    .option('--job-deadline <DURATION>', 'a run that takes longer is stopped and has failed (default: 0, none)')
+    .option('--ttl <DURATION>', 'the tasks of a run are removed so long after its end');
+  toggle(command, '--schedule-paused', 'do not run by the schedule for now');
 }
 
 function declareRolloutFlags(command: Command): void {

@@ -1,11 +1,13 @@
 // `service scale`
 import { type FieldProblem, ShoalError } from '../../lib/errors.ts';
-import { ServiceMode } from '../../proto/index.ts';
+import { ServiceMode, type ServiceSpec } from '../../proto/index.ts';
 import { forEach } from '../command-line/each.ts';
 import type { Control } from '../client/control.ts';
 import type { VerbContext } from '../command-line/verb.ts';
-import { type ChangedService, changeService } from './change.ts';
+import { type ChangedService, changeService, type Edited, editOf } from './change.ts';
 import { finishChange, tellWarnings, waitTimes } from './finish.ts';
+import { type PlanFlags, readPlanFlags } from './plan/plan-flags.ts';
+import { showPlan } from './plan/show.ts';
 import type { WaitFlags } from './progress/wait.ts';
 
 interface Scaling {
@@ -16,19 +18,25 @@ interface Scaling {
 const MAX_REPLICAS = 1_000_000;
 
 /** All services are changed before the first is waited for, and none where one of the names is wrong. */
-export async function run(context: VerbContext, args: readonly string[], flags: WaitFlags): Promise<number> {
+export async function run(context: VerbContext, args: readonly string[], flags: WaitFlags & PlanFlags): Promise<number> {
   const { shell } = context;
   const scalings = parseScalings(args);
+  const ifVersion = readPlanFlags(flags, scalings.length);
   waitTimes(flags);
   const control = await context.control();
   if (scalings.length > 1) await checkNames(control, scalings);
+  if (flags.plan === true) {
+    return forEach(shell, scalings, (scaling) =>
+      showPlan(context, 'scale', flags.format, async () => {
+        const { request } = await editOf(control, scaling.ref, scaled(scaling));
+        return { case: 'update', value: request };
+      }),
+    );
+  }
   const changed: ChangedService[] = [];
-  const changing = await forEach(shell, scalings, async ({ ref, replicas }) => {
-    const service = await changeService(control, 'scale', ref, (spec) => {
-      if (spec.mode !== ServiceMode.REPLICATED)
-        throw new ShoalError('failed_precondition', `${ref} is not replicated: it runs one task on each node and cannot be scaled`);
-      return Promise.resolve({ spec: { ...spec, replicas }, registryAuth: '', noResolveImage: true });
-    });
+  const changing = await forEach(shell, scalings, async (scaling) => {
+    const { ref, replicas } = scaling;
+    const service = await changeService(control, 'scale', ref, scaled(scaling), ifVersion);
     tellWarnings(context, service.change);
     shell.out.write(`${ref} scaled to ${String(replicas)}\n`);
     changed.push(service);
@@ -57,6 +65,15 @@ async function checkNames(control: Control, scalings: readonly Scaling[]): Promi
   if (first === undefined) return;
   const all = wrong.map(({ message }) => message).join('; ');
   throw new ShoalError(first.code, `${all}; nothing was scaled`, { cause: first });
+}
+
+function scaled({ ref, replicas }: Scaling): (spec: ServiceSpec) => Promise<Edited> {
+  return (spec) => {
+    // Of a job these are the completions it takes: it begins anew.
+    if (spec.mode !== ServiceMode.REPLICATED && spec.mode !== ServiceMode.REPLICATED_JOB)
+      throw new ShoalError('failed_precondition', `${ref} is not replicated: it runs one task on each node and cannot be scaled`);
+    return Promise.resolve({ spec: { ...spec, replicas }, registryAuth: '', noResolveImage: true });
+  };
 }
 
 function parseScalings(args: readonly string[]): readonly Scaling[] {

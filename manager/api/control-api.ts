@@ -12,9 +12,11 @@ import { evictNode, listNodes, removeNode, updateNode } from './nodes.ts';
 import { watchProgress } from './progress.ts';
 import { reachClientRevision } from './revision.ts';
 import { checkService } from './services/check.ts';
+import { explainServiceByRef } from './services/explain.ts';
 import { createService } from './services/create.ts';
 import { getServiceSpec, listServiceSpecs } from './services/history.ts';
 import { getService, listServices } from './services/list.ts';
+import { planService } from './services/plan.ts';
 import { removeService } from './services/remove.ts';
 import { rollbackService } from './services/rollback.ts';
 import { updateService } from './services/update.ts';
@@ -50,6 +52,8 @@ export function createControlApi(context: ApiContext): HandlersOf<typeof Control
     rollbackService: atRevision((request) => rollbackService(context, request)),
     removeService: atRevision((request) => removeService(context, request)),
     getService: atRevision((request) => getService(state, request.ref)),
+    planService: atRevision((request, { signal }) => planService(context, request, signal)),
+    explainService: atRevision((request) => explainServiceByRef(context, request)),
     listServices: atRevision((request) => listServices(state, request)),
     listServiceSpecs: atRevision((request) => listServiceSpecs(state, request.ref)),
     getServiceSpec: atRevision((request) => getServiceSpec(state, request.ref, request.number)),

@@ -1,25 +1,39 @@
 // WatchEvents: what is kept first, then what comes, in the order of revisions and without a gap between the two.
 import type { ServerWritableStream } from '@grpc/grpc-js';
-import { ShoalError } from '../../lib/errors.ts';
-import { BoundedQueue } from '../../lib/queue.ts';
 import type { CallContext } from '../../lib/rpc/index.ts';
-import { type Event, type EventList, type EventRecord, type WatchEventsRequest } from '../../proto/index.ts';
-import type { ClusterState, Row } from '../state/index.ts';
+import { type Event, type EventList, EventList as List, type WatchEventsRequest } from '../../proto/index.ts';
+import { eventsOf } from '../events/index.ts';
 import type { ApiContext } from './context.ts';
+import { hostnameOf } from './task-names.ts';
+import { eventRows } from './event-rows.ts';
 import { compileFilters, type FilterKeys, matchesLabel } from './filters.ts';
+import { reachRevision } from './revision.ts';
+import type { StateView } from '../state/index.ts';
 import { streamWriter } from './stream-writer.ts';
 
-/** Rows that wait for a slow reader before it is told to come back. */
-const MAX_WAITING_ROWS = 10_000;
+/** A reader whose filters let nothing through is told how far it has come after so many rows, so that it need not go on from long ago. */
+const TELL_EVERY_ROWS = 500;
 const TYPES = ['service', 'task', 'node', 'cluster'];
 
-const FILTERS: FilterKeys<Event> = {
-  type: { matches: (event, value) => event.type === value, values: TYPES },
-  event: { matches: (event, value) => event.action === value },
-  service: { matches: (event, value) => isAbout(event, 'service', value) },
-  node: { matches: (event, value) => isAbout(event, 'node', value) },
-  label: { matches: (event, value) => matchesLabel(event.attributes, value) },
-};
+function filtersFor(state: StateView): FilterKeys<Event> {
+  return {
+    type: { matches: (event, value) => event.type === value, values: TYPES },
+    event: { matches: (event, value) => event.action === value || event.attributes['state'] === value },
+    service: { matches: (event, value) => isAbout(event, 'service', value) || serviceNameOf(state, event) === value },
+    // Tasks name their node by its id, people by its name.
+    node: { matches: (event, value) => isAbout(event, 'node', value) || hostnameOf(state, nodeIdOf(event)) === value },
+    task: { matches: (event, value) => isAbout(event, 'task', value) },
+    label: { matches: (event, value) => matchesLabel(event.attributes, value) },
+  };
+}
+
+function serviceNameOf(state: StateView, { attributes }: Event): string | undefined {
+  return state.get('services', attributes['service'] ?? '')?.value.name;
+}
+
+function nodeIdOf({ attributes }: Event): string {
+  return attributes['node.id'] ?? attributes['node'] ?? '';
+}
 
 /** The object itself, or one that the attributes name as "service", "service.id" or "service.name". */
 function isAbout(event: Event, type: string, value: string): boolean {
@@ -28,78 +42,39 @@ function isAbout(event: Event, type: string, value: string): boolean {
   return attributes[type] === value || attributes[`${type}.name`] === value || attributes[`${type}.id`]?.startsWith(value) === true;
 }
 
-/** Ends when `untilUnixMs` has passed. Errors: `resource_exhausted` for a reader that is too slow, with where to go on. */
+/**
+ * Ends when `untilUnixMs` has passed, or with the events of `untilRevision`. Errors: `compacted` where events after `sinceRevision` are no longer
+ * kept; `resource_exhausted` for a reader that is too slow; both with where to go on.
+ */
 export async function watchEvents(
   { state, clock }: ApiContext,
   request: WatchEventsRequest,
   call: ServerWritableStream<WatchEventsRequest, EventList | Uint8Array>,
   { signal }: CallContext,
 ): Promise<void> {
-  const matches = compileFilters(request.filters, FILTERS);
-  const { sinceUnixMs, untilUnixMs } = request;
+  const matches = compileFilters(request.filters, filtersFor(state));
+  const { sinceRevision, sinceUnixMs, untilUnixMs, untilRevision } = request;
+  await reachRevision(state, sinceRevision);
   const rows = eventRows(state, request);
   const timer = untilUnixMs === 0 ? undefined : clock.after(Math.max(0, untilUnixMs - clock.wallMs()), () => rows.end());
   const onAbort = (): void => rows.end();
   signal.addEventListener('abort', onAbort, { once: true });
   const write = streamWriter<EventList>(call, signal);
+  let skipped = 0;
   try {
+    await write(List.create({ revision: rows.startRevision, keptSinceUnixMs: rows.keptSinceUnixMs }));
     for await (const row of rows.queue) {
-      const events = row.value.events.filter(
+      const events = eventsOf(row.value).filter(
         (event) => event.timeUnixMs >= sinceUnixMs && (untilUnixMs === 0 || event.timeUnixMs <= untilUnixMs) && matches(event),
       );
-      if (events.length > 0) await write({ revision: row.createRevision, events });
+      if (untilRevision > 0 && row.createRevision > untilRevision) return;
+      skipped = events.length > 0 ? 0 : skipped + 1;
+      if (events.length > 0 || skipped % TELL_EVERY_ROWS === TELL_EVERY_ROWS - 1)
+        await write(List.create({ revision: row.createRevision, events }));
     }
   } finally {
     timer?.cancel();
     signal.removeEventListener('abort', onAbort);
     rows.end();
   }
-}
-
-interface EventRows {
-  readonly queue: BoundedQueue<Row<EventRecord>>;
-  end(): void;
-}
-
-/** Rows asked for that are kept, then those that come; each once, by rising revision. */
-function eventRows(state: ClusterState, { sinceRevision, sinceUnixMs }: WatchEventsRequest): EventRows {
-  const queue = new BoundedQueue<Row<EventRecord>>(MAX_WAITING_ROWS);
-  /** Own commits are known before revisions of others that come first: they wait here until the state is there. */
-  let ahead: Row<EventRecord>[] = [];
-  let lastRevision = sinceRevision > 0 || sinceUnixMs > 0 ? sinceRevision : state.revision;
-  const deliver = (): void => {
-    const due = ahead.filter((row) => row.createRevision <= state.revision).sort(byRevision);
-    if (due.length === 0) return;
-    ahead = ahead.filter((row) => row.createRevision > state.revision);
-    for (const row of due) {
-      if (!queue.push(row)) {
-        queue.fail(
-          new ShoalError('resource_exhausted', `events come faster than they are read; go on from revision ${lastRevision}`, {
-            retryable: true,
-          }),
-        );
-        return;
-      }
-      lastRevision = row.createRevision;
-    }
-  };
-  const unsubscribe = state.subscribe((changes) => {
-    for (const change of changes) {
-      if (change.table === 'events' && change.after !== undefined) ahead.push(change.after);
-    }
-    deliver();
-  });
-  ahead = [...state.all('events')].filter((row) => row.createRevision > lastRevision);
-  deliver();
-  return {
-    queue,
-    end() {
-      unsubscribe();
-      queue.end();
-    },
-  };
-}
-
-function byRevision(one: Row<EventRecord>, other: Row<EventRecord>): number {
-  return one.createRevision - other.createRevision;
 }

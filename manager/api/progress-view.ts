@@ -16,9 +16,12 @@ import {
 } from '../../proto/index.ts';
 import { activeSpecOf, type Row, seenSpecNumber, specOf, type StateView } from '../state/index.ts';
 import { eligibleNodes } from './eligible-nodes.ts';
+import { jobProgressOf } from './job-progress.ts';
+import { isJobMode } from './job-mode.ts';
 import { portsNotReady } from './task-remark.ts';
 import { hostnameOf, slotOf } from './task-names.ts';
 import { isFinished, type SeenTask, seenTask, shallRun } from './task-state.ts';
+import { earlierError } from './task-words.ts';
 
 /** A view with more lines helps nobody. */
 const MAX_WAITING = 100;
@@ -45,6 +48,7 @@ export function progressOf(state: StateView, serviceId: string, sinceRevision = 
   const service = state.get('services', serviceId)?.value;
   const active = activeSpecOf(state, serviceId);
   if (service === undefined || active === undefined) return ServiceProgress.create({ serviceId, removed: service === undefined });
+  if (isJobMode(active.spec.mode)) return jobProgressOf(state, serviceId, active.spec, service.specNumber);
   const status = state.get('serviceStatus', serviceId)?.value;
   const update = status?.update;
   const hasReacted = seenSpecNumber(status) === service.specNumber;
@@ -193,6 +197,8 @@ function reasonOf({ state, spec, isClean }: Look, task: Task, seen: SeenTask): s
   if (seen.state !== TaskState.RUNNING) return whyNotRunning(state, task, seen);
   if (task.desired !== TaskState.RUNNING) return 'is not meant to run yet';
   if (state.get('nodeStatus', task.nodeId)?.value.state !== NodeState.NODE_READY) return 'its node does not answer';
+  const { readiness } = seen.status ?? {};
+  if (readiness?.ready === false) return `not ready: ${readiness.reason}`;
   return portsNotReady(spec, seen.status);
 }
 
@@ -203,14 +209,6 @@ function whyNotRunning(state: StateView, task: Task, seen: SeenTask): string {
   const after = `its last task failed: ${earlier}`;
   if (task.desired === TaskState.READY) return `waits out its restart delay; ${after}`;
   return own === '' ? after : `${own}; ${after}`;
-}
-
-/** What went wrong with the task that this one replaces. */
-function earlierError(state: StateView, task: Task): string {
-  const earlier = task.replaces === '' ? undefined : state.get('tasks', task.replaces)?.value;
-  if (earlier === undefined) return '';
-  const seen = seenTask(state, earlier);
-  return seen.state === TaskState.FAILED || seen.state === TaskState.REJECTED ? seen.error || seen.message : '';
 }
 
 function surplusView(state: StateView, spec: ServiceSpec, slot: string, rows: readonly Row<Task>[]): SlotView {

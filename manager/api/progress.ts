@@ -41,7 +41,8 @@ export async function watchProgress(
       const seen = progressOf(state, id, request.revision);
       const crew = seen.converged ? crewOf(state, id) : undefined;
       const leftMs = stability.leftMs(crew, startMs, provedMs(state, id, request.revision));
-      const progress = seen.converged && leftMs > 0 ? heldBack(seen, leftMs) : seen;
+      // A job is over when it is over.
+      const progress = seen.converged && seen.job === undefined && leftMs > 0 ? heldBack(seen, leftMs) : seen;
       const bytes = ServiceProgress.encode(progress);
       const costMs = clock.nowMs() - startMs;
       if (last === undefined || Buffer.compare(bytes, last) !== 0) await write(bytes);

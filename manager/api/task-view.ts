@@ -1,6 +1,6 @@
 // One task as users see it: row, status and spec together.
 import { type Task, TaskView } from '../../proto/index.ts';
-import { type Row, specOf, type StateView } from '../state/index.ts';
+import { type Row, shownSlot, specOf, type StateView } from '../state/index.ts';
 import { taskWithoutLogin } from './spec-secrets.ts';
 import { hostnameOf, serviceName, taskName } from './task-names.ts';
 import { remarkOf } from './task-remark.ts';
@@ -15,7 +15,7 @@ export function taskView(state: StateView, row: Row<Task>, nowUnixMs: number): T
     name: taskName(state, task),
     serviceId: task.serviceId,
     serviceName: serviceName(state, task),
-    slot: task.slot,
+    slot: shownSlot(task),
     nodeId: task.nodeId,
     nodeHostname: hostnameOf(state, task.nodeId),
     desired: task.desired,
@@ -32,5 +32,6 @@ export function taskView(state: StateView, row: Row<Task>, nowUnixMs: number): T
     ports: spec?.ports ?? [],
     version: row.modRevision,
     remark: remarkOf(state, task, seen, nowUnixMs),
+    jobIteration: task.jobIteration,
   });
 }

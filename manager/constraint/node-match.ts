@@ -1,10 +1,11 @@
-// Whether a node satisfies one constraint.
+// Whether a node satisfies a constraint.
 import { BlockList, isIP } from 'node:net';
-import { type Node, NodeRole, type NodeStatus } from '../../proto/index.ts';
-import type { Constraint } from './constraint.ts';
+import type { Node, NodeStatus } from '../../proto/index.ts';
+import type { Constraint, Term } from './constraint.ts';
+import { nodeValue } from './node-key.ts';
 
 /** Docker's and the kernel's names of the same machine. */
-const ARCHITECTURES: Readonly<Record<string, string>> = { amd64: 'x86_64', arm64: 'aarch64' };
+const ARCHITECTURES: Readonly<Record<string, string>> = { amd64: 'x86_64', arm64: 'aarch64', arm: 'armv7l', '386': 'i686' };
 
 /** One name for each architecture: lower case, the kernel's. */
 export function normalArch(arch: string): string {
@@ -12,43 +13,46 @@ export function normalArch(arch: string): string {
   return ARCHITECTURES[lower] ?? lower;
 }
 
-/** A missing value fails == and passes !=; an unknown key fails both. */
-export function matchesConstraint(constraint: Constraint, node: Node, status: NodeStatus | undefined): boolean {
-  const { key, operator } = constraint;
-  if (key.kind === 'unknown') return false;
-  return isEqual(constraint, node, status) === (operator === '==');
+/** One alternative is enough. */
+export function matchesConstraint({ alternatives }: Constraint, node: Node, status: NodeStatus | undefined): boolean {
+  return alternatives.some((term) => matchesTerm(term, node, status));
 }
 
-function isEqual({ key, value }: Constraint, node: Node, status: NodeStatus | undefined): boolean {
-  const description = status?.description;
-  switch (key.kind) {
-    case 'id':
-      return sameText(node.id, value);
-    case 'hostname':
-      return sameText(description?.hostname, value);
-    case 'ip':
-      return addressesOf(status).some((address) => contains(value, address));
-    case 'role':
-      return sameText(node.spec?.role === NodeRole.MANAGER ? 'manager' : 'worker', value);
-    case 'os':
-      return sameText(description?.platform?.os, value);
-    case 'arch':
-      return description?.platform !== undefined && normalArch(description.platform.arch) === normalArch(value);
-    case 'nodeLabel':
-      return sameText(labelOf(node.spec?.labels, key.label), value);
-    case 'engineLabel':
-      return sameText(labelOf(description?.engine?.labels, key.label), value);
-    case 'unknown':
-      return false;
+/** A missing value fails ==, in and exists, and passes != and notin; an unknown key fails all (as in Swarm). */
+export function matchesTerm(term: Term, node: Node, status: NodeStatus | undefined): boolean {
+  if (term.key.kind === 'unknown') return false;
+  switch (term.operator) {
+    case '==':
+    case 'in':
+      return equalsOne(term, node, status);
+    case '!=':
+    case 'notin':
+      return !equalsOne(term, node, status);
+    case 'exists':
+      return exists(term, node, status);
   }
 }
 
-function labelOf(labels: Readonly<Record<string, string>> | undefined, label: string): string | undefined {
-  return labels !== undefined && Object.hasOwn(labels, label) ? labels[label] : undefined;
+/** A label may be there with an empty value; anything else that is empty is not there. */
+function exists({ key }: Term, node: Node, status: NodeStatus | undefined): boolean {
+  if (key.kind === 'ip') return addressesOf(status).length > 0;
+  const value = nodeValue(key, node, status);
+  return key.kind === 'nodeLabel' || key.kind === 'engineLabel' ? value !== undefined : value !== undefined && value !== '';
 }
 
-function sameText(actual: string | undefined, wanted: string): boolean {
-  return actual !== undefined && actual !== '' && actual.toLowerCase() === wanted.toLowerCase();
+function equalsOne({ key, values }: Term, node: Node, status: NodeStatus | undefined): boolean {
+  if (key.kind === 'ip') {
+    const addresses = addressesOf(status);
+    return values.some((range) => addresses.some((address) => contains(range, address)));
+  }
+  const actual = nodeValue(key, node, status);
+  if (actual === undefined || actual === '') return false;
+  const normal = key.kind === 'arch' ? normalArch : lowerCase;
+  return values.some((value) => normal(value) === normal(actual));
+}
+
+function lowerCase(text: string): string {
+  return text.toLowerCase();
 }
 
 /** Where the session came from, and where the node takes connections: people know a node by either. */

@@ -6,7 +6,9 @@ import type { Clock, Timer } from '../../lib/clock.ts';
 import { messageOf } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { Rng } from '../../lib/rng.ts';
-import type { NodeSession } from '../../proto/index.ts';
+import type { Ids } from '../../lib/ids.ts';
+import type { NodeSession, NodeStatus, TaskStatus } from '../../proto/index.ts';
+import { ChangeRecord } from '../events/index.ts';
 import { type ClusterState, commitTo, keyOf, type Row, type TableTypes, TransactionBuilder } from '../state/index.ts';
 import type { CommitResult, Store } from '../store/store.ts';
 
@@ -39,6 +41,7 @@ export interface FencedWriterOptions {
   readonly state: ClusterState;
   readonly clock: Clock;
   readonly rng: Rng;
+  readonly ids: Ids;
   readonly log: Logger;
   readonly window: (flush: () => void) => AdaptiveWindow;
   readonly onCommit?: (rows: number) => void;
@@ -112,7 +115,9 @@ export class FencedWriter {
   /** Takes whole nodes, oldest queue first, as far as one transaction has room. */
   #take(builder: TransactionBuilder): Taken[] {
     const { maxListLength, maxBytes } = this.#options.store.limits;
-    const hasRoom = (): boolean => builder.size.compares + 2 <= maxListLength && builder.size.bytes < maxBytes / 2;
+    // Besides a row and its fence there is the record of events.
+    const hasRoom = (): boolean => builder.size.compares + 3 <= maxListLength && builder.size.bytes < maxBytes / 2;
+    const record = new ChangeRecord(this.#options.state, this.#options.clock.wallMs());
     const taken: Taken[] = [];
     for (const queue of this.#queues.values()) {
       if (queue.flight !== undefined || queue.rows.size === 0) continue;
@@ -121,23 +126,33 @@ export class FencedWriter {
       for (const [key, row] of queue.rows) {
         if (!hasRoom()) break;
         queue.rows.delete(key);
-        if (this.#write(builder, queue, row)) rows.push(row);
+        if (this.#write(builder, queue, row, record)) rows.push(row);
       }
       if (rows.length === 0) continue;
       queue.flight = taken;
       taken.push({ queue, rows });
     }
+    this.#addEvents(builder, record);
     return taken;
   }
 
-  #write(builder: TransactionBuilder, queue: NodeQueue, row: PendingRow): boolean {
+  #write(builder: TransactionBuilder, queue: NodeQueue, row: PendingRow, record: ChangeRecord): boolean {
     const before = this.#options.state.get(row.table, row.id);
     let value: TableTypes[FencedTable] | undefined = before?.value;
     for (const make of row.makes.values()) value = (make(value) as TableTypes[FencedTable] | undefined) ?? value;
     if (value === undefined || value === before?.value) return false;
     builder.require('sessions', queue.fence);
     builder.put(row.table, row.id, value, before);
+    if (row.table === 'taskStatus') record.noteTaskStatus(before?.value as TaskStatus | undefined, value as TaskStatus);
+    else record.noteNodeStatus(before?.value as NodeStatus | undefined, value as NodeStatus);
     return true;
+  }
+
+  #addEvents(builder: TransactionBuilder, record: ChangeRecord): void {
+    const made = record.build();
+    if (made === undefined) return;
+    const { clock, ids } = this.#options;
+    builder.event(`${String(clock.wallMs()).padStart(14, '0')}-${ids.next().slice(0, 12)}`, made.events, made.tasks);
   }
 
   async #send(builder: TransactionBuilder, taken: readonly Taken[]): Promise<void> {

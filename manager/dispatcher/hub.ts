@@ -48,7 +48,7 @@ export class Hub {
   #history: string;
 
   constructor(options: DispatcherOptions, metrics: DispatcherMetrics) {
-    const { store, state, clock, rng, log, managerId } = options;
+    const { store, state, clock, rng, ids, log, managerId } = options;
     const settings = { ...DEFAULT_SETTINGS, ...options.settings };
     this.#options = options;
     this.settings = settings;
@@ -88,7 +88,7 @@ export class Hub {
       routes,
       gate: this.#gate,
       writer: new FencedWriter({
-        ...{ store, state, clock, rng, log },
+        ...{ store, state, clock, rng, ids, log },
         window: window(settings.writeWindow),
         onCommit: (rows) => {
           metrics.batchRows.observe(rows);
@@ -312,6 +312,7 @@ export class Hub {
       case 'leader':
       case 'nodeWatch':
       case 'events':
+      case 'eventFloor':
         return;
     }
   }

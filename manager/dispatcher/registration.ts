@@ -3,7 +3,17 @@ import type { Clock } from '../../lib/clock.ts';
 import { ShoalError } from '../../lib/errors.ts';
 import type { Ids } from '../../lib/ids.ts';
 import type { Logger } from '../../lib/log.ts';
-import { type Cluster, type Epoch, Node, NodeRole, type NodeSession, NodeState, type Register, Availability } from '../../proto/index.ts';
+import {
+  type Cluster,
+  type Epoch,
+  type Event,
+  Node,
+  NodeRole,
+  type NodeSession,
+  NodeState,
+  type Register,
+  Availability,
+} from '../../proto/index.ts';
 import { type ClusterState, commitTo, keyOf, type Row, TransactionBuilder } from '../state/index.ts';
 import type { Store } from '../store/store.ts';
 import { catchUpRevision, epochAt, sameHistory, wrongCluster } from './epochs.ts';
@@ -84,10 +94,24 @@ async function createNode(options: RegistrationOptions, register: Register): Pro
   const node = Node.create({ id, spec, createdUnixMs: clock.wallMs() });
   const builder = new TransactionBuilder()
     .put('nodes', id, node, undefined)
-    .put('sessions', id, sessionOf(id, managerId, register), undefined);
+    .put('sessions', id, sessionOf(id, managerId, register), undefined)
+    .event(`${String(node.createdUnixMs).padStart(14, '0')}-${id.slice(0, 12)}`, [joined(node, register)]);
   const session = await write(options, builder, id);
   if (session !== undefined) log.info('a new node joined', { node: id, hostname: register.description?.hostname });
   return session;
+}
+
+function joined({ id, createdUnixMs }: Node, { description }: Register): Event {
+  const objectName = description?.hostname ?? '';
+  return {
+    timeUnixMs: createdUnixMs,
+    type: 'node',
+    action: 'create',
+    objectId: id,
+    objectName,
+    message: 'joined the cluster',
+    attributes: {},
+  };
 }
 
 /** Undefined: something changed meanwhile, and this state has seen it. */

@@ -111,19 +111,24 @@ function isIngress(port: PortSpec): boolean {
 function carriesTraffic(state: StateView, task: Task): boolean {
   // ASSIGNED is overtaken by the node's own status.
   if (task.lost || (task.verdict !== undefined && task.verdict.state !== TaskState.ASSIGNED)) return false;
-  if (task.desired !== TaskState.RUNNING && !task.drain) return false;
+  if (task.desired !== TaskState.RUNNING && task.desired !== TaskState.COMPLETE && !task.drain) return false;
   if (state.get('taskStatus', task.id)?.value.state !== TaskState.RUNNING) return false;
   return state.get('nodes', task.nodeId) !== undefined && state.get('nodeStatus', task.nodeId)?.value.state === NodeState.NODE_READY;
 }
 
-/** Undefined where the task's own spec publishes neither the port nor its target, or nothing answers there yet. */
+/**
+ * Undefined where the task's own spec publishes neither the port nor its target, or nothing answers there yet. What drains gets nothing new, and
+ * ends with what it has, ready or not.
+ */
 function targetOf(state: StateView, task: Task, port: PortSpec): RouteTarget | undefined {
   const own = specOf(state, task.serviceId, task.specNumber);
   const ports = own?.ports.filter(isIngress) ?? [];
   // Under the same published port the target may be another one in an earlier spec.
   const published = ports.find((other) => samePublished(other, port)) ?? ports.find((other) => sameTarget(other, port));
   if (published === undefined) return undefined;
-  const endpoint = state.get('taskStatus', task.id)?.value.endpoints.find((other) => other.ready && sameTarget(other, published));
+  const endpoint = state
+    .get('taskStatus', task.id)
+    ?.value.endpoints.find((other) => (other.ready || task.drain) && sameTarget(other, published));
   return endpoint && toTarget(task, endpoint);
 }
 

@@ -37,6 +37,7 @@ function problemOf(status: TaskStatus): string | undefined {
   if (status.state < TaskState.ASSIGNED || status.state > TaskState.REJECTED) return `state ${status.state} is not an agent's to report`;
   if (status.endpoints.length > MAX_ENDPOINTS) return `${status.endpoints.length} endpoints; at most ${MAX_ENDPOINTS} are taken`;
   if (!status.endpoints.every(isEndpoint)) return 'an endpoint is not an address and port';
+  if ((status.readiness?.reason.length ?? 0) > MAX_TEXT) return 'the reason of its readiness is too long';
   if (status.containerId.length > MAX_TEXT) return 'its container id is too long';
   return undefined;
 }
@@ -64,7 +65,7 @@ export function lostStatuses(state: StateView, nodeId: string, batch: StatusBatc
     if (known.has(id)) continue;
     const status = state.get('taskStatus', id)?.value;
     if (status === undefined || status.state <= TaskState.ASSIGNED || isFinished(status.state)) continue;
-    const wanted = value.desired <= TaskState.RUNNING || value.desired === TaskState.COMPLETE;
+    const wanted = value.desired <= TaskState.COMPLETE;
     lost.push({
       ...status,
       state: wanted ? TaskState.FAILED : TaskState.SHUTDOWN,

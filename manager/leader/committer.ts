@@ -2,9 +2,10 @@
 import type { Ids } from '../../lib/ids.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { ShoalError } from '../../lib/errors.ts';
-import type { Event } from '../../proto/index.ts';
-import type { WriteGroup } from '../orchestrator/plan.ts';
-import { type ClusterState, commitTo, TransactionBuilder } from '../state/index.ts';
+import type { Task } from '../../proto/index.ts';
+import { ChangeRecord } from '../events/index.ts';
+import type { PlannedWrite, WriteGroup } from '../orchestrator/plan.ts';
+import { type ClusterState, commitTo, type Row, TransactionBuilder } from '../state/index.ts';
 import type { Store } from '../store/store.ts';
 import type { Leadership } from './leadership.ts';
 
@@ -82,24 +83,33 @@ export class Committer {
 
   #build(groups: readonly WriteGroup[]): TransactionBuilder {
     const builder = this.#options.leadership.fence(new TransactionBuilder());
-    for (const group of groups) addGroup(builder, group);
-    this.#addEvents(
-      builder,
-      groups.flatMap((group) => group.events),
-    );
+    const record = new ChangeRecord(this.#options.state, this.#options.clock.wallMs());
+    for (const group of groups) {
+      addGroup(builder, group);
+      record.addEvents(group.events);
+      for (const write of group.writes) noteTask(record, write);
+    }
+    this.#addEvents(builder, record);
     if (groups.some((group) => group.writes.some((write) => write.kind === 'delete'))) {
       builder.overwrite('routeFloor', '', { objectId: '' });
     }
     return builder;
   }
 
-  #addEvents(builder: TransactionBuilder, events: readonly Event[]): void {
-    if (events.length === 0) return;
+  #addEvents(builder: TransactionBuilder, record: ChangeRecord): void {
+    const made = record.build();
+    if (made === undefined) return;
     const { clock, ids } = this.#options;
     this.#eventNumber++;
     const order = `${String(clock.wallMs()).padStart(14, '0')}-${String(this.#eventNumber).padStart(8, '0')}`;
-    builder.event(`${order}-${ids.next().slice(0, 6)}`, events);
+    builder.event(`${order}-${ids.next().slice(0, 6)}`, made.events, made.tasks);
   }
+}
+
+function noteTask(record: ChangeRecord, write: PlannedWrite): void {
+  if (write.table !== 'tasks') return;
+  const before = (write.kind === 'put' ? write.before : write.row) as Row<Task> | undefined;
+  record.noteTask(before?.value, write.kind === 'put' ? (write.value as Task) : undefined);
 }
 
 function addGroup(builder: TransactionBuilder, group: WriteGroup): void {

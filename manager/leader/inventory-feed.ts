@@ -19,7 +19,9 @@ export class InventoryFeed {
     this.#state = state;
     this.#clock = clock;
     for (const { id } of state.all('nodes')) this.#feedNode(id);
+    for (const { id, value } of state.all('services')) this.inventory.putService(id, value.name);
     for (const { id } of state.all('tasks')) this.feedTask(id);
+    for (const { id, value } of state.all('serviceStatus')) this.inventory.failures.restore(id, value.nodeFailures, clock.nowMs());
   }
 
   note(changes: readonly Change[]): void {
@@ -28,6 +30,10 @@ export class InventoryFeed {
         case 'nodes':
         case 'nodeStatus':
           this.#feedNode(change.id);
+          break;
+        case 'services':
+          if (change.after !== undefined) this.inventory.putService(change.id, change.after.value.name);
+          else if (change.before !== undefined) this.inventory.removeService(change.id, change.before.value.name);
           break;
         case 'nodeWatch': {
           const concerned = [...(change.before?.value.unsettled ?? []), ...(change.after?.value.unsettled ?? [])];
@@ -50,7 +56,7 @@ export class InventoryFeed {
     const task = this.#state.get('tasks', taskId)?.value;
     if (task === undefined || task.nodeId === '' || !occupies(this.#state, task)) this.inventory.removeTask(taskId);
     else this.#count(task, this.#successors.has(taskId));
-    if (task !== undefined) this.#noteSuccessor(task, task.desired <= TaskState.RUNNING && isUnended(this.#state, task));
+    if (task !== undefined) this.#noteSuccessor(task, task.desired <= TaskState.COMPLETE && isUnended(this.#state, task));
   }
 
   #forget(taskId: string): void {

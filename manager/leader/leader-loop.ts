@@ -7,6 +7,7 @@ import { type ClusterState, commitTo } from '../state/index.ts';
 import { type BatchResult, Committer } from './committer.ts';
 import { DirtyServices } from './dirty-services.ts';
 import { EventRing } from './event-ring.ts';
+import { recordFailures } from './failure-record.ts';
 import { FirstSeenTimes } from './first-seen.ts';
 import { InventoryFeed } from './inventory-feed.ts';
 import type { LeadOptions } from './leadership.ts';
@@ -112,7 +113,8 @@ class LeaderLoop {
   }
 
   #settle({ services, groups }: Slice, state: ClusterState, clock: Clock): void {
-    const placed = placeWaiting(groups, services, state, this.#feed, clock);
+    const recorded = recordFailures(groups, services, state, this.#feed.inventory, clock.nowMs());
+    const placed = placeWaiting(recorded, services, state, this.#feed, clock);
     if (placed.groups.length > 0) this.#commit(placed.groups, placed.assumed);
   }
 

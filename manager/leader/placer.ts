@@ -2,9 +2,10 @@
 import type { Clock } from '../../lib/clock.ts';
 import { type Task, TaskState } from '../../proto/index.ts';
 import type { PlannedPut, PlannedWrite, WriteGroup } from '../orchestrator/plan.ts';
-import { place, type PlacementRequest } from '../scheduler/index.ts';
+import { place, type PlacementRequest, type PlacementResult } from '../scheduler/index.ts';
 import { specOf, type StateView } from '../state/index.ts';
 import type { InventoryFeed } from './inventory-feed.ts';
+import { makeRoom, tenantsOf } from './make-room.ts';
 
 export interface Placed {
   readonly groups: readonly WriteGroup[];
@@ -39,6 +40,7 @@ export function placeWaiting(
     feed.inventory,
     waiting.map(({ request }) => request),
     clock.nowMs(),
+    tenantsOf(state, touched),
   );
   const decided = new Map<string, Task>();
   const assumed: string[] = [];
@@ -46,18 +48,22 @@ export function placeWaiting(
     const task = waiting[index]?.put.value;
     if (task === undefined) continue;
     if (result.nodeId !== undefined) assumed.push(task.id);
-    decided.set(task.id, verdictOf(task, result.nodeId, result.explanation ?? '', clock.wallMs()));
+    decided.set(task.id, decision(task, result, clock.wallMs()));
   }
   const extra = inState.flatMap(({ put }) => {
     const task = decided.get(put.id);
     if (task === undefined || task === put.value) return [];
     return [{ serviceId: task.serviceId, writes: [{ ...put, value: task }], requires: [], events: [] }];
   });
-  return { groups: [...groups.map((group) => withDecisions(group, decided)), ...extra], assumed };
+  const leaving = results.flatMap((result, index) => {
+    const task = waiting[index]?.put.value;
+    return task === undefined || result.nodeId !== undefined ? [] : makeRoom(task, result.preemption, state);
+  });
+  return { groups: [...groups.map((group) => withDecisions(group, decided)), ...extra, ...leaving], assumed };
 }
 
 export function isWaiting(task: Task): boolean {
-  return task.verdict?.state === TaskState.PENDING && task.desired <= TaskState.RUNNING;
+  return task.verdict?.state === TaskState.PENDING && task.desired <= TaskState.COMPLETE;
 }
 
 function waitingInPlan(groups: readonly WriteGroup[], state: StateView): Waiting[] {
@@ -93,8 +99,12 @@ function waitingOf(put: PlannedPut<'tasks'>, state: StateView): Waiting[] {
 }
 
 /** The task itself where nothing changed. */
-function verdictOf(task: Task, nodeId: string | undefined, explanation: string, wallMs: number): Task {
-  if (nodeId !== undefined) return { ...task, nodeId, verdict: { state: TaskState.ASSIGNED, message: '', sinceUnixMs: wallMs } };
+function decision(task: Task, result: PlacementResult, wallMs: number): Task {
+  if (result.nodeId !== undefined) {
+    const verdict = { state: TaskState.ASSIGNED, message: '', sinceUnixMs: wallMs };
+    return { ...task, nodeId: result.nodeId, genericResources: result.generics, verdict };
+  }
+  const { explanation } = result;
   if (task.verdict?.message === explanation) return task;
   return { ...task, verdict: { state: TaskState.PENDING, message: explanation, sinceUnixMs: task.verdict?.sinceUnixMs ?? wallMs } };
 }

@@ -19,6 +19,7 @@ function fitsInPlaceOf(pass: Pass, old: TaskInfo, spec: ServiceSpec): boolean {
   let nanoCpus = nodeStatus?.description?.resources?.nanoCpus ?? 0;
   let memoryBytes = nodeStatus?.description?.resources?.memoryBytes ?? 0;
   let copies = 0;
+  const generics = new Map(nodeStatus?.description?.genericResources.map(({ kind, count }) => [kind, count]));
   const ports = new Set<string>();
   for (const { id, value } of pass.view.tasksOfNode(node.id)) {
     const isThere =
@@ -27,11 +28,13 @@ function fitsInPlaceOf(pass: Pass, old: TaskInfo, spec: ServiceSpec): boolean {
     const other = specOf(pass.view, value.serviceId, value.specNumber);
     nanoCpus -= other?.task?.reservations?.nanoCpus ?? 0;
     memoryBytes -= other?.task?.reservations?.memoryBytes ?? 0;
+    for (const { kind, count } of other?.task?.genericReservations ?? []) generics.set(kind, (generics.get(kind) ?? 0) - count);
     for (const port of hostPorts(other)) ports.add(port);
-    if (value.serviceId === pass.serviceId && value.desired <= TaskState.RUNNING) copies++;
+    if (value.serviceId === pass.serviceId && value.desired <= TaskState.COMPLETE) copies++;
   }
   const maxReplicas = spec.task?.placement?.maxReplicasPerNode ?? 0;
   if (maxReplicas > 0 && copies >= maxReplicas) return false;
+  if (spec.task?.genericReservations.some(({ kind, count }) => count > (generics.get(kind) ?? 0)) === true) return false;
   return hasRoom(spec.task?.reservations, nanoCpus, memoryBytes) && !hostPorts(spec).some((port) => ports.has(port));
 }
 

@@ -15,6 +15,7 @@ export function misfit(pass: Pass, { node, nodeStatus }: TaskInfo): string | und
 export function evictionReason(pass: Pass, info: TaskInfo): string | undefined {
   const { node, nodeStatus, nodeCondition, spec } = info;
   if (pass.isGlobal || nodeCondition !== 'ready' || node === undefined || spec === undefined) return undefined;
+  if (info.task.preempted !== '') return info.task.preempted;
   const problem = placementProblem(spec.task?.placement, node, nodeStatus);
   // A placement that was widened since concerns it as well.
   if (problem !== undefined && (!pass.isClean(info) || misfit(pass, info) !== undefined)) return problem;
@@ -26,5 +27,6 @@ export function stopVerdict(pass: Pass, info: TaskInfo): TaskVerdict | undefined
   if (pass.isGlobal || info.nodeCondition !== 'ready') return undefined;
   const problem = evictionReason(pass, info) ?? (pass.isClean(info) ? misfit(pass, info) : undefined);
   if (problem === undefined) return undefined;
-  return { state: TaskState.REJECTED, message: `no longer fits its node: ${problem}`, sinceUnixMs: pass.context.wallMs };
+  const message = info.task.preempted === '' ? `no longer fits its node: ${problem}` : problem;
+  return { state: TaskState.REJECTED, message, sinceUnixMs: pass.context.wallMs };
 }

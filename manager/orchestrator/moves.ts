@@ -111,6 +111,7 @@ function move(pass: Pass, { edit, holder, reason }: Candidate): void {
   if (reason === 'drain') edit.addEvent(taskEvent(pass, edit.slot, holder, 'move', 'its node is drained: the task is replaced elsewhere'));
   const problem = reason === 'eviction' ? evictionReason(pass, holder) : reason === 'misfit' ? misfit(pass, holder) : undefined;
   if (problem !== undefined) {
-    edit.addEvent(taskEvent(pass, edit.slot, holder, 'move', `it no longer fits its node (${problem}): the task is replaced elsewhere`));
+    const why = holder.task.preempted === '' ? `it no longer fits its node (${problem})` : problem;
+    edit.addEvent(taskEvent(pass, edit.slot, holder, 'move', `${why}: the task is replaced elsewhere`));
   }
 }

@@ -11,7 +11,8 @@ const ROOMY = new WeakSet<NodeDescription>();
 export function overfullProblem(pass: Pass, { task, node, nodeStatus, spec }: TaskInfo): string | undefined {
   const { nanoCpus = 0, memoryBytes = 0 } = spec?.task?.reservations ?? {};
   const description = nodeStatus?.description;
-  if (node === undefined || description === undefined || (nanoCpus === 0 && memoryBytes === 0)) return undefined;
+  const isModest = nanoCpus === 0 && memoryBytes === 0 && (spec?.task?.genericReservations.length ?? 0) === 0;
+  if (node === undefined || description === undefined || isModest) return undefined;
   if (ROOMY.has(description)) return undefined;
   const without = tasksWithoutRoom(pass.view, node.id, description);
   if (without.size === 0) ROOMY.add(description);
@@ -19,19 +20,24 @@ export function overfullProblem(pass: Pass, { task, node, nodeStatus, spec }: Ta
 }
 
 /** Oldest first, as long as there is room. */
-function tasksWithoutRoom(view: StateView, nodeId: string, { resources }: NodeDescription): ReadonlySet<string> {
+function tasksWithoutRoom(view: StateView, nodeId: string, { resources, genericResources }: NodeDescription): ReadonlySet<string> {
   let nanoCpus = resources?.nanoCpus ?? 0;
   let memoryBytes = resources?.memoryBytes ?? 0;
+  const generics = new Map(genericResources.map(({ kind, count }) => [kind, count]));
   const without = new Set<string>();
   const present = [...view.tasksOfNode(nodeId)].filter((row) => isThere(view, row));
   present.sort((one, other) => one.createRevision - other.createRevision || (one.id < other.id ? -1 : 1));
   for (const { id, value } of present) {
-    const wanted = specOf(view, value.serviceId, value.specNumber)?.task?.reservations;
+    const task = specOf(view, value.serviceId, value.specNumber)?.task;
+    const wanted = task?.reservations;
+    const kinds = task?.genericReservations ?? [];
+    const lacksKind = kinds.some(({ kind, count }) => count > (generics.get(kind) ?? 0));
     const [cpus, memory] = [wanted?.nanoCpus ?? 0, wanted?.memoryBytes ?? 0];
-    if ((cpus > 0 && cpus > nanoCpus) || (memory > 0 && memory > memoryBytes)) without.add(id);
+    if (lacksKind || (cpus > 0 && cpus > nanoCpus) || (memory > 0 && memory > memoryBytes)) without.add(id);
     else {
       nanoCpus -= cpus;
       memoryBytes -= memory;
+      for (const { kind, count } of kinds) generics.set(kind, (generics.get(kind) ?? 0) - count);
     }
   }
   return without;

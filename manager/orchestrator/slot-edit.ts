@@ -11,7 +11,7 @@ export type TaskPatch = Partial<Pick<Task, 'desired' | 'drain' | 'lost' | 'verdi
 export interface NewTask {
   readonly id: string;
   readonly specNumber: number;
-  /** 0 for global. */
+  /** 0 for global. Of a replicated job the slot's number plus one. */
   readonly slot: number;
   /** Empty until placed; for global the only node that will do. */
   readonly nodeId: string;
@@ -19,6 +19,7 @@ export interface NewTask {
   readonly replaces: string;
   readonly restart: TaskRestart | undefined;
   readonly failedUpdate: boolean;
+  readonly jobIteration?: number;
 }
 
 export class SlotEdit {

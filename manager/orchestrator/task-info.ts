@@ -33,9 +33,9 @@ export interface TaskInfo {
   readonly isFinished: boolean;
   /** Nothing of it runs or will run: finished, waiting, or its node is no longer part of the cluster. */
   readonly isEnded: boolean;
-  /** It runs, and accepts connections on every port that it publishes. */
+  /** It runs, its readiness probe (where it has one) passes, and it accepts connections on every port that it publishes. */
   readonly isUp: boolean;
-  /** Connections may reach it. */
+  /** It has connections, or may get some. */
   readonly isRouted: boolean;
 }
 
@@ -63,6 +63,7 @@ export function taskInfo(view: StateView, row: Row<Task>): TaskInfo {
   const isFinished = (status?.state ?? TaskState.NEW) >= TaskState.COMPLETE;
   const runs = !isWaiting && nodeCondition === 'ready' && status?.state === TaskState.RUNNING;
   const ports = spec === undefined ? NO_PORTS : ingressPortsOf(spec);
+  const isUnready = status?.readiness?.ready === false;
   const isReady = (port: PortSpec): boolean => status?.endpoints.some((other) => other.ready && sameTarget(other, port)) ?? false;
   return {
     row,
@@ -76,8 +77,9 @@ export function taskInfo(view: StateView, row: Row<Task>): TaskInfo {
     isWaiting,
     isFinished,
     isEnded: isWaiting || isFinished || nodeCondition === 'removed',
-    isUp: runs && task.desired === TaskState.RUNNING && ports.every(isReady),
-    isRouted: runs && ports.some(isReady),
+    isUp: runs && (task.desired === TaskState.RUNNING || task.desired === TaskState.COMPLETE) && !isUnready && ports.every(isReady),
+    // One that was ready before may still have connections, and is in the tables of meshes that have not heard.
+    isRouted: runs && (isUnready ? ports.length > 0 : ports.some(isReady)),
   };
 }
 

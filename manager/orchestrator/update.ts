@@ -71,6 +71,8 @@ export function planStatus(
     activeSpecNumber: setback?.kind === 'turn' ? setback.toSpecNumber : specNumber,
     seenSpecNumber: pass.service.specNumber,
     update: next?.update ?? keptUpdate(pass),
+    job: undefined,
+    nodeFailures: before?.value.nodeFailures ?? [],
   };
   return {
     serviceId: pass.serviceId,

@@ -1,31 +1,35 @@
-// The nodes that may take tasks of one shape, best first: fewest tasks, then most free resources, then longest known.
-//
-// A heap whose keys may lag behind. Within the inventory's promise a node only becomes worse unnoticed, so a stored key is never worse than the
-// true one: the top is brought up to date until it is true, and then nothing can be better. What may have become better is replayed from the
-// inventory's list before each use. A node without room leaves the heap until it is on that list. So a placement costs O(log n).
-import { freeScore, type Inventory, type NodeEntry } from './inventory.ts';
-import { hasRoom, isKind } from './filters.ts';
+// The nodes that may take tasks of one shape, best first, in the branches that the shape is spread over. What may have become better is replayed from
+// the inventory's list before each use; a node without room leaves until it is on that list. So a placement costs O(log n).
+import { CandidateHeap, type CandidateRules, type Slot } from './candidate-heap.ts';
+import { isKind } from './filters.ts';
+import type { Inventory, NodeEntry } from './inventory.ts';
+import { affinityServices, branchValue } from './preferences.ts';
 import { coarseKeyOf, roundDown, type Shape } from './shape.ts';
-
-interface Slot {
-  readonly entry: NodeEntry;
-  tasks: number;
-  score: number;
-}
 
 export class ShapeCandidates {
   /** What every task that uses these candidates needs at least. */
   readonly #least: Shape;
   readonly #inventory: Inventory;
-  #heap: Slot[] = [];
-  /** By node index: its place in the heap + 1; 0: it is not there. */
-  #places = new Int32Array(0);
+  readonly #rules: CandidateRules;
+  #root: CandidateHeap;
+  /** By node index. */
+  #slots: (Slot | undefined)[] = [];
+  #indexBound = 0;
   #seen = -1;
   #usedAt = 0;
+  /** Services that affinities are to. */
+  #services: readonly string[] = [];
 
   constructor(inventory: Inventory, least: Shape) {
     this.#inventory = inventory;
     this.#least = least;
+    this.#rules = { inventory, least };
+    this.#root = new CandidateHeap(this.#rules);
+  }
+
+  /** One level of branches for each key of the spread, nodes in the lowest. */
+  get root(): CandidateHeap {
+    return this.#root;
   }
 
   /** Orders the candidates of one inventory by their last use. */
@@ -37,124 +41,54 @@ export class ShapeCandidates {
   refresh(): void {
     const inventory = this.#inventory;
     this.#usedAt = inventory.nextUse();
-    if (this.#seen === inventory.improvementCount && inventory.indexBound <= this.#places.length) return;
-    const improved = this.#seen < 0 || inventory.indexBound > this.#places.length ? undefined : inventory.improvementsSince(this.#seen);
+    const isOutdated = this.#seen < 0 || inventory.indexBound > this.#indexBound || this.#hasOtherServices();
+    if (!isOutdated && this.#seen === inventory.improvementCount) return;
+    const improved = isOutdated ? undefined : inventory.improvementsSince(this.#seen);
     this.#seen = inventory.improvementCount;
-    if (improved === undefined || improved.length > this.#places.length) this.#rebuild();
+    if (improved === undefined || improved.length > this.#indexBound) this.#rebuild();
     else for (const index of improved) this.#renew(index);
   }
 
-  /** The best node by order alone, with its key up to date; undefined: none has room. */
-  top(): NodeEntry | undefined {
-    for (;;) {
-      const slot = this.#heap[0];
-      if (slot === undefined) return undefined;
-      const { entry } = slot;
-      if (!hasRoom(this.#least, entry, 0)) {
-        this.#removeAt(0);
-        continue;
-      }
-      const score = freeScore(entry);
-      if (slot.tasks === entry.tasks && slot.score === score) return entry;
-      slot.tasks = entry.tasks;
-      slot.score = score;
-      this.#sink(0);
-    }
-  }
-
-  /** Takes the top out, to be given back by `giveBack`. */
-  takeTop(): void {
-    this.#removeAt(0);
-  }
-
-  giveBack(entries: readonly NodeEntry[]): void {
-    for (const entry of entries) this.#insert(entry);
+  /** A name may have got another service. */
+  #hasOtherServices(): boolean {
+    const { affinities } = this.#least.preferences;
+    if (affinities.length === 0) return false;
+    const services = affinityServices(this.#inventory, affinities);
+    if (services.length === this.#services.length && services.every((id, at) => id === this.#services[at])) return false;
+    this.#services = services;
+    for (const id of services) this.#inventory.watchService(id);
+    return true;
   }
 
   #rebuild(): void {
-    this.#places = new Int32Array(this.#inventory.indexBound);
-    this.#heap = [];
+    this.#indexBound = this.#inventory.indexBound;
+    this.#slots = [];
+    this.#root = new CandidateHeap(this.#rules);
     for (const entry of this.#inventory.nodes()) {
-      if (isKind(this.#least, entry) && hasRoom(this.#least, entry, 0)) this.#heap.push(slotOf(entry));
+      if (isKind(this.#least, entry)) this.#slots[entry.index] = this.#leafOf(entry).add(entry);
     }
-    for (let at = (this.#heap.length >> 1) - 1; at >= 0; at--) this.#sink(at);
-    for (let at = 0; at < this.#heap.length; at++) this.#note(at);
   }
 
   #renew(index: number): void {
-    const at = (this.#places[index] ?? 0) - 1;
-    if (at >= 0) this.#removeAt(at);
     const entry = this.#inventory.entryAt(index);
-    if (entry !== undefined && isKind(this.#least, entry)) this.#insert(entry);
-  }
-
-  #insert(entry: NodeEntry): void {
-    if (!hasRoom(this.#least, entry, 0)) return;
-    this.#heap.push(slotOf(entry));
-    this.#rise(this.#heap.length - 1);
-  }
-
-  #removeAt(at: number): void {
-    const removed = this.#heap[at];
-    const last = this.#heap.pop();
-    if (removed === undefined || last === undefined) return;
-    this.#places[removed.entry.index] = 0;
-    if (removed === last) return;
-    this.#heap[at] = last;
-    this.#rise(at);
-    this.#sink((this.#places[last.entry.index] ?? 1) - 1);
-  }
-
-  #note(at: number): void {
-    const slot = this.#heap[at];
-    if (slot !== undefined) this.#places[slot.entry.index] = at + 1;
-  }
-
-  #rise(from: number): void {
-    const heap = this.#heap;
-    const slot = heap[from] as Slot;
-    let at = from;
-    while (at > 0) {
-      const parent = (at - 1) >> 1;
-      const above = heap[parent] as Slot;
-      if (!isBefore(slot, above)) break;
-      heap[at] = above;
-      this.#note(at);
-      at = parent;
+    const slot = this.#slots[index];
+    const leaf = entry !== undefined && isKind(this.#least, entry) ? this.#leafOf(entry) : undefined;
+    if (slot !== undefined && slot.best === entry && slot.owner === leaf) {
+      leaf.giveBack(slot);
+      return;
     }
-    heap[at] = slot;
-    this.#note(at);
+    slot?.owner.remove(slot);
+    this.#slots[index] = entry === undefined ? undefined : leaf?.add(entry);
   }
 
-  #sink(from: number): void {
-    const heap = this.#heap;
-    const slot = heap[from] as Slot;
-    let at = from;
-    for (;;) {
-      let child = 2 * at + 1;
-      if (child >= heap.length) break;
-      if (child + 1 < heap.length && isBefore(heap[child + 1] as Slot, heap[child] as Slot)) child++;
-      if (!isBefore(heap[child] as Slot, slot)) break;
-      heap[at] = heap[child] as Slot;
-      this.#note(at);
-      at = child;
-    }
-    heap[at] = slot;
-    this.#note(at);
+  #leafOf(entry: NodeEntry): CandidateHeap {
+    let heap = this.#root;
+    for (const key of this.#least.preferences.spread) heap = heap.branch(branchValue(key, entry));
+    return heap;
   }
 }
 
-function slotOf(entry: NodeEntry): Slot {
-  return { entry, tasks: entry.tasks, score: freeScore(entry) };
-}
-
-function isBefore(one: Slot, other: Slot): boolean {
-  if (one.tasks !== other.tasks) return one.tasks < other.tasks;
-  if (one.score !== other.score) return one.score > other.score;
-  return one.entry.order < other.entry.order;
-}
-
-/** Places in all heaps of one inventory together; each takes about 60 bytes. */
+/** Places in all heaps of one inventory together; each takes about 100 bytes. */
 const MAX_PLACES = 1_000_000;
 const MIN_SHAPES = 8;
 const MAX_SHAPES = 256;
@@ -190,5 +124,5 @@ function forgetLeastUsed(shapes: Map<string, ShapeCandidates>): void {
 }
 
 function coarse(shape: Shape): Shape {
-  return { ...shape, nanoCpus: roundDown(shape.nanoCpus), memoryBytes: roundDown(shape.memoryBytes), hostPorts: [] };
+  return { ...shape, nanoCpus: roundDown(shape.nanoCpus), memoryBytes: roundDown(shape.memoryBytes), hostPorts: [], generics: [] };
 }

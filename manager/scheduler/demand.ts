@@ -1,5 +1,6 @@
 // What one task takes of its node.
 import {
+  type GenericResource,
   PortMode,
   type PortProtocol,
   PortProtocol as Protocols,
@@ -23,6 +24,10 @@ export interface TaskDemand {
   readonly nanoCpus: number;
   readonly memoryBytes: number;
   readonly hostPorts: readonly HostPort[];
+  /** Which ones it has of its node; unset: none. */
+  readonly generics?: readonly GenericResource[];
+  /** Unset: 0. */
+  readonly priority?: number;
   /** False for a task that is on its way out: it holds its resources, and no longer counts for spreading and max replicas. Unset: true. */
   readonly active?: boolean;
 }
@@ -37,7 +42,9 @@ export function demandOf(task: Task, spec: TaskSpec | undefined, ports: readonly
     nanoCpus: spec?.reservations?.nanoCpus ?? 0,
     memoryBytes: spec?.reservations?.memoryBytes ?? 0,
     hostPorts: hostPortsOf(ports),
-    active: task.desired <= TaskState.RUNNING && !task.drain && !task.lost,
+    generics: task.genericResources,
+    priority: spec?.placement?.priority ?? 0,
+    active: task.desired <= TaskState.COMPLETE && !task.drain && !task.lost && task.preempted === '',
   };
 }
 

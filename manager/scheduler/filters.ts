@@ -1,6 +1,7 @@
 // The filters of semantics.md, in their order, and what each says when it refuses nodes.
 import { failedConstraint, fitsPlatform } from '../constraint/index.ts';
 import { hostPortKey } from './demand.ts';
+import { hasGeneric } from './generic-pool.ts';
 import type { NodeEntry } from './inventory.ts';
 import type { Shape } from './shape.ts';
 
@@ -50,7 +51,8 @@ export function hasRoom(shape: Shape, entry: NodeEntry, copies: number): boolean
 function hasResources(shape: Shape, entry: NodeEntry): boolean {
   return (
     (shape.nanoCpus === 0 || entry.freeNanoCpus >= shape.nanoCpus) &&
-    (shape.memoryBytes === 0 || entry.freeMemoryBytes >= shape.memoryBytes)
+    (shape.memoryBytes === 0 || entry.freeMemoryBytes >= shape.memoryBytes) &&
+    (shape.generics.length === 0 || hasGeneric(entry.generics, shape.generics))
   );
 }
 

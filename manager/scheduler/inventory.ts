@@ -2,9 +2,10 @@
 //
 // Orderings kept elsewhere (candidates.ts) rely on this: a node only ever becomes worse for a task through `putTask`; whatever may make it better
 // (a task gone, another description) is noted in `improvements`.
-import { Availability, type Node, NodeState, type NodeStatus } from '../../proto/index.ts';
+import { Availability, type GenericResource, type Node, NodeState, type NodeStatus } from '../../proto/index.ts';
 import { hostPortKey, type TaskDemand } from './demand.ts';
 import { FailureHistory } from './failure-history.ts';
+import { countGeneric, type GenericPools, sameGeneric, setPools } from './generic-pool.ts';
 import type { ShapeCandidates } from './candidates.ts';
 
 export interface NodeEntry {
@@ -29,6 +30,7 @@ export interface NodeEntry {
   /** Tasks that count here in any way. */
   held: number;
   hostPorts: Map<string, number> | undefined;
+  generics: GenericPools | undefined;
 }
 
 interface Held {
@@ -39,6 +41,7 @@ interface Held {
 /** CPU against memory: a core weighs as much as 4 GiB, the usual ratio of machines. */
 const NANO_CPUS_PER_BYTE = 1e9 / (4 * 1024 ** 3);
 const MIN_IMPROVEMENTS_KEPT = 1024;
+const NO_GENERICS: readonly GenericResource[] = [];
 
 /** One number for "most free resources". */
 export function freeScore(entry: NodeEntry): number {
@@ -55,6 +58,11 @@ export class Inventory {
   readonly #freeIndexes: number[] = [];
   readonly #tasks = new Map<string, Held>();
   readonly #byService = new Map<string, Map<NodeEntry, number>>();
+  /** How many tasks have which, but 0. */
+  readonly #priorities = new Map<number, number>();
+  readonly #serviceIds = new Map<string, string>();
+  /** A node that gets its first task of one of these, or loses its last, may have become better for others. */
+  readonly #watched = new Set<string>();
   #improved: number[] = [];
   #improvedBefore = 0;
   #made = 0;
@@ -85,6 +93,7 @@ export class Inventory {
     entry.unsettled = unsettled;
     entry.usable = status?.state === NodeState.NODE_READY && (node.spec?.availability ?? Availability.ACTIVE) === Availability.ACTIVE;
     this.#setCapacity(entry, status?.description?.resources?.nanoCpus ?? 0, status?.description?.resources?.memoryBytes ?? 0);
+    this.#setGenerics(entry, status?.description?.genericResources ?? NO_GENERICS);
     this.#noteImproved(entry);
   }
 
@@ -96,6 +105,7 @@ export class Inventory {
     entry.status = undefined;
     entry.usable = false;
     this.#setCapacity(entry, 0, 0);
+    this.#setGenerics(entry, NO_GENERICS);
     this.#noteImproved(entry);
     this.#dropIfUnused(entry);
   }
@@ -119,6 +129,8 @@ export class Inventory {
     entry.freeMemoryBytes += demand.memoryBytes;
     entry.held--;
     for (const port of demand.hostPorts) countPort(entry, hostPortKey(port), -1);
+    if (demand.generics !== undefined && demand.generics.length > 0) countGeneric(poolsOf(entry), demand.generics, -1);
+    if (demand.priority !== undefined && demand.priority !== 0) this.#countPriority(demand.priority, -1);
     if (demand.active !== false) this.#countService(demand.serviceId, entry, -1);
     this.#noteImproved(entry);
     this.#dropIfUnused(entry);
@@ -131,11 +143,43 @@ export class Inventory {
     entry.freeMemoryBytes -= demand.memoryBytes;
     entry.held++;
     for (const port of demand.hostPorts) countPort(entry, hostPortKey(port), 1);
+    if (demand.generics !== undefined && demand.generics.length > 0) countGeneric(poolsOf(entry), demand.generics, 1);
+    if (demand.priority !== undefined && demand.priority !== 0) this.#countPriority(demand.priority, 1);
     if (demand.active !== false) this.#countService(demand.serviceId, entry, 1);
+  }
+
+  /** For affinities, which know services by name. */
+  putService(id: string, name: string): void {
+    this.#serviceIds.set(name, id);
+  }
+
+  removeService(id: string, name: string): void {
+    if (this.#serviceIds.get(name) === id) this.#serviceIds.delete(name);
+  }
+
+  /** What is no name may be an id. */
+  serviceIdOf(ref: string): string {
+    return this.#serviceIds.get(ref) ?? ref;
+  }
+
+  /** From now on an ordering depends on where this service has tasks. */
+  watchService(id: string): void {
+    this.#watched.add(id);
   }
 
   recordFailure(nodeId: string, serviceId: string, specNumber: number, nowMs: number): void {
     this.failures.record(nodeId, serviceId, specNumber, nowMs);
+  }
+
+  demandOf(taskId: string): TaskDemand | undefined {
+    return this.#tasks.get(taskId)?.demand;
+  }
+
+  /** Of all tasks that are here; 0 where none is below. */
+  get lowestPriority(): number {
+    let lowest = 0;
+    for (const priority of this.#priorities.keys()) lowest = Math.min(lowest, priority);
+    return lowest;
   }
 
   has(taskId: string): boolean {
@@ -190,6 +234,7 @@ export class Inventory {
       tasks: 0,
       held: 0,
       hostPorts: undefined,
+      generics: undefined,
     };
     this.#entries[index] = entry;
     this.#byId.set(id, entry);
@@ -210,6 +255,16 @@ export class Inventory {
     entry.memoryBytes = memoryBytes;
   }
 
+  #setGenerics(entry: NodeEntry, offered: readonly GenericResource[]): void {
+    if (offered.length > 0 || entry.generics !== undefined) setPools(poolsOf(entry), offered);
+  }
+
+  #countPriority(priority: number, change: 1 | -1): void {
+    const count = (this.#priorities.get(priority) ?? 0) + change;
+    if (count > 0) this.#priorities.set(priority, count);
+    else this.#priorities.delete(priority);
+  }
+
   #countService(serviceId: string, entry: NodeEntry, change: 1 | -1): void {
     entry.tasks += change;
     let nodes = this.#byService.get(serviceId);
@@ -220,6 +275,7 @@ export class Inventory {
     const count = (nodes.get(entry) ?? 0) + change;
     if (count > 0) nodes.set(entry, count);
     else nodes.delete(entry);
+    if (this.#watched.size > 0 && count === (change === 1 ? 1 : 0) && this.#watched.has(serviceId)) this.#noteImproved(entry);
     if (nodes.size === 0) this.#byService.delete(serviceId);
   }
 
@@ -230,6 +286,11 @@ export class Inventory {
     }
     this.#improved.push(entry.index);
   }
+}
+
+function poolsOf(entry: NodeEntry): GenericPools {
+  entry.generics ??= new Map() as GenericPools;
+  return entry.generics;
 }
 
 function countPort(entry: NodeEntry, key: string, change: 1 | -1): void {
@@ -246,6 +307,8 @@ function sameDemand(one: TaskDemand, other: TaskDemand): boolean {
     one.specNumber === other.specNumber &&
     one.nanoCpus === other.nanoCpus &&
     one.memoryBytes === other.memoryBytes &&
+    one.priority === other.priority &&
+    sameGeneric(one.generics ?? NO_GENERICS, other.generics ?? NO_GENERICS) &&
     (one.active !== false) === (other.active !== false) &&
     one.hostPorts.length === other.hostPorts.length &&
     one.hostPorts.every((port, at) => port.port === other.hostPorts[at]?.port && port.protocol === other.hostPorts[at].protocol)

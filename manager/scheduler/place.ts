@@ -2,10 +2,12 @@
 //
 // Tasks of one service and spec are placed together (group-picker.ts). No task costs a pass over all nodes; only an explanation does, once per
 // shape and call.
-import type { PortSpec, TaskSpec } from '../../proto/index.ts';
+import type { GenericResource, PortSpec, TaskSpec } from '../../proto/index.ts';
 import { explain, type Filter, refusal } from './filters.ts';
+import { chooseGeneric } from './generic-pool.ts';
 import { GroupPicker } from './group-picker.ts';
 import type { Inventory, NodeEntry } from './inventory.ts';
+import { type Preemption, Preemptor, type Tenants } from './preempt.ts';
 import { type Shape, shapeOf } from './shape.ts';
 
 export interface PlacementRequest {
@@ -20,8 +22,20 @@ export interface PlacementRequest {
 }
 
 export type PlacementResult =
-  | { readonly taskId: string; readonly nodeId: string; readonly explanation?: undefined }
-  | { readonly taskId: string; readonly nodeId?: undefined; readonly explanation: string };
+  | {
+      readonly taskId: string;
+      readonly nodeId: string;
+      /** What of the node's generic resources the task gets. */
+      readonly generics: readonly GenericResource[];
+      readonly explanation?: undefined;
+    }
+  | {
+      readonly taskId: string;
+      readonly nodeId?: undefined;
+      readonly explanation: string;
+      /** Where room is made for it; unset: nowhere. */
+      readonly preemption?: Preemption;
+    };
 
 interface Group {
   readonly first: PlacementRequest;
@@ -30,36 +44,64 @@ interface Group {
   readonly members: number[];
 }
 
-/** Results are in the order of the requests. A placed task counts in the inventory at once, until `removeTask` or another `putTask`. */
-export function place(inventory: Inventory, requests: readonly PlacementRequest[], nowMs: number): readonly PlacementResult[] {
+interface Unplaced {
+  readonly group: Group;
+  readonly member: number;
+  readonly preemption: Preemption | undefined;
+}
+
+/**
+ * Results are in the order of the requests. A placed task counts in the inventory at once, until `removeTask` or another `putTask`. With `tenants`, one
+ * that finds no room may have others leave: these count until they are gone, and so does the task itself where it waits, so that nobody of lower
+ * priority gets there first; it is to be asked for again then.
+ */
+export function place(
+  inventory: Inventory,
+  requests: readonly PlacementRequest[],
+  nowMs: number,
+  tenants?: Tenants,
+): readonly PlacementResult[] {
   const results: (PlacementResult | undefined)[] = requests.map(() => undefined);
-  const unplaced: { readonly group: Group; readonly member: number }[] = [];
+  const unplaced: Unplaced[] = [];
+  const preemptor = tenants && new Preemptor(inventory, tenants);
+  for (const { taskId } of requests) if (inventory.has(taskId)) inventory.removeTask(taskId);
   for (const group of groupsOf(requests)) {
     const picker = new GroupPicker(inventory, group.shape, group.first, nowMs);
+    let makeRoom: (() => Preemption | undefined) | undefined;
     for (const [done, member] of group.members.entries()) {
       const request = requests[member];
       if (request === undefined) continue;
-      const entry = request.nodeId === undefined ? picker.next(done === group.members.length - 1) : fixed(inventory, group, request.nodeId);
+      const entry = request.nodeId === undefined ? picker.next() : fixed(inventory, group, request.nodeId);
       if (entry === undefined) {
-        unplaced.push({ group, member });
+        if (request.nodeId === undefined) makeRoom ??= preemptor?.forGroup(group.shape, request.serviceId);
+        const preemption = request.nodeId === undefined ? makeRoom?.() : undefined;
+        const where = preemption && inventory.entryOf(preemption.nodeId);
+        if (where !== undefined) reserve(inventory, group.shape, request, where);
+        unplaced.push({ group, member, preemption });
         continue;
       }
-      reserve(inventory, group.shape, request, entry);
-      picker.placed(entry);
-      results[member] = { taskId: request.taskId, nodeId: entry.id };
+      const generics = reserve(inventory, group.shape, request, entry);
+      if (request.nodeId === undefined) picker.placed(done === group.members.length - 1);
+      results[member] = { taskId: request.taskId, nodeId: entry.id, generics };
     }
     picker.end();
   }
   // Only now: nothing changes any more, so that groups of one shape share the pass.
   const explainFor = explainer(inventory);
-  for (const { group, member } of unplaced) {
+  for (const { group, member, preemption } of unplaced) {
     const request = requests[member];
-    if (request !== undefined) results[member] = { taskId: request.taskId, explanation: explainFor(group, request.nodeId) };
+    if (request === undefined) continue;
+    const { taskId } = request;
+    const explanation = explainFor(group, request.nodeId);
+    results[member] =
+      preemption === undefined
+        ? { taskId, explanation }
+        : { taskId, explanation: `${explanation}; tasks of lower priority make room for it`, preemption };
   }
   return results.filter((result) => result !== undefined);
 }
 
-/** In the order of their first members. Nearly every service has one spec at a time, which spares a key of both. */
+/** Highest priority first, then in the order of their first members. Nearly every service has one spec at a time, which spares a key of both. */
 function groupsOf(requests: readonly PlacementRequest[]): readonly Group[] {
   const groups: Group[] = [];
   const byService = new Map<string, Group>();
@@ -78,14 +120,16 @@ function groupsOf(requests: readonly PlacementRequest[]): readonly Group[] {
     if (isFirst) byService.set(request.serviceId, made);
     else bySpec.set(specKey, made);
   }
-  return groups;
+  return groups.some(({ shape }) => shape.priority !== 0) ? groups.sort((one, other) => other.shape.priority - one.shape.priority) : groups;
 }
 
-function reserve(inventory: Inventory, shape: Shape, request: PlacementRequest, entry: NodeEntry): void {
+function reserve(inventory: Inventory, shape: Shape, request: PlacementRequest, entry: NodeEntry): readonly GenericResource[] {
   const { taskId, serviceId, specNumber } = request;
-  const { nanoCpus, memoryBytes, hostPorts } = shape;
-  if (inventory.has(taskId)) inventory.removeTask(taskId);
-  inventory.reserve({ taskId, serviceId, specNumber, nodeId: entry.id, nanoCpus, memoryBytes, hostPorts, active: true }, entry);
+  const { nanoCpus, memoryBytes, hostPorts, priority } = shape;
+  const generics = shape.generics.length === 0 ? shape.generics : chooseGeneric(entry.generics, shape.generics);
+  const demand = { taskId, serviceId, specNumber, nodeId: entry.id, nanoCpus, memoryBytes, hostPorts, generics, priority, active: true };
+  inventory.reserve(demand, entry);
+  return generics;
 }
 
 function fixed(inventory: Inventory, { first, shape }: Group, nodeId: string): NodeEntry | undefined {

@@ -1,21 +1,25 @@
 // What of a task decides where it fits. Tasks of one shape, of whatever service, share one ordering of the nodes.
-import { MountType, type Placement, type PortSpec, type TaskSpec } from '../../proto/index.ts';
+import { type GenericResource, MountType, type Placement, type PortSpec, type TaskSpec } from '../../proto/index.ts';
 import { type HostPort, hostPortKey, hostPortsOf } from './demand.ts';
+import { NO_PREFERENCES, type Preferences, preferencesOf, preferencesText } from './preferences.ts';
 
 export interface Shape {
-  /** Equal keys: equal in all the fields below but maxReplicasPerNode. */
+  /** Equal keys: equal in all the fields below but maxReplicasPerNode and priority. */
   readonly key: string;
   /** The part of the key that neither amounts nor host ports go into. */
   readonly kindKey: string;
   readonly nanoCpus: number;
   readonly memoryBytes: number;
+  readonly generics: readonly GenericResource[];
   readonly hostPorts: readonly HostPort[];
   readonly isProcess: boolean;
   /** As nodes list them: "volume/nfs", "log/fluentd". */
   readonly plugins: readonly string[];
   readonly placement: Placement | undefined;
+  readonly preferences: Preferences;
   /** 0: unlimited. */
   readonly maxReplicasPerNode: number;
+  readonly priority: number;
 }
 
 const BY_SPEC = new WeakMap<TaskSpec, { readonly ports: readonly PortSpec[]; readonly shape: Shape }>();
@@ -43,29 +47,38 @@ function makeShape(spec: TaskSpec, ports: readonly PortSpec[]): Shape {
   const { container, placement } = spec;
   const nanoCpus = spec.reservations?.nanoCpus ?? 0;
   const memoryBytes = spec.reservations?.memoryBytes ?? 0;
+  const generics = spec.genericReservations;
   const hostPorts = hostPortsOf(ports);
   const isProcess = container?.image === 'process';
   const plugins = pluginsOf(spec);
   const asked = placement === undefined ? '' : textOf(placement);
   const kindKey = `${isProcess ? 'p' : 'c'}|${plugins.length === 0 ? '' : JSON.stringify(plugins)}|${asked}`;
   return {
-    key: `${nanoCpus}|${memoryBytes}|${hostPorts.length === 0 ? '' : hostPorts.map(hostPortKey).join()}|${kindKey}`,
+    key: `${nanoCpus}|${memoryBytes}${generics.length === 0 ? '' : genericText(generics)}|${hostPorts.length === 0 ? '' : hostPorts.map(hostPortKey).join()}|${kindKey}`,
     kindKey,
     nanoCpus,
     memoryBytes,
+    generics,
     hostPorts,
     isProcess,
     plugins,
     placement,
+    preferences: placement === undefined ? NO_PREFERENCES : preferencesOf(placement),
     maxReplicasPerNode: placement?.maxReplicasPerNode ?? 0,
+    priority: placement?.priority ?? 0,
   };
 }
 
-function textOf({ constraints, platforms }: Placement): string {
+function genericText(generics: readonly GenericResource[]): string {
+  return JSON.stringify(generics.map(({ kind, count }) => [kind, count]));
+}
+
+function textOf(placement: Placement): string {
+  const { constraints, platforms } = placement;
   const platformText = platforms.length === 0 ? '' : JSON.stringify(platforms.map(({ os, arch }) => [os, arch]));
   // Most have one constraint, and JSON costs more than the rest of the key.
   const text = constraints.length === 1 ? (constraints[0] ?? '') : constraints.length === 0 ? '' : JSON.stringify(constraints);
-  return `${platformText}|${text}`;
+  return `${platformText}|${preferencesText(placement)}|${text}`;
 }
 
 function pluginsOf({ container, logDriver }: TaskSpec): readonly string[] {

@@ -22,6 +22,7 @@ export const TABLE_PREFIXES = {
   leader: 'leader',
   nodeWatch: 'node-watch',
   events: 'events/',
+  eventFloor: 'event-floor',
 } as const;
 
 export type TableName = keyof typeof TABLE_PREFIXES;

@@ -3,6 +3,7 @@ import {
   Claim,
   Cluster,
   type Codec,
+  EventFloor,
   EventRecord,
   ManagerLiveness,
   Node,
@@ -42,6 +43,7 @@ export interface TableTypes {
   leader: ManagerLiveness;
   nodeWatch: NodeWatch;
   events: EventRecord;
+  eventFloor: EventFloor;
 }
 
 export const TABLE_CODECS: { readonly [T in TableName]: Codec<TableTypes[T]> } = {
@@ -64,6 +66,7 @@ export const TABLE_CODECS: { readonly [T in TableName]: Codec<TableTypes[T]> } =
   leader: ManagerLiveness,
   nodeWatch: NodeWatch,
   events: EventRecord,
+  eventFloor: EventFloor,
 };
 
 /** One stored object. Rows are replaced, never changed. */

@@ -1,6 +1,6 @@
 // Builds store transactions from typed rows: every write compares what it replaces or creates, so that sending one again is safe.
 import { ShoalError } from '../../lib/errors.ts';
-import type { Event } from '../../proto/index.ts';
+import type { Event, TaskChanges } from '../../proto/index.ts';
 import type { CommitResult, Compare, LeaseId, Op, Revision, Store, Transaction } from '../store/store.ts';
 import type { ClusterState } from './cluster-state.ts';
 import { keyOf, type TableName } from './keys.ts';
@@ -58,8 +58,8 @@ export class TransactionBuilder {
   }
 
   /** Adds an event row; `id` orders it among others and is unique. */
-  event(id: string, events: readonly Event[]): this {
-    return this.overwrite('events', id, { events });
+  event(id: string, events: readonly Event[], tasks: readonly TaskChanges[] = []): this {
+    return this.overwrite('events', id, { events, tasks });
   }
 
   get isEmpty(): boolean {

@@ -1,5 +1,4 @@
 // Services, tasks and nodes as a manager shows them, with only what a test cares about filled in.
-import type { SpecDraft } from '../../cli/service/spec/service-spec.ts';
 import {
   ContainerSpec,
   EngineDescription,
@@ -77,10 +76,4 @@ export function nodeView(hostname: string, view: Partial<NodeView> = {}, status:
     }),
     ...view,
   });
-}
-
-/** Of flags that are right. */
-export function soundSpec({ spec, problems }: SpecDraft): ServiceSpec {
-  if (problems.length > 0) throw new Error(problems.map(({ path, message }) => `${path}: ${message}`).join('; '));
-  return spec;
 }

@@ -43,6 +43,7 @@ const NO_STREAMS: TaskStreams = {
 };
 const NO_REGISTRY: ImageResolver = {
   resolve: () => Promise.reject(new ShoalError('unavailable', 'no registry in this test')),
+  platforms: () => Promise.resolve([]),
 };
 
 export async function startControlManager(options: ControlManagerOptions = {}): Promise<ControlManager> {

@@ -1,8 +1,10 @@
 // Nodes and requests for tests of placement: small, with everything at a default that fits.
 import {
+  type Affinity,
   Availability,
   ContainerSpec,
   EngineDescription,
+  type GenericResource,
   Node,
   NodeDescription,
   NodeRole,
@@ -36,6 +38,7 @@ export interface NodeTraits {
   readonly arch?: string;
   readonly address?: string;
   readonly meshUnready?: boolean;
+  readonly generics?: readonly GenericResource[];
   /** Why its engine does not answer. */
   readonly trouble?: string;
 }
@@ -54,6 +57,7 @@ export function makeNode(traits: NodeTraits): { readonly node: Node; readonly st
     description: NodeDescription.create({
       hostname: `host-${id}`,
       platform: { os: traits.os ?? 'linux', arch: traits.arch ?? 'x86_64' },
+      genericResources: traits.generics ?? [],
       resources: { nanoCpus: cpus * CPU, memoryBytes: gib * GIB, pids: 0 },
       engine: EngineDescription.create({
         runtime: traits.runtime ?? 'docker',
@@ -82,6 +86,11 @@ export interface Wish {
   readonly constraints?: readonly string[];
   readonly platforms?: readonly { readonly os: string; readonly arch: string }[];
   readonly maxReplicasPerNode?: number;
+  readonly spread?: readonly string[];
+  readonly affinities?: readonly Affinity[];
+  readonly priority?: number;
+  /** By kind. */
+  readonly generics?: Readonly<Record<string, number>>;
 }
 
 export function taskSpec(wish: Wish = {}): TaskSpec {
@@ -94,7 +103,11 @@ export function taskSpec(wish: Wish = {}): TaskSpec {
       constraints: wish.constraints ?? [],
       platforms: wish.platforms ?? [],
       maxReplicasPerNode: wish.maxReplicasPerNode ?? 0,
+      spread: wish.spread ?? [],
+      affinities: wish.affinities ?? [],
+      priority: wish.priority ?? 0,
     }),
+    genericReservations: Object.entries(wish.generics ?? {}).map(([kind, count]) => ({ kind, count, names: [] })),
   };
 }
 

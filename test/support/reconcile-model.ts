@@ -1,13 +1,14 @@
 // A cluster in one process and in model time, around the real reconciler and scheduler: agents that do as they are told, meshes that acknowledge,
 // nodes that fall silent. Every write group is applied as the store would (compares included), and what must always hold is checked on the way.
 import assert from 'node:assert/strict';
+import type { Clock } from '../../lib/clock.ts';
 import { seededIds } from '../../lib/ids.ts';
 import { seededRng } from '../../lib/rng.ts';
 import { FirstSeenTimes } from '../../manager/leader/first-seen.ts';
 import { reconcileService } from '../../manager/orchestrator/index.ts';
 import type { PlannedWrite, WriteGroup } from '../../manager/orchestrator/plan.ts';
 import { demandOf, Inventory, place } from '../../manager/scheduler/index.ts';
-import { activeSpecOf, specId, specOf } from '../../manager/state/index.ts';
+import { activeSpecOf, specId, specOf, type StateView } from '../../manager/state/index.ts';
 import {
   type Availability,
   Cluster,
@@ -52,6 +53,8 @@ type Reconcile = typeof reconcileService;
 export interface ModelOptions {
   readonly seed?: number;
   readonly reconcile?: Reconcile;
+  /** New and waiting tasks get their nodes from it; unset: each for itself, by the scheduler alone. */
+  readonly placing?: (groups: readonly WriteGroup[], serviceId: string, state: StateView, clock: Clock) => readonly WriteGroup[];
 }
 
 export class ReconcileModel {
@@ -65,12 +68,16 @@ export class ReconcileModel {
   readonly wasLost = new Set<string>();
   readonly #ids;
   readonly #reconcile: Reconcile;
+  readonly #placing: ModelOptions['placing'];
   #seen = new FirstSeenTimes(this.clock);
+  /** Of the wall clock, from the one that runs: it may be set. */
+  wallOffsetMs = 0;
   wakeInMs: number | undefined;
 
   constructor(options: ModelOptions = {}) {
     this.#ids = seededIds(seededRng(options.seed ?? 1));
     this.#reconcile = options.reconcile ?? reconcileService;
+    this.#placing = options.placing;
     this.world.change([row('cluster', '', Cluster.create({ id: 'c', incarnation: 'first', incarnationNumber: 1 }))]);
   }
 
@@ -197,7 +204,8 @@ export class ReconcileModel {
     this.wakeInMs = undefined;
     let wrote = false;
     for (const serviceId of this.#services()) {
-      const groups = this.#placed(serviceId, this.plan(serviceId));
+      const plan = this.plan(serviceId);
+      const groups = this.#placing?.(plan, serviceId, this.state, this.clock) ?? this.#placed(serviceId, plan);
       for (const group of groups) {
         if (this.#apply(group)) wrote = true;
       }
@@ -208,7 +216,7 @@ export class ReconcileModel {
   /** What the reconciler says now, without writing it. */
   plan(serviceId: string): readonly WriteGroup[] {
     this.#seen.begin();
-    const context = { nowMs: this.clock.nowMs(), wallMs: this.clock.wallMs(), ids: this.#ids, seen: this.#seen };
+    const context = { nowMs: this.clock.nowMs(), wallMs: this.clock.wallMs() + this.wallOffsetMs, ids: this.#ids, seen: this.#seen };
     const plan = this.#reconcile(this.state, serviceId, context);
     this.#seen.end(serviceId);
     if (plan.wakeInMs !== undefined) this.wakeInMs = Math.min(this.wakeInMs ?? plan.wakeInMs, plan.wakeInMs);
@@ -248,16 +256,25 @@ export class ReconcileModel {
 
   /** A running task ends by itself. */
   crash(taskId: string): void {
+    this.#end(taskId, TaskState.FAILED);
+  }
+
+  /** A running task has done its work. */
+  complete(taskId: string): void {
+    this.#end(taskId, TaskState.COMPLETE);
+  }
+
+  #end(taskId: string, state: TaskState): void {
     for (const node of this.nodes.values()) {
       const local = node.tasks.get(taskId);
-      if (local !== undefined && local.state < TaskState.COMPLETE) local.state = TaskState.FAILED;
+      if (local !== undefined && local.state < TaskState.COMPLETE) local.state = state;
     }
   }
 
   /** Every mesh that lives acknowledges what is stored now. */
   acknowledge(): boolean {
     const draining = [...this.state.all('tasks')]
-      .filter(({ value }) => value.drain && value.desired <= TaskState.RUNNING)
+      .filter(({ value }) => value.drain && value.desired <= TaskState.COMPLETE)
       .map(({ id }) => id);
     const before = this.state.get('routeAcks', 'm')?.value;
     if (draining.length === 0) return false;
@@ -337,7 +354,7 @@ export class ReconcileModel {
         local.state = image === REJECTED_IMAGE ? TaskState.REJECTED : TaskState.READY;
         return;
       case TaskState.READY:
-        if (task.desired !== TaskState.RUNNING) return;
+        if (task.desired !== TaskState.RUNNING && task.desired !== TaskState.COMPLETE) return;
         local.state = TaskState.RUNNING;
         local.ready = spec?.ports.every((port) => port.mode !== PortMode.INGRESS) ?? false;
         return;
@@ -433,7 +450,7 @@ export class ReconcileModel {
     if (write.table !== 'tasks') return;
     const before = this.state.get('tasks', idOf(write));
     const desired = write.kind === 'put' ? (write.value as Task).desired : TaskState.REMOVE;
-    if (before === undefined || before.value.desired > TaskState.RUNNING || desired <= TaskState.RUNNING) return;
+    if (before === undefined || before.value.desired > TaskState.COMPLETE || desired <= TaskState.COMPLETE) return;
     if (this.state.get('services', before.value.serviceId) === undefined) return;
     const isReady = this.state.get('nodeStatus', before.value.nodeId)?.value.state === NodeState.NODE_READY;
     const status = this.state.get('taskStatus', before.id)?.value;
@@ -449,7 +466,7 @@ export class ReconcileModel {
 }
 
 function isWaiting(task: Task): boolean {
-  return task.verdict?.state === TaskState.PENDING && task.desired <= TaskState.RUNNING;
+  return task.verdict?.state === TaskState.PENDING && task.desired <= TaskState.COMPLETE;
 }
 
 function idOf(write: PlannedWrite): string {

@@ -43,7 +43,14 @@ export function testAgent(launchMesh?: (nodeId: string, dataDir: string) => Laun
       agent = createAgent({
         dataDir,
         managers,
-        description: { hostname: 'test', dataAddress: '127.0.0.1', meshAddresses: [], nanoCpus: undefined, memoryBytes: undefined },
+        description: {
+          hostname: 'test',
+          dataAddress: '127.0.0.1',
+          meshAddresses: [],
+          nanoCpus: undefined,
+          memoryBytes: undefined,
+          genericResources: [],
+        },
         labels: { zone: 'a' },
         identity: openIdentity(dataDir),
         runtime,

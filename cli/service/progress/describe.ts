@@ -1,5 +1,5 @@
 // What a service's progress says, in lines; the two views show them each in its own way.
-import { enumName, type ServiceProgress, type SlotProgress, TaskState, UpdateState } from '../../../proto/index.ts';
+import { enumName, type JobProgress, type ServiceProgress, type SlotProgress, TaskState, UpdateState } from '../../../proto/index.ts';
 
 export interface ProgressLine {
   /** The same for the same thing over time: a view can tell what changed. */
@@ -17,7 +17,9 @@ const MAX_REASONS = 5;
 const BETWEEN_REASONS = '; ';
 
 export function progressLines(progress: ServiceProgress): readonly ProgressLine[] {
-  const slots = progress.slots.length > 0 ? progress.slots.map((slot) => slotLine(slot, progress.desired)) : reasons(progress.waiting);
+  const total = progress.job?.total ?? progress.desired;
+  const slots = progress.slots.length > 0 ? progress.slots.map((slot) => slotLine(slot, total)) : reasons(progress.waiting);
+  if (progress.job !== undefined) return [...jobLines(progress, progress.job), ...slots];
   return [
     { key: 'overall', text: `overall progress: ${progress.running} out of ${progress.desired} tasks${updateText(progress)}`, reasons: [] },
     ...slots,
@@ -27,6 +29,15 @@ export function progressLines(progress: ServiceProgress): readonly ProgressLine[
 
 function verifyLine(leftMs: number): ProgressLine {
   return { key: 'verify', text: `verifying that they stay up: ${String(Math.ceil(leftMs / 1000))} s left`, reasons: [], isCountdown: true };
+}
+
+/** Docker's words. */
+function jobLines({ running, desired }: ServiceProgress, { iteration, completed, total }: JobProgress): readonly ProgressLine[] {
+  if (iteration === undefined) return [];
+  return [
+    { key: 'overall', text: `job progress: ${completed} out of ${total} complete`, reasons: [] },
+    { key: 'active', text: `active tasks: ${running} out of ${desired} tasks`, reasons: [] },
+  ];
 }
 
 function updateText({ update }: ServiceProgress): string {
@@ -43,16 +54,16 @@ function updateText({ update }: ServiceProgress): string {
 }
 
 /** "3/5" for a slot by number, the hostname for a global service. After a scale down the numbers that are left may be higher. */
-function slotName({ slot, surplus }: SlotProgress, desired: number): string {
+function slotName({ slot, surplus }: SlotProgress, total: number): string {
   if (!/^\d+$/.test(slot)) return slot;
-  return surplus || Number(slot) > desired ? `slot ${slot}` : `${slot}/${desired}`;
+  return surplus || Number(slot) > total ? `slot ${slot}` : `${slot}/${total}`;
 }
 
-function slotLine(slot: SlotProgress, desired: number): ProgressLine {
+function slotLine(slot: SlotProgress, total: number): ProgressLine {
   const why = reasonOf(slot);
   return {
     key: `slot ${slot.slot}`,
-    text: withReason(`${slotName(slot, desired)}: ${stateText(slot)}`, why),
+    text: withReason(`${slotName(slot, total)}: ${stateText(slot)}`, why),
     reasons: why === '' ? [] : why.split(BETWEEN_REASONS),
   };
 }

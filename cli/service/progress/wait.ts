@@ -1,7 +1,8 @@
 // Waits until a service has converged on a change, on one stream from a manager; another manager takes over where that one goes away.
 import { ShoalError } from '../../../lib/errors.ts';
-import { type ServiceProgress, UpdateState } from '../../../proto/index.ts';
+import { type JobProgress, JobState, type ServiceProgress, UpdateState } from '../../../proto/index.ts';
 import { followUntil } from '../../client/follow.ts';
+import { timestamp } from '../../format/text.ts';
 import type { VerbContext } from '../../command-line/verb.ts';
 import { progressLines } from './describe.ts';
 import { type ProgressView, progressView } from './view.ts';
@@ -57,6 +58,7 @@ export async function waitForConvergence(context: VerbContext, change: Change, q
 function isOver(progress: ServiceProgress, change: Change, view: ProgressView): boolean {
   view.show(progressLines(progress));
   if (progress.removed) throw new ShoalError('not_found', `the service ${change.serviceName} was removed meanwhile`);
+  if (progress.job !== undefined) return isJobOver(progress.converged, progress.job, change, view);
   const { update } = progress;
   const news = update !== undefined && (!change.isChanged || update.specNumber === change.specNumber) ? update : undefined;
   if (progress.converged) {
@@ -75,6 +77,18 @@ function leftovers({ slots, desired }: ServiceProgress): string {
   const count = slots.filter((slot) => slot.surplus).length;
   if (count === 0) return '';
   return `: ${desired} ${desired === 1 ? 'task runs' : 'tasks run'}, ${count} ${count === 1 ? 'is' : 'are'} still stopping`;
+}
+
+function isJobOver(converged: boolean, { iteration, nextRunUnixMs }: JobProgress, change: Change, view: ProgressView): boolean {
+  if (!converged) return false;
+  const { serviceName } = change;
+  const isOurs = iteration !== undefined && (!change.isChanged || iteration.specNumber === change.specNumber);
+  if (isOurs && (iteration.state === JobState.JOB_FAILED || iteration.state === JobState.JOB_REPLACED)) {
+    throw new ShoalError('not_converged', `job ${serviceName} did not complete: ${iteration.message}. ${wayToLook(change)}`);
+  }
+  const next = nextRunUnixMs === 0 ? '' : `; it runs next at ${timestamp(nextRunUnixMs)}`;
+  view.finish(isOurs ? `job ${serviceName} complete` : `job ${serviceName} is as it shall be${next}`);
+  return true;
 }
 
 /** The service runs well, but not as it was asked for. */

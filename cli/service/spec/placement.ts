@@ -1,21 +1,35 @@
-// --constraint and --replicas-max-per-node.
+// --constraint, --placement-pref, --priority and --replicas-max-per-node.
 import { Placement } from '../../../proto/index.ts';
 import type { FlagReader } from './flag-reader.ts';
 import { applyList } from './key-values.ts';
+import { applyPreferences } from './preferences.ts';
 
-/** KEY==VALUE or KEY!=VALUE; which keys there are is the manager's to say. */
-const CONSTRAINT = /^([A-Za-z_][A-Za-z0-9_.\-/]*)\s*(==|!=)\s*(\S(?:.*\S)?)$/;
+/** KEY==VALUE or KEY!=VALUE, of which the blanks do not matter. */
+const COMPARISON = /^([A-Za-z_][A-Za-z0-9_.\-/]*)\s*(==|!=)\s*([^\s"|](?:[^"|]*[^\s"|])?)$/;
+/** The other forms, and which keys there are, are the manager's to say. */
+const OPERATOR = /==|!=|\s(?:in|notin)\s*\(|\sexists\b/i;
 
 export function applyPlacement(before: Placement | undefined, flags: FlagReader): Placement {
   const base = before ?? Placement.create();
   return {
     ...base,
+    ...applyPreferences(base, flags),
     constraints: applyList(base.constraints, 'constraint', flags, (text, flag) => {
-      const match = CONSTRAINT.exec(text.trim());
-      if (match !== null) return `${match[1] ?? ''}${match[2] ?? ''}${match[3] ?? ''}`;
-      flags.problem(flag, `"${text}" is not KEY==VALUE or KEY!=VALUE, such as node.labels.ssd==true`);
+      const comparison = COMPARISON.exec(text.trim());
+      if (comparison !== null) return `${comparison[1] ?? ''}${comparison[2] ?? ''}${comparison[3] ?? ''}`;
+      if (OPERATOR.test(text)) return text.trim();
+      flags.problem(flag, `"${text}" is not KEY==VALUE, KEY!=VALUE, KEY in (A, B), KEY notin (A, B) or KEY exists`);
       return undefined;
     }),
+    priority: priorityOf(flags) ?? base.priority,
     maxReplicasPerNode: flags.count('replicas-max-per-node') ?? base.maxReplicasPerNode,
   };
+}
+
+function priorityOf(flags: FlagReader): number | undefined {
+  const text = flags.text('priority');
+  if (text === undefined) return undefined;
+  if (/^[+-]?\d{1,7}$/.test(text)) return Number(text);
+  flags.problem('--priority', `"${text}" is not a whole number such as 10 or -5`);
+  return undefined;
 }

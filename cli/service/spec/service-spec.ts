@@ -1,20 +1,26 @@
 // From flags to a service's spec. Creating is changing an empty spec, so that both verbs share every rule.
 import type { FieldProblem } from '../../../lib/errors.ts';
-import { LogDriver, OnReturn, ServiceMode, ServiceSpec, TaskSpec } from '../../../proto/index.ts';
+import { LogDriver, OnReturn, ServiceMode, ServiceSpec, TaskSpec, type UpdateConfig } from '../../../proto/index.ts';
+import { isJobMode } from '../../format/service.ts';
 import { LATER_FLAGS } from '../later-flags.ts';
 import { applyContainer, EMPTY_CONTAINER } from './container.ts';
 import { type FlagReader, flagReader, type FlagValues } from './flag-reader.ts';
+import { applyGenericResources } from './generic-resources.ts';
+import { applyJob } from './job.ts';
 import { applyLabels, type EnvironmentSource, parseRecord } from './key-values.ts';
 import { applyPlacement } from './placement.ts';
-import { applyRestart, applyUpdateConfig } from './policies.ts';
+import { applyRestart, applyUpdateConfig, refuseUpdateConfig } from './policies.ts';
 import { applyPorts } from './ports.ts';
+import { applyProbes } from './probes.ts';
 import { applyResources } from './resources.ts';
 
 const DEFAULT_DRAIN_PERIOD_MS = 10_000;
 const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}$/;
-const LATER_MODES = {
-  'replicated-job': 'jobs come with a later version; use replicated or global',
-  'global-job': 'jobs come with a later version; use replicated or global',
+const MODES = {
+  replicated: ServiceMode.REPLICATED,
+  global: ServiceMode.GLOBAL,
+  'replicated-job': ServiceMode.REPLICATED_JOB,
+  'global-job': ServiceMode.GLOBAL_JOB,
 };
 
 /** What the flags make of a spec; where there are problems, without the flags that are wrong. */
@@ -34,12 +40,11 @@ export function createSpec(
   const name = flags.text('name') ?? makeName();
   if (!NAME.test(name))
     flags.problem('--name', `"${name}" is not a name: up to 63 letters, digits, "_", "." and "-", beginning with a letter or digit`);
-  const mode =
-    flags.choice('mode', { replicated: ServiceMode.REPLICATED, global: ServiceMode.GLOBAL }, LATER_MODES) ?? ServiceMode.REPLICATED;
+  const mode = flags.choice('mode', MODES) ?? ServiceMode.REPLICATED;
   const empty = ServiceSpec.create({
     name,
     mode,
-    replicas: mode === ServiceMode.REPLICATED ? 1 : 0,
+    replicas: hasReplicas(mode) ? 1 : 0,
     drainPeriodMs: DEFAULT_DRAIN_PERIOD_MS,
     task: TaskSpec.create({ container: { ...EMPTY_CONTAINER, image, args } }),
   });
@@ -61,8 +66,9 @@ function applyFlags(before: ServiceSpec, flags: FlagReader, source: EnvironmentS
     labels: applyLabels(before.labels, 'label', flags),
     replicas: replicas(before, flags),
     task: applyTask(before.task ?? TaskSpec.create(), flags, source),
-    update: applyUpdateConfig(before.update, 'update', flags),
-    rollback: applyUpdateConfig(before.rollback, 'rollback', flags),
+    job: applyJob(before, flags),
+    update: rollout(before, 'update', flags),
+    rollback: rollout(before, 'rollback', flags),
     ports,
     drainPeriodMs: flags.durationMs('drain-period') ?? before.drainPeriodMs,
     specHistoryLimit: flags.count('spec-history-limit') ?? before.specHistoryLimit,
@@ -70,11 +76,22 @@ function applyFlags(before: ServiceSpec, flags: FlagReader, source: EnvironmentS
   };
 }
 
+function rollout(before: ServiceSpec, kind: 'update' | 'rollback', flags: FlagReader): UpdateConfig | undefined {
+  if (!isJobMode(before.mode)) return applyUpdateConfig(before[kind], kind, flags);
+  refuseUpdateConfig(kind, flags);
+  return undefined;
+}
+
 function replicas(before: ServiceSpec, flags: FlagReader): number {
   const given = flags.count('replicas', { max: 1_000_000 });
-  if (given !== undefined && before.mode !== ServiceMode.REPLICATED)
+  if (given !== undefined && !hasReplicas(before.mode))
     flags.problem('--replicas', 'a global service runs one task on each node; replicas are for the mode replicated');
   return given ?? before.replicas;
+}
+
+/** Of a job: completions that it takes. */
+function hasReplicas(mode: ServiceMode): boolean {
+  return mode === ServiceMode.REPLICATED || mode === ServiceMode.REPLICATED_JOB;
 }
 
 function applyTask(before: TaskSpec, flags: FlagReader, source: EnvironmentSource): TaskSpec {
@@ -83,10 +100,12 @@ function applyTask(before: TaskSpec, flags: FlagReader, source: EnvironmentSourc
     ...before,
     container: applyContainer(before.container ?? EMPTY_CONTAINER, flags, source),
     ...applyResources(before, flags),
+    genericReservations: applyGenericResources(before.genericReservations, flags),
     restart: applyRestart(before.restart, flags),
     placement: applyPlacement(before.placement, flags),
     logDriver: applyLogDriver(before.logDriver, flags),
     forceUpdate: before.forceUpdate + (flags.toggle('force') === true ? 1 : 0),
+    probes: applyProbes(before.probes, flags),
     noPortCheck: portCheck === undefined ? before.noPortCheck : !portCheck,
   };
 }

@@ -4,6 +4,8 @@ import { formatDurationMs, formatSizeBytes } from '../../../lib/units.ts';
 import {
   enumName,
   FailureAction,
+  JobMissed,
+  JobOverlap,
   type Mount,
   MountType,
   PortMode,
@@ -49,12 +51,15 @@ const MAPS: ReadonlySet<string> = new Set(['labels', 'task.container.labels', 't
 /** Their order is what they mean. */
 const WHOLE_LISTS: ReadonlySet<string> = new Set(['task.container.command', 'task.container.args', 'task.container.healthCheck.test']);
 /** 0 stands for "not given". */
-const UNSET_AT_ZERO = /^task\.(?:limits|reservations|container\.healthCheck|placement)\.|^task\.forceUpdate$/;
+const UNSET_AT_ZERO =
+  /^job\.(?:maxConcurrent|deadlineMs)$|^task\.(?:limits|reservations|container\.healthCheck|placement)\.|^task\.forceUpdate$/;
 const ENUMS: readonly (readonly [path: RegExp, values: Readonly<Record<string, number>>])[] = [
   [/^mode$/, ServiceMode],
   [/^task\.restart\.condition$/, RestartCondition],
   [/^(?:update|rollback)\.failureAction$/, FailureAction],
   [/^(?:update|rollback)\.order$/, UpdateOrder],
+  [/^job\.schedule\.overlap$/, JobOverlap],
+  [/^job\.schedule\.missed$/, JobMissed],
 ];
 
 function settingsOf(spec: ServiceSpec | undefined): Settings {
@@ -86,7 +91,11 @@ function scalarText(path: string, value: unknown): string {
   if (typeof value !== 'number') return value === true ? 'true' : '';
   if (value === 0 && UNSET_AT_ZERO.test(path)) return '';
   const names = ENUMS.find(([pattern]) => pattern.test(path))?.[1];
-  if (names !== undefined) return enumName(names, value).replace('FAILURE_', '').toLowerCase().replaceAll('_', '-');
+  if (names !== undefined)
+    return enumName(names, value)
+      .replace(/^(?:FAILURE|OVERLAP|MISSED)_/, '')
+      .toLowerCase()
+      .replaceAll('_', '-');
   if (path.endsWith('Ms')) return formatDurationMs(value);
   if (path.endsWith('Bytes')) return formatSizeBytes(value);
   return path.endsWith('nanoCpus') ? String(value / 1e9) : String(value);

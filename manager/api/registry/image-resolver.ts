@@ -2,8 +2,10 @@
 // not hold up a deploy. Speaks the Registry v2 API: HEAD of the manifest, with Basic or Bearer authentication where it is asked for.
 import { type Clock, withDeadline } from '../../../lib/clock.ts';
 import { messageOf, ShoalError } from '../../../lib/errors.ts';
-import { parseImageReference, pinned } from './image-reference.ts';
-import { manifestDigest } from './manifest.ts';
+import type { Platform } from '../../../proto/index.ts';
+import { type ImageReference, parseImageReference, pinned } from './image-reference.ts';
+import { manifestDigest, type ManifestRequest, wholeManifest } from './manifest.ts';
+import { platformsOf } from './platforms.ts';
 import { readRegistryAuth } from './registry-auth.ts';
 
 export interface ImageResolver {
@@ -12,6 +14,8 @@ export interface ImageResolver {
    * `registryAuth` is Docker's X-Registry-Auth, or empty. Rejects with the reason in plain words, as the end of a sentence.
    */
   resolve(image: string, registryAuth: string, signal: AbortSignal): Promise<string>;
+  /** The platforms that a pinned image is for; empty where it does not say. Rejects likewise. */
+  platforms(image: string, registryAuth: string, signal: AbortSignal): Promise<readonly Platform[]>;
 }
 
 export interface ImageResolverOptions {
@@ -28,26 +32,34 @@ export function createImageResolver({ clock, insecureRegistries }: ImageResolver
     const host = domain === 'docker.io' ? HUB_HOST : domain;
     return `${insecureRegistries.includes(domain) || isLoopback(domain) ? 'http' : 'https'}://${host}`;
   };
+  const ask = async <T>(
+    { domain, repository, tag, digest }: ImageReference,
+    registryAuth: string,
+    signal: AbortSignal,
+    question: (request: ManifestRequest, ended: AbortSignal) => Promise<T>,
+  ): Promise<T> => {
+    const request = { baseUrl: baseUrlOf(domain), repository, tag: digest ?? tag ?? 'latest', auth: readRegistryAuth(registryAuth) };
+    try {
+      return await withDeadline(clock, DEADLINE_MS, domain, (ended) => question(request, ended), signal);
+    } catch (error) {
+      throw new ShoalError('unavailable', reasonOf(error, domain), { cause: error });
+    }
+  };
   return {
     async resolve(image, registryAuth, signal) {
-      const parsed = parseImageReference(image);
-      if (!parsed.ok) throw new ShoalError('invalid_argument', parsed.reason);
-      const { reference } = parsed;
+      const reference = referenceOf(image);
       if (reference.digest !== undefined) return image;
-      const manifest = {
-        baseUrl: baseUrlOf(reference.domain),
-        repository: reference.repository,
-        tag: reference.tag ?? 'latest',
-        auth: readRegistryAuth(registryAuth),
-      };
-      try {
-        const digest = await withDeadline(clock, DEADLINE_MS, reference.domain, (ended) => manifestDigest(manifest, ended), signal);
-        return pinned(reference, digest);
-      } catch (error) {
-        throw new ShoalError('unavailable', reasonOf(error, reference.domain), { cause: error });
-      }
+      return pinned(reference, await ask(reference, registryAuth, signal, manifestDigest));
     },
+    platforms: (image, registryAuth, signal) =>
+      ask(referenceOf(image), registryAuth, signal, async (request, ended) => platformsOf(await wholeManifest(request, ended))),
   };
+}
+
+function referenceOf(image: string): ImageReference {
+  const parsed = parseImageReference(image);
+  if (!parsed.ok) throw new ShoalError('invalid_argument', parsed.reason);
+  return parsed.reference;
 }
 
 function isLoopback(domain: string): boolean {

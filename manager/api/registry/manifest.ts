@@ -1,4 +1,4 @@
-// One manifest's digest over the Registry v2 API, with the authentication that the registry asks for.
+// One manifest over the Registry v2 API, with the authentication that the registry asks for: its digest, or the whole of it.
 import { createHash } from 'node:crypto';
 import { ShoalError } from '../../../lib/errors.ts';
 import { isDigest } from './image-reference.ts';
@@ -8,6 +8,7 @@ export interface ManifestRequest {
   /** "https://registry-1.docker.io". */
   readonly baseUrl: string;
   readonly repository: string;
+  /** Or a digest. */
   readonly tag: string;
   readonly auth: RegistryAuth | undefined;
 }
@@ -29,6 +30,33 @@ export async function manifestDigest(request: ManifestRequest, signal: AbortSign
   if (first.status !== 401) return digestFrom(request, first, undefined, signal);
   const authorization = await authorize(request, first.headers.get('www-authenticate') ?? '', signal);
   return digestFrom(request, await askManifest(request, 'HEAD', authorization, signal), authorization, signal);
+}
+
+export interface Manifest {
+  readonly body: unknown;
+  /** Another document of the same repository, such as the image's configuration. */
+  blob(digest: string): Promise<unknown>;
+}
+
+/** Throws as `manifestDigest` does; SyntaxError for what is not JSON. */
+export async function wholeManifest(request: ManifestRequest, signal: AbortSignal): Promise<Manifest> {
+  let authorization: string | undefined;
+  let answer = await askManifest(request, 'GET', undefined, signal);
+  if (answer.status === 401) {
+    authorization = await authorize(request, answer.headers.get('www-authenticate') ?? '', signal);
+    answer = await askManifest(request, 'GET', authorization, signal);
+  }
+  const read = async (from: Response): Promise<unknown> => {
+    refuseFailure(request, from);
+    return JSON.parse((await readBounded(from, MAX_MANIFEST_BYTES)).toString());
+  };
+  return {
+    body: await read(answer),
+    blob: async (digest) => {
+      const headers: Record<string, string> = authorization === undefined ? {} : { authorization };
+      return read(await fetch(`${request.baseUrl}/v2/${request.repository}/blobs/${digest}`, { headers, signal }));
+    },
+  };
 }
 
 async function digestFrom(

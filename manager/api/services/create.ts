@@ -8,19 +8,28 @@ import type { ApiContext } from '../context.ts';
 import { serviceSpecProblems } from '../validate/service-spec.ts';
 import { takenByOthers } from './check.ts';
 import { constraintWarnings } from './constraint-warnings.ts';
-import { resolveImage } from './image.ts';
+import { type ResolvedSpec, resolveImage } from './image.ts';
+import { refuseOtherOutcome } from './plan-digest.ts';
 import { claimPorts, fillPublishedPorts } from './ports.ts';
 import { serviceView } from './service-view.ts';
 
-/** Errors: `invalid_argument` with every wrong field, `already_exists`, `conflict` (ports), and those of commitChange. */
-export async function createService(context: ApiContext, request: CreateServiceRequest, signal: AbortSignal): Promise<ServiceChange> {
-  const { state, clock, rng, ids } = context;
+/** What would be stored: checked, its image resolved, its ports still as they are asked for. Errors as for createService. */
+export async function proposedService(context: ApiContext, request: CreateServiceRequest, signal: AbortSignal): Promise<ResolvedSpec> {
   if (request.spec === undefined) throw ShoalError.invalid('the request is not valid', [{ path: 'spec', message: 'is missing' }]);
   const problems = serviceSpecProblems(request.spec);
-  if (problems.length > 0) throw ShoalError.invalid('the service is not valid', [...problems, ...takenByOthers(state, request.spec)]);
-  const { name } = request.spec;
-  refuseTakenName(state, request.spec);
-  const { spec, warnings } = await resolveImage(context, request.spec, undefined, request, signal);
+  if (problems.length > 0)
+    throw ShoalError.invalid('the service is not valid', [...problems, ...takenByOthers(context.state, request.spec)]);
+  refuseTakenName(context.state, request.spec);
+  const resolved = await resolveImage(context, request.spec, undefined, request, signal);
+  return { ...resolved, warnings: [...resolved.warnings, ...constraintWarnings(request.spec)] };
+}
+
+/** Errors: `invalid_argument` with every wrong field, `already_exists`, `conflict` (ports, plan), and those of commitChange. */
+export async function createService(context: ApiContext, request: CreateServiceRequest, signal: AbortSignal): Promise<ServiceChange> {
+  const { state, clock, rng, ids } = context;
+  const { spec, warnings } = await proposedService(context, request, signal);
+  const { name } = spec;
+  refuseOtherOutcome(spec, request.plannedDigest);
   const id = ids.next();
 
   const attempt = (): Attempt<Service> => {
@@ -40,7 +49,7 @@ export async function createService(context: ApiContext, request: CreateServiceR
   const what = { object: `service ${name}`, verb: 'created', look: `shoal service inspect ${name}` };
   const { result, revision } = await commitChange(context, what, attempt);
   const row = state.get('services', id) ?? { id, value: result, createRevision: revision, modRevision: revision };
-  return ServiceChange.create({ service: serviceView(state, row), revision, warnings: [...warnings, ...constraintWarnings(spec)] });
+  return ServiceChange.create({ service: serviceView(state, row), revision, warnings });
 }
 
 /** Says at once what else is taken; ports alone are claimPorts' to refuse. */

@@ -1,6 +1,7 @@
-// When an image is resolved to its digest: once for each create, and for each update that concerns the image.
+// When an image is resolved to its digest, and asked for its platforms: once for each create, and for each update that concerns the image.
+import { isDeepStrictEqual } from 'node:util';
 import { messageOf } from '../../../lib/errors.ts';
-import type { ServiceSpec } from '../../../proto/index.ts';
+import { Placement, type Platform, type ServiceSpec } from '../../../proto/index.ts';
 import type { ApiContext } from '../context.ts';
 import { parseImageReference } from '../registry/image-reference.ts';
 
@@ -34,16 +35,22 @@ export async function resolveImage(
   const earlier = stored?.task?.container;
   const isSameImage = earlier?.image === container.image;
   if (isSameImage && isPinOf(container.image, container.resolvedImage)) return { spec, warnings: [] };
-  if (request.noResolveImage || !needsResolving(container.image)) return { spec: withResolved(spec, ''), warnings: [] };
+  const fresh = isSameImage ? spec : withoutPlatformsOf(spec, stored);
+  if (request.noResolveImage || !needsResolving(container.image)) return { spec: withResolved(fresh, ''), warnings: [] };
   try {
     const auth = request.registryAuth === '' ? container.registryAuth : request.registryAuth;
-    return { spec: withResolved(spec, await context.registry.resolve(container.image, auth, signal)), warnings: [] };
+    const resolved = await context.registry.resolve(container.image, auth, signal);
+    const platforms = await context.registry.platforms(resolved, auth, signal).catch((error: unknown) => {
+      if (signal.aborted) throw error;
+      return NO_PLATFORMS;
+    });
+    return { spec: withPlatforms(withResolved(fresh, resolved), platforms), warnings: [] };
   } catch (error) {
     if (signal.aborted) throw error;
     const kept = isSameImage ? earlier.resolvedImage : '';
     const effect = kept === '' ? 'nodes may run different versions' : 'it stays at the digest it had';
     return {
-      spec: withResolved(spec, kept),
+      spec: withResolved(fresh, kept),
       warnings: [`image ${container.image} could not be resolved to a digest; ${effect}: ${messageOf(error)}`],
     };
   }
@@ -65,6 +72,22 @@ function isPinOf(image: string, resolved: string): boolean {
     reference.repository === one.reference.repository &&
     reference.tag === one.reference.tag
   );
+}
+
+const NO_PLATFORMS: readonly Platform[] = [];
+
+/** Those that a client found out by itself stay where the registry says nothing. */
+function withPlatforms(spec: ServiceSpec, platforms: readonly Platform[]): ServiceSpec {
+  if (spec.task === undefined || platforms.length === 0) return spec;
+  return { ...spec, task: { ...spec.task, placement: { ...(spec.task.placement ?? Placement.create()), platforms } } };
+}
+
+/** What is known of another image says nothing of this one. */
+function withoutPlatformsOf(spec: ServiceSpec, stored: ServiceSpec | undefined): ServiceSpec {
+  const platforms = spec.task?.placement?.platforms ?? NO_PLATFORMS;
+  const earlier = stored?.task?.placement?.platforms ?? NO_PLATFORMS;
+  if (spec.task?.placement === undefined || platforms.length === 0 || !isDeepStrictEqual(platforms, earlier)) return spec;
+  return { ...spec, task: { ...spec.task, placement: { ...spec.task.placement, platforms: [] } } };
 }
 
 function withResolved(spec: ServiceSpec, resolvedImage: string): ServiceSpec {

@@ -16,6 +16,12 @@ export async function removeService(context: ApiContext, request: RemoveServiceR
   const attempt = (): Attempt<Service> => {
     const row = state.get('services', id);
     if (row === undefined) throw new ShoalError('not_found', `service ${known.name} was removed meanwhile`);
+    if (request.version !== 0 && row.modRevision !== request.version) {
+      throw new ShoalError(
+        'conflict',
+        `service ${known.name} is at version ${row.modRevision}, it was to be removed at version ${request.version}: look at it again`,
+      );
+    }
     const { name } = row.value;
     const builder = new TransactionBuilder().delete('services', row);
     const claim = state.get('byName', nameId('service', name));

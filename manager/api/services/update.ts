@@ -10,18 +10,21 @@ import { serviceByRef } from '../refs.ts';
 import { withLoginOf } from '../spec-secrets.ts';
 import { changeProblems, serviceSpecProblems } from '../validate/service-spec.ts';
 import { constraintWarnings } from './constraint-warnings.ts';
-import { resolveImage } from './image.ts';
+import { type ResolvedSpec, resolveImage } from './image.ts';
 import { putSpec } from './new-spec.ts';
+import { refuseOtherOutcome } from './plan-digest.ts';
 import { fillPublishedPorts, heldPorts } from './ports.ts';
 import { serviceView } from './service-view.ts';
 import { storedSpec } from './stored-spec.ts';
 
-/**
- * A spec that equals the stored one changes nothing and is answered with what is there.
- * Errors: `not_found`, `invalid_argument` with every wrong field, `conflict` (version, ports), and those of commitChange.
- */
-export async function updateService(context: ApiContext, request: UpdateServiceRequest, signal: AbortSignal): Promise<ServiceChange> {
-  const { state, clock, rng } = context;
+export interface ProposedUpdate extends ResolvedSpec {
+  readonly id: string;
+  readonly service: Service;
+}
+
+/** What would be stored: checked, its image resolved, its ports still as they are asked for. Errors as for updateService. */
+export async function proposedUpdate(context: ApiContext, request: UpdateServiceRequest, signal: AbortSignal): Promise<ProposedUpdate> {
+  const { state } = context;
   const { id, value: service } = serviceByRef(state, request.ref);
   if (request.spec === undefined) throw ShoalError.invalid('the request is not valid', [{ path: 'spec', message: 'is missing' }]);
   const known = storedSpec(state, id);
@@ -31,7 +34,18 @@ export async function updateService(context: ApiContext, request: UpdateServiceR
     throw ShoalError.invalid(`the new spec of service ${service.name} is not valid`, problems);
   }
   atVersion(state, id, service.name, request.version);
-  const { spec, warnings } = await resolveImage(context, withLoginOf(known, request.spec), known, request, signal);
+  const resolved = await resolveImage(context, withLoginOf(known, request.spec), known, request, signal);
+  return { id, service, ...resolved, warnings: [...resolved.warnings, ...constraintWarnings(request.spec, known)] };
+}
+
+/**
+ * A spec that equals the stored one changes nothing and is answered with what is there.
+ * Errors: `not_found`, `invalid_argument` with every wrong field, `conflict` (version, ports, plan), and those of commitChange.
+ */
+export async function updateService(context: ApiContext, request: UpdateServiceRequest, signal: AbortSignal): Promise<ServiceChange> {
+  const { state, clock, rng } = context;
+  const { id, service, spec, warnings } = await proposedUpdate(context, request, signal);
+  refuseOtherOutcome(spec, request.plannedDigest);
 
   const attempt = (): Attempt<Row<Service>> => {
     const row = atVersion(state, id, service.name, request.version);
@@ -46,8 +60,7 @@ export async function updateService(context: ApiContext, request: UpdateServiceR
   };
   const what = { object: `service ${service.name}`, verb: 'updated', look: `shoal service inspect ${service.name}` };
   const { result, revision } = await commitChange(context, what, attempt);
-  const all = [...warnings, ...constraintWarnings(spec, known)];
-  return ServiceChange.create({ service: serviceView(state, state.get('services', id) ?? result), revision, warnings: all });
+  return ServiceChange.create({ service: serviceView(state, state.get('services', id) ?? result), revision, warnings });
 }
 
 export function atVersion(state: StateView, id: string, name: string, version: number): Row<Service> {
@@ -61,7 +74,7 @@ export function atVersion(state: StateView, id: string, name: string, version: n
 }
 
 /** As it will be read back, so that two specs can be compared. */
-function normalized(spec: ServiceSpec): ServiceSpec {
+export function normalized(spec: ServiceSpec): ServiceSpec {
   return ServiceSpec.decode(ServiceSpec.encode(spec));
 }
 

@@ -18,6 +18,7 @@ const BOUNDS: { readonly [Field in keyof ClusterSettings]: Bounds } = {
   evictionDelayMs: { min: 0, max: 24 * HOUR_MS, unit: 'ms' },
   massLossPercent: { min: 1, max: 100, unit: '%' },
   massLossHoldMs: { min: 0, max: 24 * HOUR_MS, unit: 'ms' },
+  preemptionGap: { min: 0, max: 2_000_000, unit: 'steps of priority' },
 };
 
 const DEFAULT_HEARTBEAT_MS = 1000;

@@ -1,6 +1,6 @@
 // CPU and memory that a task reserves and may use.
-import type { Resources } from '../../../proto/index.ts';
-import type { Report } from './report.ts';
+import type { GenericResource, Resources } from '../../../proto/index.ts';
+import { checkListLength, type Report } from './report.ts';
 
 const NANOS_PER_CPU = 1e9;
 /** Docker's own lower bounds. */
@@ -38,4 +38,22 @@ function checkOne(path: string, { nanoCpus, memoryBytes, pids }: Resources, repo
 
 function cpus(nanoCpus: number): string {
   return String(nanoCpus / NANOS_PER_CPU);
+}
+
+const MAX_KINDS = 50;
+const KIND = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}$/;
+/** Beyond any machine. */
+const MAX_OF_A_KIND = 1_000_000;
+
+/** Kinds and how many of each; which ones by name is the scheduler's choice. */
+export function checkGenericReservations(reservations: readonly GenericResource[], report: Report): void {
+  checkListLength('task.genericReservations', reservations, MAX_KINDS, report);
+  reservations.slice(0, MAX_KINDS).forEach(({ kind, count, names }, index) => {
+    const path = `task.genericReservations[${index}]`;
+    if (!KIND.test(kind)) report(`${path}.kind`, `"${kind.slice(0, 80)}" is not a kind: up to 63 letters, digits, "_", "." and "-"`);
+    else if (reservations.findIndex((other) => other.kind === kind) < index) report(`${path}.kind`, `"${kind}" is given twice`);
+    if (!Number.isSafeInteger(count) || count < 1 || count > MAX_OF_A_KIND)
+      report(`${path}.count`, `${count} is not a whole number from 1 to ${MAX_OF_A_KIND}`);
+    if (names.length > 0) report(`${path}.names`, 'a service reserves a number of them, not certain ones');
+  });
 }

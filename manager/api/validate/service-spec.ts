@@ -2,12 +2,14 @@
 import type { FieldProblem } from '../../../lib/errors.ts';
 import { OnReturn, ServiceMode, ServiceSpec, type TaskSpec } from '../../../proto/index.ts';
 import { checkContainer } from './container.ts';
+import { checkJob } from './job.ts';
 import { checkName } from './names.ts';
 import { checkPlacement } from './placement.ts';
 import { checkRestart, checkUpdateConfig } from './policies.ts';
 import { checkPorts } from './ports.ts';
+import { checkProbes } from './probes.ts';
 import { checkCount, checkDuration, checkEnum, checkMap, checkText, type Report } from './report.ts';
-import { checkResources } from './resources.ts';
+import { checkGenericReservations, checkResources } from './resources.ts';
 import { type TemplateCheck, templateCheck } from './templates.ts';
 
 export const MAX_REPLICAS = 100_000;
@@ -29,6 +31,7 @@ export function serviceSpecProblems(spec: ServiceSpec): FieldProblem[] {
   else checkTask(spec.task, report, templateCheck(spec.labels, report));
   if (spec.update !== undefined) checkUpdateConfig('update', spec.update, report);
   if (spec.rollback !== undefined) checkUpdateConfig('rollback', spec.rollback, report);
+  checkJob(spec, MAX_REPLICAS, report);
   checkPorts(spec.ports, report);
   checkDuration('drainPeriodMs', spec.drainPeriodMs, report);
   checkCount('specHistoryLimit', spec.specHistoryLimit ?? 0, MAX_SPEC_HISTORY, report);
@@ -53,14 +56,14 @@ export function changeProblems(before: ServiceSpec, after: ServiceSpec): FieldPr
 function checkMode({ mode, replicas }: ServiceSpec, report: Report): void {
   switch (mode) {
     case ServiceMode.REPLICATED:
+    case ServiceMode.REPLICATED_JOB:
       checkCount('replicas', replicas, MAX_REPLICAS, report);
       return;
     case ServiceMode.GLOBAL:
       if (replicas !== 0) report('replicas', 'a global service runs one task on each node and takes no number of replicas');
       return;
-    case ServiceMode.REPLICATED_JOB:
     case ServiceMode.GLOBAL_JOB:
-      report('mode', 'jobs are not built yet and come with a later release; use replicated or global');
+      if (replicas !== 0) report('replicas', 'a global job runs one task on each node and takes no number of replicas');
       return;
     default:
       checkEnum('mode', mode, ServiceMode, report);
@@ -71,8 +74,10 @@ function checkTask(task: TaskSpec, report: Report, checkTemplate: TemplateCheck)
   if (task.container === undefined) report('task.container', 'is missing: say which image to run');
   else checkContainer(task.container, report, checkTemplate);
   checkResources(task.reservations, task.limits, report);
+  checkGenericReservations(task.genericReservations, report);
   if (task.restart !== undefined) checkRestart(task.restart, report);
   if (task.placement !== undefined) checkPlacement(task.placement, report);
+  if (task.probes !== undefined) checkProbes(task.probes, report);
   if (task.logDriver === undefined) return;
   if (task.logDriver.name === '') report('task.logDriver.name', 'a driver is needed, e.g. json-file');
   checkText('task.logDriver.name', task.logDriver.name, 255, report);

@@ -4,7 +4,7 @@ import { credentials } from '@grpc/grpc-js';
 import Docker from 'dockerode';
 import { messages } from '../../../cli/client/stream.ts';
 import { connect } from '../../../lib/rpc/index.ts';
-import { ContainerSpec, ControlService, ServiceSpec, TaskSpec } from '../../../proto/index.ts';
+import { ContainerSpec, ControlService, CreateServiceRequest, RemoveServiceRequest, ServiceSpec, TaskSpec } from '../../../proto/index.ts';
 
 const REPLICAS = 30;
 const IN_FLIGHT = 8;
@@ -23,14 +23,14 @@ async function timed(work: () => Promise<void>): Promise<number> {
 async function createService(replicas: number): Promise<void> {
   const container = ContainerSpec.create({ image, args: COMMAND, stopSignal: 'SIGKILL' });
   const spec = ServiceSpec.create({ name: 'bench', replicas, task: TaskSpec.create({ container }) });
-  const { revision } = await control.createService({ spec, registryAuth: '', noResolveImage: true });
+  const { revision } = await control.createService(CreateServiceRequest.create({ spec, noResolveImage: true }));
   for await (const progress of messages(control.watchProgress({ serviceRef: 'bench', revision, stableMs: 0 }), manager)) {
     if (progress.converged) return;
   }
 }
 
 async function removeService(): Promise<void> {
-  await control.removeService({ ref: 'bench' });
+  await control.removeService(RemoveServiceRequest.create({ ref: 'bench' }));
   await untilEmpty();
 }
 

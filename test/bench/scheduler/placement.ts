@@ -18,6 +18,8 @@ interface Shape {
   readonly tasks: number;
   readonly nodes: number;
   readonly targetS?: { readonly one: number; readonly separate: number };
+  /** Which of the nodes each service asks for. Unset: one of two zones, in turn. */
+  readonly asksFor?: 'all' | 'a third';
 }
 
 const SHAPES: readonly Shape[] = [
@@ -25,6 +27,9 @@ const SHAPES: readonly Shape[] = [
   { tasks: 10_000, nodes: 1000 },
   { tasks: 100_000, nodes: 1000, targetS: { one: 0.5, separate: 1.5 } },
   { tasks: 100_000, nodes: 100_000, targetS: { one: 2, separate: 2 } },
+  // Throughput with constraints: at least half of that without.
+  { tasks: 100_000, nodes: 1000, asksFor: 'all' },
+  { tasks: 100_000, nodes: 1000, asksFor: 'a third' },
 ];
 const OPS_PER_TRANSACTION = 120;
 const IN_FLIGHT = 16;
@@ -34,22 +39,27 @@ interface Setting {
   readonly store: Store;
 }
 
-/** Nodes in two zones, of which every service asks for one; a reservation on every service; more than enough room. */
-async function prepare({ tasks, nodes }: Shape, isSeparate: boolean): Promise<Setting> {
+/** A reservation on every service; more than enough room. */
+async function prepare({ tasks, nodes, asksFor }: Shape, isSeparate: boolean): Promise<Setting> {
   const state = new ClusterState(systemClock, silentLogger);
   const store = openMemoryStore();
   const ops: Op[] = [{ type: 'put', key: keyOf('leader', ''), value: ManagerLiveness.encode(ManagerLiveness.create({ managerId: 'm' })) }];
   const perNode = Math.ceil(tasks / nodes);
   for (let n = 0; n < nodes; n++) {
     const id = `node${n}`;
-    const { node, status } = makeNode({ id, cpus: 4 * perNode, gib: 4 * perNode, labels: { zone: n % 2 === 0 ? 'a' : 'b' } });
+    const { node, status } = makeNode({
+      id,
+      cpus: 4 * perNode,
+      gib: 4 * perNode,
+      labels: { zone: n % 2 === 0 ? 'a' : 'b', disk: n % 3 === 0 ? 'ssd' : 'hdd' },
+    });
     ops.push({ type: 'put', key: keyOf('nodes', id), value: Node.encode(node) });
     ops.push({ type: 'put', key: keyOf('nodeStatus', id), value: NodeStatus.encode(status) });
   }
   for (let n = 0; n < tasks; n++) {
     const serviceId = isSeparate ? `service${n}` : 'service';
     if (isSeparate || n === 0) {
-      const task = taskSpec({ cpus: 0.5, gib: 0.25, constraints: [`node.labels.zone==${n % 2 === 0 ? 'a' : 'b'}`] });
+      const task = taskSpec({ cpus: 0.5, gib: 0.25, constraints: constraintsOf(asksFor, n) });
       const spec = ServiceSpec.create({ name: serviceId, replicas: isSeparate ? 1 : tasks, task });
       ops.push({
         type: 'put',
@@ -73,6 +83,17 @@ async function prepare({ tasks, nodes }: Shape, isSeparate: boolean): Promise<Se
   const snapshot = await store.snapshot('');
   state.applySnapshot(snapshot.revision, snapshot.items);
   return { state, store };
+}
+
+function constraintsOf(asksFor: Shape['asksFor'], service: number): readonly string[] {
+  switch (asksFor) {
+    case 'all':
+      return [];
+    case 'a third':
+      return ['node.labels.disk==ssd'];
+    case undefined:
+      return [`node.labels.zone==${service % 2 === 0 ? 'a' : 'b'}`];
+  }
 }
 
 interface Times {
@@ -166,7 +187,7 @@ async function main(): Promise<void> {
       const total = totalMs(median);
       const target = isSeparate ? shape.targetS?.separate : shape.targetS?.one;
       console.log(
-        `| ${shape.tasks} on ${shape.nodes} | ${isSeparate ? 'one per task' : 'one'} | ${seconds(total)} | ` +
+        `| ${shape.tasks} on ${shape.asksFor === 'all' ? '' : `${shape.asksFor ?? 'half'} of `}${shape.nodes} | ${isSeparate ? 'one per task' : 'one'} | ${seconds(total)} | ` +
           `${seconds(median.feedMs)}, ${seconds(median.placeMs)}, ${seconds(median.writeMs)} | ` +
           `${seconds(median.cpuMs)} | ${Math.round((shape.tasks / total) * 1000)} | ${target === undefined ? '-' : `< ${target} s`} |`,
       );

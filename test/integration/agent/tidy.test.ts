@@ -28,6 +28,7 @@ describe('a worker that tidies up', () => {
       runtime,
       ports: openPortLeases({ ...base, dataAddress: '127.0.0.1', canBind: () => Promise.resolve(true) }),
       probe: () => undefined,
+      askerOf: () => () => Promise.resolve({ kind: 'passed' }),
       node: { nodeId: 'node1', clusterId: 'cluster1', dataAddress: '127.0.0.1' },
       retention: { perSlot: 1, perNode: 100 },
       onStatus: () => undefined,

@@ -112,6 +112,35 @@ describe('image resolver', () => {
     assert.match(await reason(resolve(`${host}/app:9`)), new RegExp(`${host} cannot be reached: `));
   });
 
+  it('tells the platforms of a list, and of a lone manifest by its configuration', async () => {
+    const platforms = (image: string) => resolver.platforms(image, '', new AbortController().signal);
+    const list = [
+      { platform: { os: 'linux', architecture: 'amd64' } },
+      { platform: { os: 'linux', architecture: 'arm', variant: 'v7' } },
+      { platform: { os: 'linux', architecture: 'arm', variant: 'v6' } },
+      { platform: { os: 'unknown', architecture: 'unknown' } },
+      {},
+    ];
+    handle = (_request, response) => answer(response, 200, {}, JSON.stringify({ manifests: list }));
+    assert.deepEqual(await platforms(`${host}/app:1@${DIGEST}`), [
+      { os: 'linux', arch: 'amd64' },
+      { os: 'linux', arch: 'arm' },
+    ]);
+    assert.deepEqual(asked, [`GET /v2/app/manifests/${DIGEST}`]);
+    const config = { os: 'linux', architecture: 'arm64' };
+    handle = (request, response) =>
+      answer(response, 200, {}, JSON.stringify(request.url?.includes('/blobs/') === true ? config : { config: { digest: DIGEST } }));
+    assert.deepEqual(await platforms(`${host}/app@${DIGEST}`), [{ os: 'linux', arch: 'arm64' }]);
+    handle = (_request, response) => answer(response, 200, {}, 'no JSON');
+    assert.match(
+      await platforms(`${host}/app@${DIGEST}`).then(
+        () => assert.fail(),
+        (error: unknown) => messageOf(error),
+      ),
+      /JSON/,
+    );
+  });
+
   it('does not wait for a registry that never answers', async () => {
     handle = () => undefined;
     assert.match(await reason(resolve(`${host}/app`)), /took longer than 3 s/);

@@ -50,6 +50,7 @@ describe('control API: services', () => {
       const digest = pins.get(image);
       return digest === undefined ? Promise.reject(new ShoalError('unavailable', `the test knows no ${image}`)) : Promise.resolve(digest);
     },
+    platforms: (image) => Promise.resolve(image.includes('arm') ? [{ os: 'linux', arch: 'arm64' }] : []),
   };
 
   before(async () => {
@@ -282,6 +283,20 @@ describe('control API: services', () => {
       const kept = await update(serviceOf(rolled), spec, { noResolveImage: false });
       assert.equal(resolvedOf(kept), pinOf('app:1', '2'));
       assert.match(kept.warnings[0] ?? '', /it stays at the digest it had: the test knows no app:1/);
+    });
+
+    it('tell their platforms, which go with another image', async () => {
+      const platformsOf = (change: ServiceChange): readonly unknown[] | undefined => serviceOf(change).spec.task?.placement?.platforms;
+      pins.set('arm:1', pinOf('arm:1', '1'));
+      const created = await manager.client.createService(
+        Create.create({ spec: specOf({ spec: { name: 'platforms' }, container: { image: 'arm:1' } }) }),
+      );
+      assert.deepEqual(platformsOf(created), [{ os: 'linux', arch: 'arm64' }]);
+      const scaled = await update(serviceOf(created), { ...serviceOf(created).spec, replicas: 2 });
+      assert.deepEqual(platformsOf(scaled), [{ os: 'linux', arch: 'arm64' }]);
+      const { spec } = serviceOf(scaled);
+      const task = spec.task && { ...spec.task, container: spec.task.container && { ...spec.task.container, image: 'none:1' } };
+      assert.deepEqual(platformsOf(await update(serviceOf(scaled), { ...spec, task }, { noResolveImage: false })), []);
     });
 
     it('that cannot be resolved are a warning with the reason', async () => {

@@ -30,6 +30,8 @@ const event: fc.Arbitrary<TaskEvent> = fc.oneof(
     health: fc.constantFrom('none' as const, 'starting' as const, 'healthy' as const, 'unhealthy' as const),
     detail: fc.constant(''),
   }),
+  fc.record({ kind: fc.constant('start-up-passed' as const) }),
+  fc.record({ kind: fc.constantFrom('start-up-waits' as const, 'probe-failed' as const), reason: fc.constant('why') }),
   fc.record({ kind: fc.constantFrom('exited' as const, 'stopped' as const), exit }),
   fc.record({ kind: fc.constantFrom('vanished' as const, 'removed' as const, 'reclaim' as const) }),
 );
@@ -54,8 +56,8 @@ const RUNS = 3000;
 describe('task machine, whatever happens', () => {
   it('only moves forward, and starts at most once', () => {
     fc.assert(
-      fc.property(desired, fc.array(event, { maxLength: 40 }), (wish, events) => {
-        const first = accept(wish);
+      fc.property(desired, fc.boolean(), fc.array(event, { maxLength: 40 }), (wish, hasStartUp, events) => {
+        const first = accept(wish, hasStartUp);
         let machine = first.next;
         let starts = 0;
         for (const each of events) {

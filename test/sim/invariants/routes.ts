@@ -54,8 +54,9 @@ export function stopsComeAfterDrains(truth: Truth): void {
       if (task === undefined || container.health === 'unhealthy' || truth.mirror.get('services', container.serviceId) === undefined) return;
       // A node that was removed ends what it ran at once.
       if (truth.mirror.get('nodes', container.nodeId) === undefined) return;
-      const own = truth.nodeOf(container.host);
-      if (truth.nowMs - own.awayMs < COUNTS_MS) return;
+      // Nobody waits for those of a node that was down: the tables let go of them at once.
+      const ownMs = counts.get(container.nodeId);
+      if (ownMs === undefined || truth.nowMs - ownMs < COUNTS_MS) return;
       const senders = sendersTo(truth, container).filter((name) => {
         const nodeId = [...truth.mirror.all('nodeStatus')].find((row) => row.value.description?.hostname === name)?.id;
         const sinceMs = nodeId === undefined ? undefined : counts.get(nodeId);

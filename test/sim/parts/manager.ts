@@ -9,7 +9,10 @@ import { forkRng } from '../core/random.ts';
 import { simTransport } from '../core/transport.ts';
 import type { Ground } from '../ground.ts';
 
-const images: ImageResolver = { resolve: () => Promise.reject(new ShoalError('unavailable', 'there is no registry')) };
+const images: ImageResolver = {
+  resolve: () => Promise.reject(new ShoalError('unavailable', 'there is no registry')),
+  platforms: () => Promise.resolve([]),
+};
 const AGAIN_MS = 1000;
 
 export class SimManager {

@@ -75,7 +75,14 @@ export class SimNode {
       const agent = createAgent({
         dataDir: AGENT_DIR,
         managers: ground.managerAddresses,
-        description: { hostname: this.name, dataAddress: this.address, meshAddresses: [], nanoCpus: 8e9, memoryBytes: 16e9 },
+        description: {
+          hostname: this.name,
+          dataAddress: this.address,
+          meshAddresses: [],
+          nanoCpus: 8e9,
+          memoryBytes: 16e9,
+          genericResources: [],
+        },
         labels: { zone: this.zone },
         identity: openIdentity(AGENT_DIR, disk),
         runtime: this.engine.of(process),

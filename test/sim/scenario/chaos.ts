@@ -1,7 +1,7 @@
 // The part of a seed in which things go wrong: when which fault strikes, and that each is put right in the end.
 import type { Rng } from '../../../lib/rng.ts';
 import type { Truth } from '../truth/truth.ts';
-import type { Coverage } from './coverage.ts';
+import { type Coverage, stepsUnderWay } from './coverage.ts';
 import { strike, type Traps } from './faults.ts';
 
 export interface ChaosOptions {
@@ -24,12 +24,13 @@ export class Chaos {
   strike(): void {
     const { truth, rng, traps, coverage } = this.#options;
     const { trace } = truth.world;
+    const steps = stepsUnderWay(truth);
     const fault = strike({ truth, rng, traps });
     if (fault === undefined) return;
     this.count++;
     const name = `${fault.name} #${this.count}`;
     trace.line('FAULT', `${fault.name}: ${fault.target}, for ${(fault.lastsMs / 1000).toFixed(1)} s`);
-    coverage.count(fault.name, truth);
+    coverage.count(fault.name, steps);
     truth.faults.add(name);
     truth.disturbed();
     const heal = (): void => {

@@ -19,8 +19,8 @@ export type Step = (typeof STEPS)[number];
 export class Coverage {
   readonly cells = new Map<string, number>();
 
-  count(fault: string, truth: Truth): void {
-    for (const step of stepsUnderWay(truth)) this.add(`${fault}|${step}`, 1);
+  count(fault: string, steps: Iterable<Step>): void {
+    for (const step of steps) this.add(`${fault}|${step}`, 1);
   }
 
   add(cell: string, count: number): void {
@@ -43,7 +43,8 @@ export class Coverage {
   }
 }
 
-function stepsUnderWay(truth: Truth): ReadonlySet<Step> {
+/** At this moment; `rest` where there is nothing else. */
+export function stepsUnderWay(truth: Truth): ReadonlySet<Step> {
   const { mirror } = truth;
   const steps = new Set<Step>();
   if (mirror.get('leader', '') === undefined) steps.add('election');

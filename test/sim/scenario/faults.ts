@@ -92,15 +92,12 @@ const managerCrash: Maker = (world) => {
 };
 const leaderCrash: Maker = (world) => {
   const manager = leaderOf(world);
-  return (
-    manager &&
-    crash(
-      world,
-      'manager',
-      manager.name,
-      () => manager.process,
-      () => manager.start(),
-    )
+  return crash(
+    world,
+    'manager',
+    manager.name,
+    () => manager.process,
+    () => manager.start(),
   );
 };
 const agentCrash: Maker = (world) => {
@@ -255,9 +252,9 @@ const compaction: Maker = ({ truth, rng }) => {
     },
   };
 };
-const leaseLost: Maker = ({ truth }) => {
-  const { server } = truth.world.store;
-  const { leaseId } = server.engine.item('leader') ?? {};
+const leaseLost: Maker = (world) => {
+  const { server } = world.truth.world.store;
+  const { leaseId } = server.engine.item(`managers/${leaderOf(world).id}`) ?? {};
   if (leaseId === undefined) return undefined;
   void server.revoke(leaseId).catch(() => undefined);
   return { name: 'lease lost', target: 'leader', lastsMs: 0, heal: () => undefined };
@@ -270,7 +267,7 @@ function stall(name: string, process: SimProcess | undefined, { truth, rng }: Fa
   return { name, target: process.name, lastsMs, heal: () => undefined };
 }
 const managerStall: Maker = (world) => stall('manager stands still', pick(world.rng, world.truth.world.managers).process, world);
-const leaderStall: Maker = (world) => stall('leader stands still', leaderOf(world)?.process, world);
+const leaderStall: Maker = (world) => stall('leader stands still', leaderOf(world).process, world);
 const agentStall: Maker = (world) => stall('agent stands still', pick(world.rng, world.truth.world.nodes).agentProcess, world);
 const meshStall: Maker = (world) => stall('mesh stands still', pick(world.rng, world.truth.world.nodes).mesh?.process, world);
 
@@ -337,9 +334,10 @@ const containerKilled: Maker = ({ truth, rng }) => {
   return { name: 'container killed', target: container.taskId.slice(0, 6), lastsMs: 0, heal: () => undefined };
 };
 
-function leaderOf({ truth }: FaultWorld): SimManager | undefined {
+/** While there is none: one of those that want to be. */
+function leaderOf({ truth, rng }: FaultWorld): SimManager {
   const id = truth.mirror.get('leader', '')?.value.managerId;
-  return truth.world.managers.find((manager) => manager.id === id);
+  return truth.world.managers.find((manager) => manager.id === id) ?? pick(rng, truth.world.managers);
 }
 
 /** Crashes and cuts come more often than what strikes less deep. */

@@ -34,6 +34,24 @@ function wrong(flags: Partial<AgentFlags>): readonly string[] {
 }
 
 describe('agent flags', () => {
+  it('take generic resources, counted or named', () => {
+    assert.deepEqual(check({ genericResource: ['gpu=uuid1', 'gpu=uuid2,licence=5'] }).genericResources, [
+      { kind: 'gpu', count: 2, names: ['uuid1', 'uuid2'] },
+      { kind: 'licence', count: 5, names: [] },
+    ]);
+    for (const texts of [
+      ['gpu'],
+      ['=2'],
+      ['gpu='],
+      ['gpu=2', 'gpu=uuid1'],
+      ['gpu=uuid1', 'gpu=2'],
+      ['gpu=1', 'gpu=2'],
+      ['gpu=a', 'gpu=a'],
+    ]) {
+      assert.deepEqual(wrong({ genericResource: texts }), ['--generic-resource'], texts.join(' '));
+    }
+  });
+
   it('take 127.0.0.1 as data address beside a manager there, and need one elsewhere', () => {
     assert.equal(check({}).dataAddress, '127.0.0.1');
     assert.deepEqual(wrong({ manager: ['10.0.0.1:7420'] }), ['--data-addr']);

@@ -158,6 +158,36 @@ describe('task machine', () => {
     assert.match(life.machine.error, /its container is gone/);
   });
 
+  describe('with a start-up probe', () => {
+    const start = (...events: readonly TaskEvent[]) => live(accept('running', true), PREPARED, STARTED, ...events).machine;
+
+    it('is STARTING until it has passed and its container is healthy, in either order', () => {
+      const passed: TaskEvent = { kind: 'start-up-passed' };
+      assert.equal(start(HEALTHY).observed, TaskState.STARTING);
+      assert.equal(start(passed).observed, TaskState.STARTING);
+      assert.equal(start(HEALTHY, passed).observed, TaskState.RUNNING);
+      assert.equal(start(passed, HEALTHY).observed, TaskState.RUNNING);
+    });
+
+    it('says what it waits for', () => {
+      const waits: TaskEvent = { kind: 'start-up-waits', reason: 'tcp 10.0.0.2:80: connection refused' };
+      assert.equal(start(HEALTHY, waits).message, 'waiting for its start-up probe: tcp 10.0.0.2:80: connection refused');
+    });
+
+    it('fails with its words, and is stopped', () => {
+      const failed = live(accept('running', true), PREPARED, STARTED, HEALTHY, { kind: 'probe-failed', reason: 'never came up' });
+      assert.deepEqual(failed.effects, ['prepare', 'start', 'attach', 'stop']);
+      const ended = live({ next: failed.machine, effects: [] }, { kind: 'stopped', exit: { exitCode: 137, reason: '' } }).machine;
+      assert.deepEqual([ended.observed, ended.error], [TaskState.FAILED, 'never came up']);
+    });
+
+    it('owes it anew after a restart of the agent, unless it was RUNNING', () => {
+      const recorded = (observed: TaskState) => ({ observed, message: '', error: '', exitCode: undefined });
+      assert.equal(live(adopt('running', RUNNING, recorded(TaskState.STARTING), true), HEALTHY).machine.observed, TaskState.STARTING);
+      assert.equal(live(adopt('running', RUNNING, recorded(TaskState.RUNNING), true)).machine.phase, 'running');
+    });
+  });
+
   it('never goes back to an earlier wish', () => {
     const life = live(accept('running'), PREPARED, STARTED, HEALTHY, want('shutdown'), want('running'));
     assert.equal(life.machine.desired, 'shutdown');

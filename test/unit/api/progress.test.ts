@@ -128,6 +128,15 @@ describe('progress', () => {
     assert.equal(progressOf(state, ID).converged, true);
   });
 
+  it('waits for readiness probes, and passes on what they say', () => {
+    const state = settled();
+    const readiness = { ready: false, reason: 'GET http://10.0.0.2:80/: 503 Service Unavailable', sinceUnixMs: 1 };
+    putRows(state, status('t1', TaskState.RUNNING, { readiness }));
+    assert.deepEqual(waitingOf(state), ['1: not ready: GET http://10.0.0.2:80/: 503 Service Unavailable']);
+    putRows(state, status('t1', TaskState.RUNNING, { readiness: { ...readiness, ready: true, reason: '' } }));
+    assert.equal(progressOf(state, ID).converged, true);
+  });
+
   it('waits for tasks of an earlier spec while they are updated, and then leaves it to the leader which are', () => {
     const state = settled();
     const newer = [service(2), spec(2, specOf({ spec: { replicas: 2 }, container: { image: 'nginx:1.28' } }))];

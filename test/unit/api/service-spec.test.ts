@@ -4,12 +4,15 @@ import {
   DnsConfig,
   FailureAction,
   HealthCheck,
+  HttpCheck,
   LogDriver,
   Mount,
   MountType,
   Placement,
   PortMode,
   PortProtocol,
+  Probe,
+  Probes,
   Resources,
   RestartPolicy,
   ServiceMode,
@@ -31,6 +34,11 @@ const update = (fields: Partial<UpdateConfig>): SpecChanges => ({ spec: { update
 const placement = (fields: Partial<Placement>): SpecChanges => ({ task: { placement: Placement.create(fields) } });
 const health = (fields: Partial<HealthCheck>): SpecChanges => ({ container: { healthCheck: HealthCheck.create(fields) } });
 
+const probe = (fields: Partial<Probe>): SpecChanges => ({ task: { probes: Probes.create({ liveness: Probe.create(fields) }) } });
+const httpProbe = (fields: Partial<HttpCheck>): SpecChanges =>
+  probe({ check: { case: 'http', value: HttpCheck.create({ port: 80, path: '/', ...fields }) } });
+const TCP: Probe['check'] = { case: 'tcp', value: { port: 80 } };
+
 const CASES: readonly Case[] = [
   { what: 'no name', changes: { spec: { name: '' } }, problems: [['name', /needed/]] },
   { what: 'a name with a slash', changes: { spec: { name: 'a/b' } }, problems: [['name', /begin with a letter/]] },
@@ -43,7 +51,6 @@ const CASES: readonly Case[] = [
     changes: { spec: { mode: ServiceMode.GLOBAL, replicas: 2 } },
     problems: [['replicas', /one task on each node/]],
   },
-  { what: 'a job', changes: { spec: { mode: ServiceMode.REPLICATED_JOB } }, problems: [['mode', /later release/]] },
   { what: 'an unknown mode', changes: { spec: { mode: 9 as ServiceMode } }, problems: [['mode', /not known/]] },
   { what: 'no task', changes: { spec: { task: undefined } }, problems: [['task', /missing/]] },
   { what: 'no container', changes: { task: { container: undefined } }, problems: [['task.container', /missing/]] },
@@ -201,7 +208,50 @@ const CASES: readonly Case[] = [
     problems: [['specHistoryLimit', /101 is too many; at most 100/]],
   },
   { what: 'an absurd parallelism', changes: update({ parallelism: 4e9 }), problems: [['update.parallelism', /too many/]] },
-  { what: 'spread', changes: placement({ spread: ['node.labels.dc'] }), problems: [['task.placement.spread', /later release/]] },
+  {
+    what: 'spread over nothing, or twice over the same',
+    changes: placement({ spread: ['node.labels.dc', 'node.ip', 'dc', 'node.labels.dc'] }),
+    problems: [
+      ['task.placement.spread[1]', /"node.ip" is nothing to spread over/],
+      ['task.placement.spread[2]', /write node.labels.NAME/],
+      ['task.placement.spread[3]', /a level already/],
+    ],
+  },
+  {
+    what: 'affinities without a target or a weight',
+    changes: placement({
+      affinities: [
+        { target: 'service:', weight: 50 },
+        { target: 'node.labels.disk=ssd', weight: 101 },
+        { target: 'service:db', weight: 0 },
+        { target: 'service:db', weight: -50 },
+      ],
+    }),
+    problems: [
+      ['task.placement.affinities[0].target', /names no service/],
+      ['task.placement.affinities[1].target', /no operator.*at character 17/],
+      ['task.placement.affinities[1].weight', /101 is not a weight/],
+      ['task.placement.affinities[2].weight', /0 is not a weight/],
+      ['task.placement.affinities[3].target', /given twice/],
+    ],
+  },
+  { what: 'a priority out of bounds', changes: placement({ priority: 2e6 }), problems: [['task.placement.priority', /whole number/]] },
+  {
+    what: 'generic resources without a kind or a number',
+    changes: {
+      task: {
+        genericReservations: [
+          { kind: 'g p u', count: 1, names: [] },
+          { kind: 'gpu', count: 0, names: ['uuid1'] },
+        ],
+      },
+    },
+    problems: [
+      ['task.genericReservations[0].kind', /not a kind/],
+      ['task.genericReservations[1].count', /0 is not a whole number/],
+      ['task.genericReservations[1].names', /not certain ones/],
+    ],
+  },
   {
     what: 'a constraint without operator',
     changes: placement({ constraints: ['node.role'] }),
@@ -233,6 +283,53 @@ const CASES: readonly Case[] = [
     changes: { spec: { ports: [publish(80, 80), publish(80, 81, { mode: PortMode.HOST })] } },
     problems: [['ports[1].publishedPort', /80\/tcp is published twice, by ports\[0\]/]],
   },
+  { what: 'a probe of nothing', changes: probe({}), problems: [['task.probes.liveness', /one of tcp, http, grpc and exec/]] },
+  {
+    what: 'a probe of no port',
+    changes: probe({ check: { case: 'tcp', value: { port: 0 } } }),
+    problems: [['task.probes.liveness.tcp.port', /0 is not a port: 1 to 65535/]],
+  },
+  {
+    what: 'a gRPC probe of no port',
+    changes: probe({ check: { case: 'grpc', value: { port: 70_000, service: 'a' } } }),
+    problems: [['task.probes.liveness.grpc.port', /70000 is not a port/]],
+  },
+  {
+    what: 'a relative path',
+    changes: httpProbe({ path: 'x' }),
+    problems: [['task.probes.liveness.http.path', /"x" must begin with "\/"/]],
+  },
+  { what: 'a host with a path', changes: httpProbe({ host: 'a/b' }), problems: [['task.probes.liveness.http.host', /"a\/b" is not HOST/]] },
+  {
+    what: 'headers that cannot be sent',
+    changes: httpProbe({
+      headers: [
+        { name: 'a b', value: '' },
+        { name: 'Host', value: 'x' },
+        { name: 'X', value: 'a\nb' },
+      ],
+    }),
+    problems: [
+      ['task.probes.liveness.http.headers[0].name', /"a b" is not the name/],
+      ['task.probes.liveness.http.headers[1].name', /"Host" cannot be set; give host/],
+      ['task.probes.liveness.http.headers[2].value', /no header may/],
+    ],
+  },
+  {
+    what: 'an empty command',
+    changes: probe({ check: { case: 'exec', value: { command: [] } } }),
+    problems: [['task.probes.liveness.exec.command', /is empty/]],
+  },
+  {
+    what: 'times and counts of a probe that make no sense',
+    changes: probe({ check: TCP, intervalMs: 5, timeoutMs: 1e12, failures: 1e6, successes: 2 }),
+    problems: [
+      ['task.probes.liveness.intervalMs', /5 ms is too short/],
+      ['task.probes.liveness.timeoutMs', /7 days/],
+      ['task.probes.liveness.failures', /at most 10000/],
+      ['task.probes.liveness.successes', /only readiness can pass again/],
+    ],
+  },
   {
     what: 'too many ports',
     changes: { spec: { ports: Array.from({ length: 51 }, (_, index) => publish(1000 + index, 80)) } },
@@ -258,8 +355,29 @@ describe('service spec', () => {
       task: {
         reservations: Resources.create({ nanoCpus: 1e6, memoryBytes: 4 * 1024 ** 2 }),
         limits: Resources.create({ nanoCpus: 1e9, memoryBytes: 2 ** 30, pids: 100 }),
-        placement: Placement.create({ constraints: ['node.role==worker', 'node.labels.ssd != false'], maxReplicasPerNode: 2 }),
+        placement: Placement.create({
+          constraints: ['node.role==worker', 'node.labels.ssd != false', 'node.labels.zone in (a, b) || node.ip==10.0.0.0/8'],
+          spread: ['node.labels.dc', 'engine.labels.rack', 'node.hostname'],
+          affinities: [
+            { target: 'service:web', weight: 100 },
+            { target: 'node.labels.disk==hdd', weight: -1 },
+          ],
+          priority: -5,
+          maxReplicasPerNode: 2,
+        }),
         restart: RestartPolicy.create({ delayMs: 0 }),
+        probes: Probes.create({
+          readiness: Probe.create({
+            check: {
+              case: 'http',
+              value: HttpCheck.create({ port: 80, path: '/x?y=1', host: '[::1]:80', headers: [{ name: 'X-A', value: 'b' }] }),
+            },
+            intervalMs: 1000,
+            successes: 2,
+          }),
+          liveness: Probe.create({ check: { case: 'grpc', value: { port: 1, service: 'a.B' } } }),
+          startup: Probe.create({ check: { case: 'exec', value: { command: ['true'] } }, initialDelayMs: 10 }),
+        }),
       },
       container: {
         image: 'registry.example.com:5000/team/app:1.0@sha256:' + 'a'.repeat(64),

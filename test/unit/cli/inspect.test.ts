@@ -3,35 +3,33 @@ import { toJson } from '../../../cli/format/go-template/index.ts';
 import { nodeStruct, renderNodePretty } from '../../../cli/inspect/node.ts';
 import { serviceStruct } from '../../../cli/inspect/service.ts';
 import { renderServicePretty } from '../../../cli/inspect/service-pretty.ts';
-import { createSpec } from '../../../cli/service/spec/service-spec.ts';
+import { createSpec } from '../../support/flag-specs.ts';
 import { EngineDescription, NodeDescription, PortProtocol, ServiceStatus, UpdateState, UpdateStatus } from '../../../proto/index.ts';
 import { NOW_UNIX_MS } from '../../support/captured-shell.ts';
-import { idOf, nodeView, serviceView, soundSpec } from '../../support/cli-fixtures.ts';
+import { idOf, nodeView, serviceView } from '../../support/cli-fixtures.ts';
 
 const SERVICE = serviceView(
   'web',
-  soundSpec(
-    createSpec(
-      'nginx:1.25',
-      ['serve', '--fast'],
-      {
-        name: 'web',
-        replicas: '3',
-        publish: ['8080:80'],
-        env: ['A=1'],
-        label: ['tier=front'],
-        mount: ['type=bind,source=/srv,target=/data,ro'],
-        constraint: ['node.role==worker'],
-        limitMemory: '64m',
-        reserveCpu: '0.5',
-        restartDelay: '5s',
-        healthCmd: 'true',
-        healthInterval: '10s',
-        stopGracePeriod: '30s',
-      },
-      { env: {}, cwd: '/' },
-      () => '',
-    ),
+  createSpec(
+    'nginx:1.25',
+    ['serve', '--fast'],
+    {
+      name: 'web',
+      replicas: '3',
+      publish: ['8080:80'],
+      env: ['A=1'],
+      label: ['tier=front'],
+      mount: ['type=bind,source=/srv,target=/data,ro'],
+      constraint: ['node.role==worker'],
+      limitMemory: '64m',
+      reserveCpu: '0.5',
+      restartDelay: '5s',
+      healthCmd: 'true',
+      healthInterval: '10s',
+      stopGracePeriod: '30s',
+    },
+    { env: {}, cwd: '/' },
+    () => '',
   ),
   {
     runningTasks: 2,

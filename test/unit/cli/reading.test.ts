@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { ShoalError } from '../../../lib/errors.ts';
 import {
   ClusterView,
+  Event,
   EventList,
   type ListServicesRequest,
   type ListTasksRequest,
@@ -122,7 +123,7 @@ describe('reading verbs', () => {
         return Promise.resolve();
       },
     });
-    const { stdout } = await shoal(['events', '--since', '1h', '--until', '2026-01-03', '-f', 'type=service'], { manager });
+    const { stdout } = await shoal(['events', '--since', '1h', '--until', '2026-01-02T11:30:00Z', '-f', 'type=service'], { manager });
     assert.equal(
       stdout,
       `2026-01-02T12:00:00.000Z service update ${idOf('web')} (name=web, replicas=3)
@@ -130,11 +131,35 @@ describe('reading verbs', () => {
 `,
     );
     assert.equal(request?.sinceUnixMs, NOW_UNIX_MS - 3_600_000);
-    assert.equal(request.untilUnixMs, Date.UTC(2026, 0, 3));
-    assert.equal(
-      (await shoal(['events', '--format', '{{.Type}} {{.Actor.Attributes.replicas}}'], { manager })).stdout,
-      'service 3\ntask 3\n',
-    );
+    assert.equal(request.untilUnixMs, NOW_UNIX_MS - 1_800_000);
+    const template = ['events', '--since', '4', '--until', '5', '--format', '{{.Type}} {{.Actor.Attributes.replicas}} {{.Revision}}'];
+    assert.equal((await shoal(template, { manager })).stdout, 'service 3 5\ntask 3 5\n');
+    assert.deepEqual([request.sinceRevision, request.untilRevision, request.sinceUnixMs, request.untilUnixMs], [4, 5, 0, 0]);
+    const wrong = await shoal(['events', '--since', 'yesterday'], { manager });
+    assert.deepEqual([wrong.exitCode, /--since: "yesterday" is neither a revision such as 1234, nor a time/.test(wrong.stderr)], [2, true]);
+  });
+
+  it('events goes on from where it was when a manager goes away, and says what is no longer kept', async () => {
+    const event = (name: string): Event => Event.create({ timeUnixMs: NOW_UNIX_MS, type: 'service', action: 'update', objectName: name });
+    const asked: number[] = [];
+    const manager = await start({
+      watchEvents: (given, call) => {
+        asked.push(given.sinceRevision);
+        if (given.sinceRevision === 0) {
+          call.write(EventList.create({ revision: 3, keptSinceUnixMs: NOW_UNIX_MS - 1000 }));
+          call.write(EventList.create({ revision: 5, events: [event('one')] }));
+          return Promise.resolve();
+        }
+        if (asked.length === 2) return Promise.reject(new ShoalError('unavailable', 'this manager is behind'));
+        call.write(EventList.create({ revision: 5 }));
+        call.write(EventList.create({ revision: 7, events: [event('two')] }));
+        return Promise.reject(new ShoalError('compacted', 'events after revision 7 are no longer all kept'));
+      },
+    });
+    const { stdout, stderr, exitCode } = await shoal(['events', '--since', '1h', '--format', '{{.Name}} {{.Revision}}'], { manager });
+    assert.deepEqual([stdout, asked], ['one 5\ntwo 7\n', [0, 5, 5]]);
+    assert.match(stderr, /^events from before 2026-01-02T11:59:59\.000Z are no longer kept\n.*events after revision 7/s);
+    assert.equal(exitCode, 1);
   });
 
   it('version shows the client even where no manager answers', async () => {

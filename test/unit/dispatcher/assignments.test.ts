@@ -33,6 +33,16 @@ describe('assignments', () => {
     assert.equal(only.ports[0]?.publishedPort, 80);
   });
 
+  it('tell a task in its environment which generic resources it has, as Swarm does', () => {
+    const genericResources = [
+      { kind: 'nvidia-gpu', count: 2, names: ['uuid1', 'uuid2'] },
+      { kind: 'licence', count: 3, names: [] },
+    ];
+    const state = stateWith(...service('s', { container: { env: ['A=1'] } }), task('a', { genericResources }));
+    const [only] = assignmentsOf(state, node);
+    assert.deepEqual(only?.spec?.container?.env, ['A=1', 'DOCKER_RESOURCE_NVIDIA-GPU=uuid1,uuid2', 'DOCKER_RESOURCE_LICENCE=3']);
+  });
+
   it('of a global service are named by the node, which is their slot', () => {
     const state = stateWith(
       ...service('s', { spec: { mode: ServiceMode.GLOBAL }, container: { hostname: '{{.Task.Slot}}' } }),

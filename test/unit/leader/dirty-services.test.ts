@@ -132,7 +132,7 @@ describe('dirty services', () => {
   it('are not marked by what concerns no service', () => {
     begin(service('a'));
     world.change([
-      row('events', 'e', { events: [Event.create({})] }),
+      row('events', 'e', { tasks: [], events: [Event.create({})] }),
       row('byName', 'service/x', { objectId: 'x' }),
       row('routeFloor', '', { objectId: '' }),
     ]);

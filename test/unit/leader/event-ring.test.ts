@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { EventRing } from '../../../manager/leader/event-ring.ts';
-import { Event } from '../../../proto/index.ts';
+import { Event, EventFloor } from '../../../proto/index.ts';
 import { row, type RowWrite } from '../../support/state-rows.ts';
 import { type StateWorld, stateWorld } from '../../support/state-world.ts';
 
-const event = (id: number, message = ''): RowWrite => row('events', String(id).padStart(6, '0'), { events: [Event.create({ message })] });
+const event = (id: number, message = ''): RowWrite =>
+  row('events', String(id).padStart(6, '0'), { tasks: [], events: [Event.create({ message })] });
 
 describe('the ring of events', () => {
   let world: StateWorld;
@@ -22,9 +23,13 @@ describe('the ring of events', () => {
     const builder = ring.trim();
     if (builder === undefined) return undefined;
     const { compare, ops } = builder.build();
-    assert.ok(ops.every(({ type }) => type === 'delete'));
-    assert.deepEqual(compare.map(({ key }) => key).sort(), ops.map(({ key }) => key).sort());
-    return ops.map(({ key }) => key.slice('events/'.length)).sort();
+    const deleted = ops.filter(({ type }) => type === 'delete').map(({ key }) => key);
+    assert.deepEqual(
+      ops.filter(({ type }) => type === 'put').map(({ key }) => key),
+      ['event-floor'],
+    );
+    assert.deepEqual(compare.map(({ key }) => key).sort(), [...deleted].sort());
+    return deleted.map((key) => key.slice('events/'.length)).sort();
   }
 
   it('is left alone while there is room', () => {
@@ -34,12 +39,11 @@ describe('the ring of events', () => {
   });
 
   it('loses its oldest rows, many at once, when there are too many', () => {
-    // Not in the order of their ids.
+    // Not in the order of their ids: by revision, as they are read.
     world.change(Array.from({ length: 100 }, (_, i) => event(100 + i)));
     const ring = ringOf(50);
     world.change(Array.from({ length: 50 }, (_, i) => event(i)));
-    const numbers = [...Array.from({ length: 50 }, (_, i) => i), ...Array.from({ length: 50 }, (_, i) => 100 + i)];
-    const oldest = numbers.map((number) => String(number).padStart(6, '0'));
+    const oldest = Array.from({ length: 100 }, (_, i) => String(100 + i).padStart(6, '0'));
     assert.deepEqual(trimmed(ring), oldest);
     world.change(
       [],
@@ -47,6 +51,16 @@ describe('the ring of events', () => {
     );
     assert.equal(trimmed(ring), undefined);
     assert.equal(world.state.count('events'), 50);
+  });
+
+  it('notes up to where they are gone, with the transaction that deletes them', () => {
+    for (let i = 0; i < 150; i++) world.change([event(i)]);
+    const put = ringOf(50)
+      .trim()
+      ?.build()
+      .ops.find(({ key }) => key === 'event-floor');
+    assert.ok(put?.type === 'put');
+    assert.equal(EventFloor.decode(put.value).revision, world.state.get('events', '000099')?.createRevision);
   });
 
   it('loses its oldest rows when they are too large together', () => {

@@ -224,7 +224,7 @@ describe('the leader’s loop', () => {
   });
 
   it('keeps the ring of events in bounds, also where there are no services', async () => {
-    const record = { events: [Event.create({ message: 'x'.repeat(90_000) })] };
+    const record = { tasks: [], events: [Event.create({ message: 'x'.repeat(90_000) })] };
     for (let i = 0; i < 10; i++) {
       const builder = new TransactionBuilder();
       for (let j = 0; j < 10; j++) builder.event(`${i}${j}`, [...record.events]);

@@ -124,6 +124,87 @@ describe('place', () => {
   });
 });
 
+describe('preferences', () => {
+  const dc = (id: string, name?: string): NodeTraits => ({ id, labels: name === undefined ? {} : { dc: name } });
+
+  it('even out a spread level by level; nodes without the label are a branch of their own', () => {
+    const nodes = [dc('e1', 'east'), dc('e2', 'east'), dc('e3', 'east'), dc('w1', 'west'), dc('none')];
+    const results = place(inventoryOf(nodes), requestsFor('web', 9, taskSpec({ spread: ['node.labels.dc'] })), 0);
+    assert.deepEqual(countByNode(results), { e1: 1, e2: 1, e3: 1, w1: 3, none: 3 });
+  });
+
+  it('spill the share of a full branch to its siblings', () => {
+    const nodes = [dc('e1', 'east'), dc('e2', 'east'), { ...dc('w1', 'west'), cpus: 1 }];
+    const results = place(inventoryOf(nodes), requestsFor('web', 6, taskSpec({ cpus: 1, spread: ['node.labels.dc'] })), 0);
+    assert.deepEqual(countByNode(results), { e1: 3, w1: 1, e2: 2 });
+  });
+
+  it('begin single tasks of many services in the branch that has least to do', () => {
+    const inventory = inventoryOf([dc('e1', 'east'), dc('w1', 'west'), dc('s1', 'south')]);
+    const spec = taskSpec({ spread: ['node.labels.dc'] });
+    const results = Array.from({ length: 9 }, (_, index) => place(inventory, requestsFor(`s${index}`, 1, spec), 0)).flat();
+    assert.deepEqual(countByNode(results), { e1: 3, w1: 3, s1: 3 });
+  });
+
+  it('weigh ten points of affinity like one task of the service', () => {
+    const nodes = [{ id: 'ssd', labels: { disk: 'ssd' } }, { id: 'a' }, { id: 'b' }];
+    const spec = taskSpec({ affinities: [{ target: 'node.labels.disk==ssd', weight: 20 }] });
+    assert.deepEqual(countByNode(place(inventoryOf(nodes), requestsFor('web', 8, spec), 0)), { ssd: 4, a: 2, b: 2 });
+  });
+
+  it('draw a task to where another service is, or away from it, also when that comes later', () => {
+    const inventory = inventoryOf(NODES);
+    inventory.putService('id-of-db', 'db');
+    const near = taskSpec({ affinities: [{ target: 'service:db', weight: 50 }] });
+    const far = taskSpec({ affinities: [{ target: 'service:db', weight: -50 }] });
+    place(inventory, requestsFor('before', 1, near), 0);
+    const db = place(inventory, requestsFor('id-of-db', 1, taskSpec()), 0)[0]?.nodeId ?? '';
+    assert.equal(place(inventory, requestsFor('near', 1, near), 0)[0]?.nodeId, db);
+    assert.notEqual(place(inventory, requestsFor('far', 1, far), 0)[0]?.nodeId, db);
+    assert.deepEqual(countByNode(place(inventory, requestsFor('all', 3, near), 0)), { [db]: 3 });
+    inventory.removeService('id-of-db', 'db');
+    inventory.putService('other', 'db');
+    const other = NODES.find(({ id }) => id !== db)?.id ?? '';
+    inventory.putTask({ taskId: 'x', serviceId: 'other', specNumber: 1, nodeId: other, nanoCpus: 0, memoryBytes: 0, hostPorts: [] });
+    assert.equal(place(inventory, requestsFor('again', 1, near), 0)[0]?.nodeId, other, 'the name has another service now');
+  });
+
+  it('place higher priorities first', () => {
+    const inventory = inventoryOf([{ id: 'a', cpus: 1 }]);
+    const low = requestsFor('low', 1, taskSpec({ cpus: 1 }));
+    const high = requestsFor('high', 1, taskSpec({ cpus: 1, priority: 1 }));
+    assert.deepEqual(
+      place(inventory, [...low, ...high], 0).map(({ nodeId }) => nodeId),
+      [undefined, 'a'],
+    );
+  });
+});
+
+describe('generic resources', () => {
+  const gpus = { kind: 'gpu', count: 3, names: ['g1', 'g2', 'g3'] };
+
+  it('are handed out by name, each once, and come back', () => {
+    const inventory = inventoryOf([{ id: 'a', generics: [gpus] }]);
+    const spec = taskSpec({ generics: { gpu: 1 } });
+    const names = (results: readonly PlacementResult[]): readonly unknown[] =>
+      results.map((result) => (result.nodeId === undefined ? result.explanation : result.generics[0]?.names));
+    const refused = 'no suitable node (insufficient resources on 1 node)';
+    assert.deepEqual(names(place(inventory, requestsFor('web', 4, spec), 0)), [['g1'], ['g2'], ['g3'], refused]);
+    inventory.removeTask('web.2');
+    assert.deepEqual(names(place(inventory, requestsFor('api', 2, spec), 0)), [['g2'], refused]);
+  });
+
+  it('that a node no longer has stay with the tasks that have them, and are not handed out again', () => {
+    const inventory = inventoryOf([{ id: 'a', generics: [gpus] }]);
+    place(inventory, requestsFor('web', 1, taskSpec({ generics: { gpu: 1 } })), 0);
+    const shrunk = makeNode({ id: 'a', generics: [{ kind: 'gpu', count: 2, names: ['g2', 'g3'] }] });
+    inventory.putNode(shrunk.node, shrunk.status);
+    const [one, two] = place(inventory, requestsFor('api', 2, taskSpec({ generics: { gpu: 1 } })), 0);
+    assert.deepEqual(one?.nodeId === undefined ? undefined : one.generics[0]?.names, ['g2']);
+    assert.equal(two?.nodeId, undefined);
+  });
+});
+
 describe('explanations', () => {
   it('count refusals, most frequent first, each node by its first reason', () => {
     const small = ['a', 'b', 'c'].map((id) => ({ id, cpus: 1 }));

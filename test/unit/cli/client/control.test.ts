@@ -27,7 +27,8 @@ describe('calls to the managers', () => {
     return made;
   };
   const list = (on: Control): Promise<unknown> => on.read((client, options) => client.listServices({ filters: [] }, options));
-  const remove = (on: Control): Promise<unknown> => on.write((client, options) => client.removeService({ ref: 'web' }, options));
+  const remove = (on: Control): Promise<unknown> =>
+    on.write((client, options) => client.removeService({ ref: 'web', version: 0 }, options));
 
   it('go to the next manager where one is not there, and stay with the one that answered', async () => {
     const second = await fake({ listServices: () => Promise.resolve({ services: [], revision: 7 }) });

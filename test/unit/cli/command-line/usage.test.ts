@@ -42,7 +42,7 @@ describe('the command line', () => {
     ['service logs --tail some web', /--tail: "some" is neither/],
     ['service logs --since soon web', /--since: "soon" is neither a time/],
     ['service create --timeout 5 nginx', /--timeout: "5" is not a duration/],
-    ['events --since 1h --until 2h', /--until: is before --since/],
+    ['events --since 1h --until 2h', /--until: "2h" is before --since/],
     ['node update --availability away host1', /--availability: "away" is not one of active, pause, drain/],
     ['completion tcsh', /"tcsh" is not one of bash, zsh, fish/],
     ['--host nowhere:x service ls', /--host: "nowhere:x" is not HOST:PORT/],
@@ -57,9 +57,8 @@ describe('the command line', () => {
   }
 
   it('says what comes later instead of calling it unknown', async () => {
-    const { stderr, exitCode } = await shoal(['service', 'create', '--network', 'front', '--mode', 'global-job', 'nginx']);
+    const { stderr, exitCode } = await shoal(['service', 'create', '--network', 'front', 'nginx']);
     assert.match(stderr, /--network: is not there yet: networks come with a later version/);
-    assert.match(stderr, /--mode: jobs come with a later version/);
     assert.equal(exitCode, 2);
   });
 

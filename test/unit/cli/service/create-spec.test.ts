@@ -4,17 +4,23 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { EnvironmentSource } from '../../../../cli/service/spec/key-values.ts';
 import type { FlagValues } from '../../../../cli/service/spec/flag-reader.ts';
-import { createSpec } from '../../../../cli/service/spec/service-spec.ts';
+import { createSpec } from '../../../support/flag-specs.ts';
+import { ShoalError } from '../../../../lib/errors.ts';
 import { RestartCondition, ServiceMode, type ServiceSpec, UpdateOrder } from '../../../../proto/index.ts';
-import { soundSpec } from '../../../support/cli-fixtures.ts';
 
 function create(flags: FlagValues, args: readonly string[] = [], source: EnvironmentSource = { env: {}, cwd: '/' }): ServiceSpec {
-  return soundSpec(createSpec('nginx:1.25', args, flags, source, () => 'brisk_herring'));
+  return createSpec('nginx:1.25', args, flags, source, () => 'brisk_herring');
 }
 
 function problemsOf(flags: FlagValues, image = 'nginx'): readonly string[] {
-  const { problems } = createSpec(image, [], flags, { env: {}, cwd: '/' }, () => 'brisk_herring');
-  return problems.map(({ path, message }) => `${path}: ${message}`);
+  try {
+    createSpec(image, [], flags, { env: {}, cwd: '/' }, () => 'brisk_herring');
+  } catch (error) {
+    assert.ok(error instanceof ShoalError);
+    assert.equal(error.code, 'invalid_argument');
+    return error.fields.map(({ path, message }) => `${path}: ${message}`);
+  }
+  return [];
 }
 
 describe('the spec of a new service', () => {
@@ -160,7 +166,7 @@ describe('the spec of a new service', () => {
       problemsOf(
         {
           name: '-x',
-          mode: 'replicated-job',
+          mode: 'batch',
           replicas: '-1',
           publish: ['x', '70000:80', '80:80', '80:81'],
           env: ['=1'],

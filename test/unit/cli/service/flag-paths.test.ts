@@ -12,6 +12,8 @@ import {
   MountType,
   Placement,
   PortSpec,
+  Probe,
+  Probes,
   RestartPolicy,
   ServiceSpec,
   TaskSpec,
@@ -37,6 +39,11 @@ const WRONG = ServiceSpec.create({
     limits: { nanoCpus: 1, memoryBytes: 1, pids: 2 ** 31 },
     restart: RestartPolicy.create({ delayMs: TOO_LONG_MS, windowMs: TOO_LONG_MS }),
     placement: Placement.create({ constraints: ['nonsense'] }),
+    probes: Probes.create({
+      readiness: Probe.create(),
+      liveness: Probe.create({ intervalMs: 1 }),
+      startup: Probe.create({ successes: 2 }),
+    }),
     logDriver: LogDriver.create({ name: '', options: { '': 'x' } }),
     container: ContainerSpec.create({
       image: 'NO IMAGE',

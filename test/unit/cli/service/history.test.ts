@@ -5,6 +5,7 @@ import {
   ContainerSpec,
   FailureAction,
   type GetServiceSpecRequest,
+  Placement,
   type RollbackServiceRequest,
   ServiceChange,
   ServiceProgress,
@@ -213,10 +214,11 @@ describe('service diff', () => {
       specOf({
         task: TaskSpec.create({
           container: ContainerSpec.create({ image: 'nginx:1.27' }),
-          placement: { constraints: [], spread: ['x'], maxReplicasPerNode: 0, platforms: [] },
+          placement: Placement.create({ platforms: [{ os: 'linux', arch: 'arm64' }] }),
         }),
       }),
     );
-    assert.deepEqual(changes, [{ flag: 'task.placement.spread', path: 'task.placement.spread', before: undefined, after: 'x' }]);
+    const path = 'task.placement.platforms';
+    assert.deepEqual(changes, [{ flag: path, path, before: undefined, after: '{"os":"linux","arch":"arm64"}' }]);
   });
 });

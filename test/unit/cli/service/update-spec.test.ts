@@ -1,37 +1,34 @@
 import assert from 'node:assert/strict';
 import type { FlagValues } from '../../../../cli/service/spec/flag-reader.ts';
-import { createSpec, updateSpec } from '../../../../cli/service/spec/service-spec.ts';
+import { createSpec, updateSpec } from '../../../support/flag-specs.ts';
 import { ServiceMode, type ServiceSpec } from '../../../../proto/index.ts';
-import { soundSpec } from '../../../support/cli-fixtures.ts';
 
 const HERE = { env: {}, cwd: '/' };
 
 const BEFORE: ServiceSpec = withPin(
-  soundSpec(
-    createSpec(
-      'nginx:1.25',
-      ['serve'],
-      {
-        name: 'web',
-        publish: ['8080:80', '9000:90', '53:53/udp'],
-        env: ['A=1', 'B=2', 'C=3'],
-        label: ['x=1', 'y=2'],
-        mount: ['source=data,target=/data', 'source=logs,target=/logs'],
-        constraint: ['node.role==worker'],
-        host: ['db:10.0.0.5', 'cache:10.0.0.6'],
-        ulimit: ['nofile=10'],
-        capAdd: ['NET_ADMIN'],
-        healthCmd: 'true',
-        healthInterval: '1s',
-        limitMemory: '1g',
-        updateDelay: '7s',
-        readOnly: true,
-        logDriver: 'json-file',
-        logOpt: ['a=1'],
-      },
-      HERE,
-      () => '',
-    ),
+  createSpec(
+    'nginx:1.25',
+    ['serve'],
+    {
+      name: 'web',
+      publish: ['8080:80', '9000:90', '53:53/udp'],
+      env: ['A=1', 'B=2', 'C=3'],
+      label: ['x=1', 'y=2'],
+      mount: ['source=data,target=/data', 'source=logs,target=/logs'],
+      constraint: ['node.role==worker'],
+      host: ['db:10.0.0.5', 'cache:10.0.0.6'],
+      ulimit: ['nofile=10'],
+      capAdd: ['NET_ADMIN'],
+      healthCmd: 'true',
+      healthInterval: '1s',
+      limitMemory: '1g',
+      updateDelay: '7s',
+      readOnly: true,
+      logDriver: 'json-file',
+      logOpt: ['a=1'],
+    },
+    HERE,
+    () => '',
   ),
 );
 
@@ -41,7 +38,7 @@ function withPin(spec: ServiceSpec): ServiceSpec {
 }
 
 function update(flags: FlagValues): ServiceSpec {
-  return soundSpec(updateSpec(BEFORE, flags, HERE));
+  return updateSpec(BEFORE, flags, HERE);
 }
 
 describe('the spec of an updated service', () => {
@@ -115,10 +112,6 @@ describe('the spec of an updated service', () => {
   });
 
   it('refuses replicas of a global service', () => {
-    const { problems } = updateSpec({ ...BEFORE, mode: ServiceMode.GLOBAL }, { replicas: '2' }, HERE);
-    assert.deepEqual(
-      problems.map(({ path }) => path),
-      ['--replicas'],
-    );
+    assert.throws(() => updateSpec({ ...BEFORE, mode: ServiceMode.GLOBAL }, { replicas: '2' }, HERE), /--replicas/);
   });
 });

@@ -1,0 +1,121 @@
+// PlanService: a create or update made as it would be, then played through on a copy of the state. Nothing is written.
+import { isDeepStrictEqual } from 'node:util';
+import { sleep } from '../../../lib/clock.ts';
+import { ShoalError } from '../../../lib/errors.ts';
+import {
+  type PlanServiceRequest,
+  Service,
+  ServicePlan,
+  type ServiceSpec,
+  StoredSpec,
+  type UpdateServiceRequest,
+  type CreateServiceRequest,
+} from '../../../proto/index.ts';
+import { plannedTasks, Rehearsal, type ScratchWrite } from '../../explain/index.ts';
+import { specId, TransactionBuilder } from '../../state/index.ts';
+import { checkAnswerSize } from '../answer-size.ts';
+import type { ApiContext } from '../context.ts';
+import { withoutLogin } from '../spec-secrets.ts';
+import { proposedService } from './create.ts';
+import { planDigest } from './plan-digest.ts';
+import { claimPorts, fillPublishedPorts } from './ports.ts';
+import { storedSpec } from './stored-spec.ts';
+import { atVersion, normalized, proposedUpdate } from './update.ts';
+
+/** Longer than that nobody waits for a plan; the rest goes on by the same rules. */
+const BUDGET_MS = 5000;
+/** Heartbeats and watches come first. */
+const YIELD_MS = 20;
+const MAX_TASKS = 1000;
+
+/** A change as it would be stored. */
+interface Proposal {
+  readonly id: string;
+  readonly name: string;
+  readonly version: number;
+  readonly before: ServiceSpec | undefined;
+  /** With free ports chosen; those of the change itself may be others. */
+  readonly after: ServiceSpec;
+  readonly digest: string;
+  readonly warnings: readonly string[];
+  /** Empty: nothing would change. */
+  readonly rows: readonly ScratchWrite[];
+}
+
+/** Errors: those that the change itself would meet. */
+export async function planService(context: ApiContext, { change }: PlanServiceRequest, signal: AbortSignal): Promise<ServicePlan> {
+  if (change === undefined)
+    throw ShoalError.invalid('the request is not valid', [{ path: 'change', message: 'is missing: create or update' }]);
+  const proposal =
+    change.case === 'create' ? await proposeCreate(context, change.value, signal) : await proposeUpdate(context, change.value, signal);
+  const { id, name, version, before, after, digest, warnings, rows } = proposal;
+  const { revision } = context.state;
+  const serviceId = before === undefined ? '' : id;
+  const known = { serviceId, serviceName: name, version, revision, digest, warnings };
+  const shown = { before: before && withoutLogin(before), after: withoutLogin(after) };
+  if (rows.length === 0) return ServicePlan.create({ ...known, ...shown, fits: true });
+  const rehearsal = new Rehearsal(context.state, id, rows, context);
+  await play(context, rehearsal, signal);
+  const isCut = !rehearsal.isOver;
+  const { tasks, unchanged, fits } = plannedTasks(rehearsal.before, rehearsal.state, id, after, isCut);
+  const plan = ServicePlan.create({
+    ...{ ...known, ...shown, fits, isCut },
+    tasks: tasks.slice(0, MAX_TASKS),
+    moreTasks: Math.max(0, tasks.length - MAX_TASKS),
+    unchangedTasks: unchanged,
+  });
+  return checkAnswerSize(ServicePlan, plan, plan.tasks.length, 'tasks');
+}
+
+async function play({ clock }: ApiContext, rehearsal: Rehearsal, signal: AbortSignal): Promise<void> {
+  const startMs = clock.nowMs();
+  let sliceMs = startMs;
+  while (rehearsal.step()) {
+    const nowMs = clock.nowMs();
+    if (nowMs - startMs >= BUDGET_MS) return;
+    if (nowMs - sliceMs < YIELD_MS) continue;
+    await sleep(clock, 0, signal);
+    sliceMs = clock.nowMs();
+  }
+}
+
+async function proposeCreate(context: ApiContext, request: CreateServiceRequest, signal: AbortSignal): Promise<Proposal> {
+  const { state, ids, rng, clock } = context;
+  const { spec, warnings } = await proposedService(context, request, signal);
+  const id = ids.next();
+  const after = { ...spec, ports: fillPublishedPorts(state, spec.ports, [], rng) };
+  claimPorts(new TransactionBuilder(), state, id, after.ports, []);
+  const nowUnixMs = clock.wallMs();
+  const service = Service.create({
+    id,
+    name: spec.name,
+    labels: spec.labels,
+    specNumber: 1,
+    createdUnixMs: nowUnixMs,
+    updatedUnixMs: nowUnixMs,
+  });
+  const rows = rowsOf(service, after, nowUnixMs);
+  return { id, name: spec.name, version: 0, before: undefined, after, digest: planDigest(spec), warnings, rows };
+}
+
+async function proposeUpdate(context: ApiContext, request: UpdateServiceRequest, signal: AbortSignal): Promise<Proposal> {
+  const { state, rng, clock } = context;
+  const { id, service, spec, warnings } = await proposedUpdate(context, request, signal);
+  // Asking a registry takes its time.
+  const { value: row } = atVersion(state, id, service.name, request.version);
+  const before = storedSpec(state, id);
+  const after = normalized({ ...spec, ports: fillPublishedPorts(state, spec.ports, before.ports, rng) });
+  claimPorts(new TransactionBuilder(), state, id, after.ports, before.ports);
+  const nowUnixMs = clock.wallMs();
+  const next = { ...row, labels: after.labels, specNumber: row.specNumber + 1, updatedUnixMs: nowUnixMs };
+  const rows = isDeepStrictEqual(after, normalized(before)) ? [] : rowsOf(next, after, nowUnixMs);
+  return { id, name: service.name, version: request.version, before, after, digest: planDigest(spec), warnings, rows };
+}
+
+function rowsOf(service: Service, spec: ServiceSpec, createdUnixMs: number): readonly ScratchWrite[] {
+  const { id, specNumber } = service;
+  return [
+    { table: 'services', id, value: service },
+    { table: 'specs', id: specId(id, specNumber), value: StoredSpec.create({ serviceId: id, number: specNumber, spec, createdUnixMs }) },
+  ];
+}

@@ -1,0 +1,2 @@
+export { eventsOf } from './expand.ts';
+export { ChangeRecord } from './record.ts';

@@ -1,0 +1,4 @@
+export { explainService } from './explain-service.ts';
+export { plannedTasks, type TaskOutcome } from './planned-tasks.ts';
+export { Rehearsal } from './rehearsal.ts';
+export type { ScratchWrite } from './scratch-state.ts';

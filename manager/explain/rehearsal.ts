@@ -1,0 +1,139 @@
+// A change played through on a copy of the state: the real reconciler and scheduler decide, and everything else goes well. Tasks start when they are
+// told to and stay up, meshes acknowledge at once and have no connections, time passes as fast as the reconciler asks for it.
+import type { Clock } from '../../lib/clock.ts';
+import type { Ids } from '../../lib/ids.ts';
+import { Endpoint, NodeState, PortMode, RouteAcks, type Task, TaskState, TaskStatus } from '../../proto/index.ts';
+import { FirstSeenTimes } from '../leader/first-seen.ts';
+import { InventoryFeed } from '../leader/inventory-feed.ts';
+import { placeWaiting } from '../leader/placer.ts';
+import { reconcileService } from '../orchestrator/index.ts';
+import type { TaskInfo } from '../orchestrator/task-info.ts';
+import { specOf, type StateView } from '../state/index.ts';
+import { holdersOf } from './planned-tasks.ts';
+import { type ScratchClock, scratchClock, scratchOf, type ScratchState, type ScratchWrite, scratchWrites } from './scratch-state.ts';
+
+/** Ends a play that would go on for ever, such as one whose tasks chase one another. */
+const MAX_ROUNDS = 20_000;
+const ACKS_ID = 'rehearsal';
+
+export class Rehearsal {
+  /** By slot, before the change. */
+  readonly before: ReadonlyMap<string, TaskInfo>;
+  readonly #serviceId: string;
+  readonly #ids: Ids;
+  readonly #clock: ScratchClock;
+  readonly #scratch: ScratchState;
+  readonly #seen: FirstSeenTimes;
+  readonly #feed: InventoryFeed;
+  #rounds = 0;
+  #isOver = false;
+
+  /** `change`: the rows that the change would write. */
+  constructor(view: StateView, serviceId: string, change: readonly ScratchWrite[], tools: { readonly clock: Clock; readonly ids: Ids }) {
+    this.#serviceId = serviceId;
+    this.#ids = tools.ids;
+    this.#clock = scratchClock(tools.clock);
+    this.#scratch = scratchOf(view, this.#clock);
+    this.before = holdersOf(this.#scratch.state, serviceId);
+    this.#scratch.write(change);
+    this.#seen = new FirstSeenTimes(this.#clock);
+    this.#feed = new InventoryFeed(this.#scratch.state, this.#clock);
+    this.#scratch.state.subscribe((changes) => {
+      this.#feed.note(changes);
+    });
+  }
+
+  get state(): StateView {
+    return this.#scratch.state;
+  }
+
+  /** Nothing would happen any more. */
+  get isOver(): boolean {
+    return this.#isOver;
+  }
+
+  /** One round; false when it is over, or goes on for too long. Costs a pass over the service's tasks. */
+  step(): boolean {
+    if (this.#isOver || this.#rounds++ >= MAX_ROUNDS) return false;
+    const { wrote, wakeInMs } = this.#decide();
+    const moved = this.#stepAgents();
+    const acknowledged = this.#acknowledge();
+    if (wrote || moved || acknowledged) return true;
+    if (wakeInMs === undefined || this.#isIdleJob()) this.#isOver = true;
+    else this.#clock.advance(Math.max(1, wakeInMs));
+    return !this.#isOver;
+  }
+
+  #decide(): { readonly wrote: boolean; readonly wakeInMs: number | undefined } {
+    const { state } = this.#scratch;
+    const context = { nowMs: this.#clock.nowMs(), wallMs: this.#clock.wallMs(), ids: this.#ids, seen: this.#seen };
+    this.#seen.begin();
+    const { groups, wakeInMs } = reconcileService(state, this.#serviceId, context);
+    this.#seen.end(this.#serviceId);
+    const placed = placeWaiting(groups, [this.#serviceId], state, this.#feed, this.#clock);
+    const writes = placed.groups.flatMap((group) => scratchWrites(group.writes));
+    if (writes.length > 0) this.#scratch.write(writes);
+    for (const taskId of placed.assumed) this.#feed.feedTask(taskId);
+    return { wrote: writes.length > 0, wakeInMs };
+  }
+
+  /** What a job still waits for is its schedule, its deadline, or the end of its time to live: none of that belongs to the change. */
+  #isIdleJob(): boolean {
+    const { state } = this.#scratch;
+    if (state.get('serviceStatus', this.#serviceId)?.value.job === undefined) return false;
+    return ![...state.tasksOfService(this.#serviceId)].some(({ value }) => value.desired === TaskState.READY);
+  }
+
+  #stepAgents(): boolean {
+    const { state } = this.#scratch;
+    const writes: ScratchWrite<'taskStatus'>[] = [];
+    for (const { value: task } of state.tasksOfService(this.#serviceId)) {
+      const isPlaced = task.nodeId !== '' && task.verdict?.state !== TaskState.PENDING;
+      if (!isPlaced || state.get('nodeStatus', task.nodeId)?.value.state !== NodeState.NODE_READY) continue;
+      const next = this.#nextStatus(task);
+      if (next !== undefined) writes.push({ table: 'taskStatus', id: task.id, value: next });
+    }
+    if (writes.length > 0) this.#scratch.write(writes);
+    return writes.length > 0;
+  }
+
+  /** One state at a time, as agents report them; undefined: it stays as it is. */
+  #nextStatus(task: Task): TaskStatus | undefined {
+    const { state } = this.#scratch;
+    const before = state.get('taskStatus', task.id)?.value;
+    const next = nextState(before?.state ?? TaskState.ASSIGNED, task.desired);
+    if (next === undefined) return undefined;
+    const ports = next === TaskState.RUNNING ? (specOf(state, task.serviceId, task.specNumber)?.ports ?? []) : [];
+    const ready = before?.state === TaskState.RUNNING;
+    const endpoints = ports
+      .filter(({ mode }) => mode === PortMode.INGRESS)
+      .map(({ protocol, targetPort }) => Endpoint.create({ protocol, targetPort, ready }));
+    if (before?.state === next && before.endpoints.filter((endpoint) => endpoint.ready).length >= endpoints.length) return undefined;
+    return TaskStatus.create({ taskId: task.id, nodeId: task.nodeId, state: next, sinceUnixMs: this.#clock.wallMs(), endpoints });
+  }
+
+  #acknowledge(): boolean {
+    const { state } = this.#scratch;
+    const draining = [...state.tasksOfService(this.#serviceId)].filter(({ value }) => value.drain && value.desired <= TaskState.COMPLETE);
+    const newest = Math.max(0, ...draining.map(({ modRevision }) => modRevision));
+    const acked = state.get('routeAcks', ACKS_ID)?.value.nodes[0]?.epoch?.revision ?? 0;
+    if (draining.length === 0 || acked >= newest) return false;
+    const incarnation = state.get('cluster', '')?.value.incarnation ?? '';
+    const epoch = { clusterId: '', incarnation, incarnationNumber: 0, revision: state.revision };
+    const idleTaskIds = draining.map(({ id }) => id);
+    const nodes = [...state.all('nodeStatus')].map(({ id }) => ({ nodeId: id, epoch, idleTaskIds }));
+    this.#scratch.write([{ table: 'routeAcks', id: ACKS_ID, value: RouteAcks.create({ nodes }) }]);
+    return true;
+  }
+}
+
+/** Undefined: it has ended, or is not to go further. */
+function nextState(state: TaskState, desired: TaskState): TaskState | undefined {
+  if (state >= TaskState.COMPLETE) return undefined;
+  if (desired >= TaskState.SHUTDOWN) return TaskState.SHUTDOWN;
+  if (state < TaskState.ACCEPTED) return TaskState.ACCEPTED;
+  if (state < TaskState.READY) return TaskState.READY;
+  if (desired <= TaskState.READY) return undefined;
+  // A job's task ends well once it runs.
+  return state === TaskState.RUNNING && desired === TaskState.COMPLETE ? TaskState.COMPLETE : TaskState.RUNNING;
+}

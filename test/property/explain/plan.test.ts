@@ -1,0 +1,156 @@
+// A plan equals what then happens: the same change played through by the model, agents and meshes step by step.
+import assert from 'node:assert/strict';
+import fc from 'fast-check';
+import { plannedTasks, Rehearsal } from '../../../manager/explain/index.ts';
+import { holdersOf } from '../../../manager/explain/planned-tasks.ts';
+import { InventoryFeed } from '../../../manager/leader/inventory-feed.ts';
+import { placeWaiting } from '../../../manager/leader/placer.ts';
+import { specId } from '../../../manager/state/index.ts';
+import { seededIds } from '../../../lib/ids.ts';
+import { seededRng } from '../../../lib/rng.ts';
+import {
+  PlannedAction,
+  type PlannedTask,
+  ServiceMode,
+  type ServiceSpec,
+  StoredSpec,
+  UpdateConfig,
+  UpdateOrder,
+} from '../../../proto/index.ts';
+import { type NodeTraits, taskSpec, type Wish } from '../../support/placement.ts';
+import { type ModelOptions, ReconcileModel } from '../../support/reconcile-model.ts';
+import { publish, specOf } from '../../support/service-specs.ts';
+
+const ID = 'web';
+
+interface Shape {
+  readonly wish: Wish;
+  readonly replicas: number;
+  readonly hasPort: boolean;
+  readonly image: string;
+  readonly parallelism: number;
+  readonly delayMs: number;
+  readonly order: UpdateOrder;
+}
+
+const traits: fc.Arbitrary<Omit<NodeTraits, 'id'>> = fc.record({
+  cpus: fc.integer({ min: 2, max: 8 }),
+  gib: fc.integer({ min: 1, max: 8 }),
+  labels: fc.constantFrom<Record<string, string>[]>({}, { ssd: 'yes' }),
+});
+
+const shape: fc.Arbitrary<Shape> = fc.record({
+  wish: fc.record({
+    cpus: fc.constantFrom(0, 1),
+    gib: fc.integer({ min: 0, max: 3 }),
+    constraints: fc.subarray(['node.labels.ssd==yes']),
+    maxReplicasPerNode: fc.integer({ min: 0, max: 2 }),
+  }),
+  replicas: fc.integer({ min: 0, max: 5 }),
+  hasPort: fc.boolean(),
+  image: fc.constantFrom('a', 'b'),
+  parallelism: fc.integer({ min: 0, max: 2 }),
+  delayMs: fc.constantFrom(0, 1000),
+  order: fc.constantFrom(UpdateOrder.AUTO, UpdateOrder.STOP_FIRST, UpdateOrder.START_FIRST),
+});
+
+function specFrom(shaped: Shape, mode: ServiceMode): ServiceSpec {
+  const { wish, replicas, hasPort, image, parallelism, delayMs, order } = shaped;
+  return specOf({
+    spec: {
+      name: ID,
+      mode,
+      replicas: mode === ServiceMode.GLOBAL ? 0 : replicas,
+      task: taskSpec({ ...wish, image }),
+      ports: hasPort ? [publish(8080, 80)] : [],
+      update: UpdateConfig.create({ parallelism, delayMs, order, monitorMs: 100 }),
+    },
+  });
+}
+
+const asTheLeader: NonNullable<ModelOptions['placing']> = (groups, serviceId, state, clock) =>
+  placeWaiting(groups, [serviceId], state, new InventoryFeed(state, clock), clock).groups;
+
+function told(tasks: readonly PlannedTask[]): readonly string[] {
+  return tasks.map(
+    ({ name, action, fromNodeId, toNodeId }) => `${name} ${Object.keys(PlannedAction)[action] ?? ''} ${fromNodeId}>${toNodeId}`,
+  );
+}
+
+describe('a plan', () => {
+  it('equals what then happens, task by task and node by node', () => {
+    const seen = new Map<string, number>();
+    fc.assert(
+      fc.property(
+        fc.array(traits, { minLength: 1, maxLength: 4 }),
+        shape,
+        shape,
+        fc.constantFrom(ServiceMode.REPLICATED, ServiceMode.REPLICATED, ServiceMode.GLOBAL),
+        (nodes, first, second, mode) => {
+          const model = new ReconcileModel({ placing: asTheLeader });
+          nodes.forEach((each, index) => model.addNode({ ...each, id: `n${index}` }));
+          model.create('other', specOf({ spec: { name: 'other', replicas: 2, task: taskSpec({ gib: 1 }) } }));
+          model.create(ID, specFrom(first, mode));
+          model.run(60_000);
+          const spec = specFrom(second, mode);
+          const service = model.state.get('services', ID)?.value ?? assert.fail();
+          const number = service.specNumber + 1;
+          const rehearsal = new Rehearsal(
+            model.state,
+            ID,
+            [
+              { table: 'services', id: ID, value: { ...service, specNumber: number } },
+              { table: 'specs', id: specId(ID, number), value: StoredSpec.create({ serviceId: ID, number, spec }) },
+            ],
+            { clock: model.clock, ids: seededIds(seededRng(7)) },
+          );
+          while (rehearsal.step());
+          assert.ok(rehearsal.isOver);
+          const plan = plannedTasks(rehearsal.before, rehearsal.state, ID, spec, false);
+          const before = holdersOf(model.state, ID);
+          model.update(ID, () => spec);
+          model.run(120_000);
+          const happened = plannedTasks(before, model.state, ID, spec, false);
+          assert.deepEqual(told(plan.tasks), told(happened.tasks));
+          assert.deepEqual([plan.unchanged, plan.fits], [happened.unchanged, happened.fits]);
+          for (const { action } of plan.tasks) seen.set(String(action), (seen.get(String(action)) ?? 0) + 1);
+        },
+      ),
+      { numRuns: 150 },
+    );
+    for (const action of [PlannedAction.PLAN_CREATE, PlannedAction.PLAN_REPLACE, PlannedAction.PLAN_STOP, PlannedAction.PLAN_WAIT])
+      assert.ok((seen.get(String(action)) ?? 0) > 0, `no plan had the action ${action}`);
+  });
+
+  it('changes nothing of the state that it is made from', () => {
+    const model = new ReconcileModel();
+    model.addNode({ id: 'n0' });
+    const spec = specFrom(
+      { wish: {}, replicas: 2, hasPort: true, image: 'a', parallelism: 1, delayMs: 0, order: UpdateOrder.AUTO },
+      ServiceMode.REPLICATED,
+    );
+    model.create(ID, spec);
+    model.run(1000);
+    const rows = (): string =>
+      JSON.stringify(
+        (['services', 'specs', 'tasks', 'taskStatus', 'slots', 'serviceStatus', 'routeAcks'] as const).map((table) => [
+          ...model.state.all(table),
+        ]),
+      );
+    const was = rows();
+    const service = model.state.get('services', ID)?.value ?? assert.fail();
+    const next = StoredSpec.create({ serviceId: ID, number: 2, spec: { ...spec, replicas: 4 } });
+    const rehearsal = new Rehearsal(
+      model.state,
+      ID,
+      [
+        { table: 'services', id: ID, value: { ...service, specNumber: 2 } },
+        { table: 'specs', id: specId(ID, 2), value: next },
+      ],
+      { clock: model.clock, ids: seededIds(seededRng(7)) },
+    );
+    while (rehearsal.step());
+    assert.equal([...rehearsal.state.tasksOfService(ID)].length, 4);
+    assert.equal(rows(), was);
+  });
+});
