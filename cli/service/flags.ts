@@ -41,7 +41,11 @@ export function declareCreateFlags(command: Command): void {
   command.option('--name <NAME>', 'name of the service (default: a made-up one)');
   command.option('--mode <MODE>', 'replicated, global, replicated-job or global-job (default: replicated)');
   for (const [name, short, value, what] of LISTS) listFlag(command, `${short === '' ? '' : `${short}, `}--${name} <${value}>`, what);
-  listFlag(command, '--env-file <FILE>', 'file of KEY=VALUE lines');
+  listFlag(
+    command,
+    '--env-file <FILE>',
+    'file of KEY=VALUE lines (not with npx: on Node.js 20 it takes the flag itself; run ./deploy/shoal, or `npm link` once)',
+  );
   listFlag(command, '--tmpfs <PATH[:OPTIONS]>', 'tmpfs mount: /run:size=64m,mode=1777');
   declareShared(command);
 }

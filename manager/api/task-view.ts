@@ -3,9 +3,10 @@ import { type Task, TaskView } from '../../proto/index.ts';
 import { type Row, shownSlot, specOf, type StateView } from '../state/index.ts';
 import { taskWithoutLogin } from './spec-secrets.ts';
 import { hostnameOf, serviceName, taskName } from './task-names.ts';
+import { remarkOf } from './task-remark.ts';
 import { seenTask } from './task-state.ts';
 
-export function taskView(state: StateView, row: Row<Task>): TaskView {
+export function taskView(state: StateView, row: Row<Task>, nowUnixMs: number): TaskView {
   const task = row.value;
   const seen = seenTask(state, task);
   const spec = specOf(state, task.serviceId, task.specNumber);
@@ -30,6 +31,7 @@ export function taskView(state: StateView, row: Row<Task>): TaskView {
     lost: task.lost,
     ports: spec?.ports ?? [],
     version: row.modRevision,
+    remark: remarkOf(state, task, seen, nowUnixMs),
     jobIteration: task.jobIteration,
   });
 }

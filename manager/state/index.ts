@@ -5,3 +5,4 @@ export { hasEvictionOrder, isHeld } from './node-holds.ts';
 export { activeSpecNumber, activeSpecOf, seenSpecNumber, shownSlot, specOf, type StateView } from './state-view.ts';
 export type { Change, ChangeOf, Row, TableTypes } from './tables.ts';
 export { commitTo, mustCommit, TransactionBuilder } from './transaction.ts';
+export { rollbackConfigOf, updateConfigOf } from './update-config.ts';

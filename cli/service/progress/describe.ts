@@ -7,6 +7,8 @@ export interface ProgressLine {
   readonly text: string;
   /** What `text` gives as reasons, one after the other: a view that says each only once leaves those out that it has said. */
   readonly reasons: readonly string[];
+  /** Counts down: where lines stay, the first is enough. */
+  readonly isCountdown?: boolean;
 }
 
 /** Reasons shown where there are too many slots for a line each. */
@@ -21,7 +23,12 @@ export function progressLines(progress: ServiceProgress): readonly ProgressLine[
   return [
     { key: 'overall', text: `overall progress: ${progress.running} out of ${progress.desired} tasks${updateText(progress)}`, reasons: [] },
     ...slots,
+    ...(progress.verifyLeftMs > 0 ? [verifyLine(progress.verifyLeftMs)] : []),
   ];
+}
+
+function verifyLine(leftMs: number): ProgressLine {
+  return { key: 'verify', text: `verifying that they stay up: ${String(Math.ceil(leftMs / 1000))} s left`, reasons: [], isCountdown: true };
 }
 
 /** Docker's words. */
@@ -46,9 +53,10 @@ function updateText({ update }: ServiceProgress): string {
   }
 }
 
-/** "3/5" for a slot by number, the hostname for a global service. */
-function slotName({ slot }: SlotProgress, total: number): string {
-  return /^\d+$/.test(slot) ? `${slot}/${total}` : slot;
+/** "3/5" for a slot by number, the hostname for a global service. After a scale down the numbers that are left may be higher. */
+function slotName({ slot, surplus }: SlotProgress, total: number): string {
+  if (!/^\d+$/.test(slot)) return slot;
+  return surplus || Number(slot) > total ? `slot ${slot}` : `${slot}/${total}`;
 }
 
 function slotLine(slot: SlotProgress, total: number): ProgressLine {
@@ -67,7 +75,7 @@ function stateText({ state, nodeHostname }: SlotProgress): string {
 
 /** Messages that say no more than the state does are left out. */
 function reasonOf({ state, message }: SlotProgress): string {
-  const isPlain = state === TaskState.RUNNING || message.toLowerCase() === enumName(TaskState, state).toLowerCase();
+  const isPlain = message.toLowerCase() === enumName(TaskState, state).toLowerCase();
   return isPlain ? '' : oneLine(message);
 }
 

@@ -11,6 +11,7 @@ export interface WaitFlags {
   readonly detach?: boolean;
   readonly quiet?: boolean;
   readonly timeout?: string;
+  readonly verify?: string;
 }
 
 export interface Change {
@@ -26,11 +27,19 @@ export interface Change {
   readonly isRollback: boolean;
 }
 
+export interface WaitTimes {
+  /** How long all has to stay up to count as converged. */
+  readonly stableMs: number;
+  /** Undefined: as long as it takes. */
+  readonly timeoutMs: number | undefined;
+}
+
 /**
- * Resolves when the service has converged. Rejects with `not_converged` after `timeoutMs` or where the update was paused or rolled back,
+ * Resolves when the service has converged and stayed so. Rejects with `not_converged` after `timeoutMs` or where the update was paused or rolled back,
  * `not_found` where the service was removed, `cancelled` on Ctrl-C; in all cases the change itself stands.
  */
-export async function waitForConvergence(context: VerbContext, change: Change, quiet: boolean, timeoutMs?: number): Promise<void> {
+export async function waitForConvergence(context: VerbContext, change: Change, quiet: boolean, times: WaitTimes): Promise<void> {
+  const { stableMs, timeoutMs } = times;
   const { shell } = context;
   const control = await context.control();
   const view = progressView(shell, quiet);
@@ -38,7 +47,7 @@ export async function waitForConvergence(context: VerbContext, change: Change, q
     shell,
     control,
     {
-      open: (client, options) => client.watchProgress({ serviceRef: change.serviceId, revision: change.revision }, options),
+      open: (client, options) => client.watchProgress({ serviceRef: change.serviceId, revision: change.revision, stableMs }, options),
       isOver: (progress: ServiceProgress) => isOver(progress, change, view),
       silence: `the managers do not say how ${change.serviceName} is doing; the change stands. ${wayToLook(change)}`,
     },
@@ -55,12 +64,19 @@ function isOver(progress: ServiceProgress, change: Change, view: ProgressView): 
   if (progress.converged) {
     const isUndone = news?.state === UpdateState.ROLLBACK_COMPLETED && change.isChanged && !change.isRollback;
     if (isUndone) throw undoneError(change, news.message);
-    view.finish(`service ${change.serviceName} converged`);
+    view.finish(`service ${change.serviceName} converged${leftovers(progress)}`);
     return true;
   }
   if (news?.state === UpdateState.UPDATE_PAUSED) throw pausedError(change, 'update', news.message);
   if (news?.state === UpdateState.ROLLBACK_PAUSED) throw pausedError(change, 'rollback', news.message);
   return false;
+}
+
+/** Tasks that are no longer wanted have been told to stop; that need not be waited for. */
+function leftovers({ slots, desired }: ServiceProgress): string {
+  const count = slots.filter((slot) => slot.surplus).length;
+  if (count === 0) return '';
+  return `: ${desired} ${desired === 1 ? 'task runs' : 'tasks run'}, ${count} ${count === 1 ? 'is' : 'are'} still stopping`;
 }
 
 function isJobOver(converged: boolean, { iteration, nextRunUnixMs }: JobProgress, change: Change, view: ProgressView): boolean {

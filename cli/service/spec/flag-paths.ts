@@ -125,6 +125,20 @@ function flagOf(path: string, purpose: SpecPurpose): string | undefined {
   return single === undefined ? undefined : `--${single}`;
 }
 
+/** The same with flags in the place of paths, where there are such. */
+export function problemsInFlags(purpose: SpecPurpose, problems: readonly FieldProblem[]): readonly FieldProblem[] {
+  return problems.map(({ path, message }) => ({
+    path: flagOfPath(path, purpose) ?? path,
+    // "... is published twice, by ports[1] too"
+    message: message.replaceAll(/\b[a-z][\w.]*\[\d+\](?:\.\w+)*/gi, (other) => flagOfPath(other, purpose) ?? other),
+  }));
+}
+
+/** "--publish" and "--publish-add" alike: it may be given several times. */
+export function isListFlag(flag: string): boolean {
+  return Object.values(LISTS).includes(flag.replace(/^--/, '').replace(/-add$/, '')) || /^--cap-(?:add|drop)$/.test(flag);
+}
+
 /** The error as `call` rejects with, its paths replaced by flags where there are such. */
 export async function inFlags<T>(purpose: SpecPurpose, call: () => Promise<T>): Promise<T> {
   try {
@@ -132,11 +146,7 @@ export async function inFlags<T>(purpose: SpecPurpose, call: () => Promise<T>): 
   } catch (thrown) {
     const error = ShoalError.from(thrown);
     if (error.fields.length === 0) throw error;
-    const fields = error.fields.map(({ path, message }): FieldProblem => ({
-      path: flagOfPath(path, purpose) ?? path,
-      // "... is published twice, by ports[1] too"
-      message: message.replaceAll(/\b[a-z][\w.]*\[\d+\](?:\.\w+)*/gi, (other) => flagOfPath(other, purpose) ?? other),
-    }));
+    const fields = problemsInFlags(purpose, error.fields);
     throw new ShoalError(error.code, messageWith(error, fields), { fields, cause: error });
   }
 }

@@ -1,4 +1,5 @@
 // From flags to a service's spec. Creating is changing an empty spec, so that both verbs share every rule.
+import type { FieldProblem } from '../../../lib/errors.ts';
 import { LogDriver, OnReturn, ServiceMode, ServiceSpec, TaskSpec, type UpdateConfig } from '../../../proto/index.ts';
 import { isJobMode } from '../../format/service.ts';
 import { LATER_FLAGS } from '../later-flags.ts';
@@ -22,14 +23,19 @@ const MODES = {
   'global-job': ServiceMode.GLOBAL_JOB,
 };
 
-/** Throws `invalid_argument` with every wrong flag named. */
+/** What the flags make of a spec; where there are problems, without the flags that are wrong. */
+export interface SpecDraft {
+  readonly spec: ServiceSpec;
+  readonly problems: readonly FieldProblem[];
+}
+
 export function createSpec(
   image: string,
   args: readonly string[],
   values: FlagValues,
   source: EnvironmentSource,
   makeName: () => string,
-): ServiceSpec {
+): SpecDraft {
   const flags = flagReader(values, 'create');
   const name = flags.text('name') ?? makeName();
   if (!NAME.test(name))
@@ -42,17 +48,12 @@ export function createSpec(
     drainPeriodMs: DEFAULT_DRAIN_PERIOD_MS,
     task: TaskSpec.create({ container: { ...EMPTY_CONTAINER, image, args } }),
   });
-  const spec = applyFlags(empty, flags, source);
-  flags.check('the service cannot be created');
-  return spec;
+  return { spec: applyFlags(empty, flags, source), problems: flags.problems };
 }
 
-/** Throws `invalid_argument` with every wrong flag named. */
-export function updateSpec(before: ServiceSpec, values: FlagValues, source: EnvironmentSource): ServiceSpec {
+export function updateSpec(before: ServiceSpec, values: FlagValues, source: EnvironmentSource): SpecDraft {
   const flags = flagReader(values, 'update');
-  const spec = applyFlags(before, flags, source);
-  flags.check(`the service ${before.name} cannot be updated`);
-  return spec;
+  return { spec: applyFlags(before, flags, source), problems: flags.problems };
 }
 
 const ON_RETURN = { 'keep-new': OnReturn.KEEP_NEW, 'keep-old': OnReturn.KEEP_OLD };

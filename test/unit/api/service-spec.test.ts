@@ -133,6 +133,15 @@ const CASES: readonly Case[] = [
     problems: [['task.container.capAdd[0]', /capability/]],
   },
   {
+    what: 'capabilities that Linux does not have',
+    changes: { container: { capAdd: ['CAP_FOO', 'CAP_NET_ADMN', 'cap_net_admin', 'ALL'], capDrop: ['SYS_TIM'] } },
+    problems: [
+      ['task.container.capAdd[0]', /"CAP_FOO" is not a capability/],
+      ['task.container.capAdd[1]', /did you mean NET_ADMIN/],
+      ['task.container.capDrop[0]', /did you mean SYS_TIME/],
+    ],
+  },
+  {
     what: 'bad ulimits',
     changes: {
       container: {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { EnvironmentSource } from '../../../../cli/service/spec/key-values.ts';
 import type { FlagValues } from '../../../../cli/service/spec/flag-reader.ts';
-import { createSpec } from '../../../../cli/service/spec/service-spec.ts';
+import { createSpec } from '../../../support/flag-specs.ts';
 import { ShoalError } from '../../../../lib/errors.ts';
 import { RestartCondition, ServiceMode, type ServiceSpec, UpdateOrder } from '../../../../proto/index.ts';
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'mocha';
 import type { FlagValues } from '../../../../cli/service/spec/flag-reader.ts';
-import { createSpec, updateSpec } from '../../../../cli/service/spec/service-spec.ts';
+import { createSpec, updateSpec } from '../../../support/flag-specs.ts';
 import { ShoalError } from '../../../../lib/errors.ts';
 import { JobMissed, JobOverlap, JobSchedule, ServiceMode, type ServiceSpec } from '../../../../proto/index.ts';
 import { jobSpec } from '../../../support/job-specs.ts';
