@@ -19,11 +19,12 @@ import {
 } from '../../proto/index.ts';
 import { protocolName } from '../format/ports.ts';
 import { probeText } from '../format/probes.ts';
-import { modeName } from '../format/service.ts';
+import { isJobMode, modeName } from '../format/service.ts';
 import { ago } from '../format/text.ts';
 import { containerLines } from './container-pretty.ts';
 import { preferenceText } from '../service/spec/preferences.ts';
 import { type PrettyItem, prettyMap, renderPretty } from './pretty.ts';
+import { jobLines } from './job.ts';
 import { rebalanceStateName, updateStateName } from './service.ts';
 import { orderName } from './service-spec.ts';
 
@@ -36,6 +37,7 @@ export function renderServicePretty(service: ServiceView, nowUnixMs: number): st
     ...prettyMap('Labels', spec?.labels ?? {}),
     { name: 'Service Mode', value: capitalize(modeName(spec?.mode ?? ServiceMode.REPLICATED)) },
     { indent: 1, name: 'Replicas', value: `${String(service.runningTasks)}/${String(service.desiredTasks)} running` },
+    ...(isJobMode(spec?.mode) ? jobLines(service, nowUnixMs) : []),
     ...updateStatusLines(service, nowUnixMs),
     ...rebalanceStatusLines(service, nowUnixMs),
     ...placementLines(spec?.task?.placement),

@@ -2,7 +2,9 @@
 import { enumName, RebalanceState, type RebalanceStatus, type ServiceView, UpdateState, type UpdateStatus } from '../../proto/index.ts';
 import type { Struct } from '../format/go-template/index.ts';
 import { protocolName } from '../format/ports.ts';
+import { isJobMode } from '../format/service.ts';
 import { timestamp } from '../format/text.ts';
+import { jobStatusStruct } from './job.ts';
 import { portStruct, serviceSpecStruct } from './service-spec.ts';
 
 export function serviceStruct(service: ServiceView): Struct {
@@ -19,7 +21,12 @@ export function serviceStruct(service: ServiceView): Struct {
     Endpoint: { Spec: { Ports: ports }, Ports: ports },
     UpdateStatus: update === undefined || update.state === UpdateState.UPDATE_NONE ? undefined : updateStatusStruct(update),
     RebalanceStatus: status?.rebalance === undefined ? undefined : rebalanceStatusStruct(status.rebalance),
-    ServiceStatus: { RunningTasks: service.runningTasks, DesiredTasks: service.desiredTasks },
+    ServiceStatus: {
+      RunningTasks: service.runningTasks,
+      DesiredTasks: service.desiredTasks,
+      CompletedTasks: isJobMode(spec?.mode) ? service.completedTasks : undefined,
+    },
+    JobStatus: jobStatusStruct(service),
     NotReady:
       notReady.length === 0
         ? undefined

@@ -89,5 +89,6 @@ export function configureService(service: Command, launch: Launch): void {
 function waitFlags(command: Command): void {
   toggle(command, '-d, --detach', 'return at once instead of waiting for convergence');
   toggle(command, '-q, --quiet', 'show no progress');
+  command.option('--verify <DURATION>', 'how long all tasks have to stay up to count as converged (default: 5s; 0s: not at all)');
   command.option('--timeout <DURATION>', 'wait no longer than this, and exit with 6 (default: as long as it takes)');
 }

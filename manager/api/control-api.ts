@@ -11,6 +11,7 @@ import { streamLogs } from './logs.ts';
 import { evictNode, listNodes, removeNode, updateNode } from './nodes.ts';
 import { watchProgress } from './progress.ts';
 import { reachClientRevision } from './revision.ts';
+import { checkService } from './services/check.ts';
 import { explainServiceByRef } from './services/explain.ts';
 import { createService } from './services/create.ts';
 import { getServiceSpec, listServiceSpecs } from './services/history.ts';
@@ -47,6 +48,7 @@ export function createControlApi(context: ApiContext): HandlersOf<typeof Control
 
   return {
     createService: atRevision((request, { signal }) => createService(context, request, signal)),
+    checkService: atRevision((request) => checkService(state, request)),
     updateService: atRevision((request, { signal }) => updateService(context, request, signal)),
     rollbackService: atRevision((request) => rollbackService(context, request)),
     rebalanceService: atRevision((request) => rebalanceService(context, request)),
@@ -57,7 +59,7 @@ export function createControlApi(context: ApiContext): HandlersOf<typeof Control
     listServices: atRevision((request) => listServices(state, request)),
     listServiceSpecs: atRevision((request) => listServiceSpecs(state, request.ref)),
     getServiceSpec: atRevision((request) => getServiceSpec(state, request.ref, request.number)),
-    listTasks: atRevision((request) => listTasks(state, request)),
+    listTasks: atRevision((request) => listTasks(state, request, context.clock.wallMs())),
     listNodes: atRevision((request) => listNodes(state, request)),
     updateNode: atRevision((request) => updateNode(context, request)),
     removeNode: atRevision((request) => removeNode(context, request)),

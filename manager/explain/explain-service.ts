@@ -1,6 +1,6 @@
 // `service explain`: everything of one service that is not as it should be, each with its reason and the way out, and what could be better. Pure;
 // costs a pass over all tasks.
-import { type ConsideredNode, ExplainedTask, Finding, ServiceExplanation, ServiceMode, TaskState } from '../../proto/index.ts';
+import { type ConsideredNode, ExplainedTask, Finding, ServiceExplanation, TaskState } from '../../proto/index.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { takesGlobalTask } from '../constraint/index.ts';
 import { InventoryFeed } from '../leader/inventory-feed.ts';
@@ -11,9 +11,10 @@ import { adviceFor } from './advice.ts';
 import { type Candidate, type Consideration, considerNodes } from './considered-nodes.ts';
 import { nodeTenants } from './node-tenants.ts';
 import { portFindings } from './port-findings.ts';
+import { jobFindings } from './job-findings.ts';
 import { preemptionFinding } from './preemption-finding.ts';
 import { rolloutFindings } from './rollout-findings.ts';
-import { sceneOf, type ServiceScene, slotName } from './service-scene.ts';
+import { sceneOf, type ServiceScene, slotName, isServiceMode } from './service-scene.ts';
 import { NO_NODE, OUTDATED, taskFinding } from './task-finding.ts';
 
 const MAX_TASKS = 100;
@@ -32,7 +33,7 @@ export function explainService(view: StateView, serviceId: string, clock: Clock)
   }
   tasks.push(...missingTasks(scene, considered));
   tasks.sort((one, other) => urgency(other) - urgency(one));
-  const rollout = rolloutFindings(scene);
+  const rollout = [...rolloutFindings(scene), ...jobFindings(scene)];
   const ports = portFindings(scene);
   return ServiceExplanation.create({
     serviceId,
@@ -118,13 +119,14 @@ function withWayOut(finding: Finding, nodes: readonly ConsideredNode[]): Finding
 function missingTasks(scene: ServiceScene, consider: Consider): readonly ExplainedTask[] {
   const { spec, filled, name } = scene;
   const state = TaskState.NEW;
+  if (!isServiceMode(spec.mode)) return [];
   if (scene.isGlobal) {
     if (filled.length > 0 || spec.task === undefined || desiredOf(scene) > 0) return [];
     const { nodes, more } = consider({ serviceId: scene.service.id, spec: spec.task, ports: spec.ports, nodeId: '' });
     const finding = Finding.create({ kind: NO_NODE, reason: 'no node is one that it runs on, so it runs nowhere' });
     return [ExplainedTask.create({ name, state, finding: withWayOut(finding, nodes), nodes, moreNodes: more })];
   }
-  const count = spec.mode === ServiceMode.REPLICATED ? Math.max(0, spec.replicas - filled.length) : 0;
+  const count = Math.max(0, spec.replicas - filled.length);
   if (count === 0) return [];
   const finding = Finding.create({
     kind: 'not-made',
@@ -134,7 +136,8 @@ function missingTasks(scene: ServiceScene, consider: Consider): readonly Explain
 }
 
 function desiredOf({ view, spec, filled, isGlobal }: ServiceScene): number {
-  if (!isGlobal) return spec.mode === ServiceMode.REPLICATED ? spec.replicas : filled.length;
+  if (!isServiceMode(spec.mode)) return filled.length;
+  if (!isGlobal) return spec.replicas;
   const nodes = new Set(filled.map(({ key }) => key));
   for (const { id, value } of view.all('nodes')) {
     if (takesGlobalTask(spec.task?.placement, value, view.get('nodeStatus', id)?.value)) nodes.add(id);

@@ -23,7 +23,7 @@ export function nodeTenants(view: StateView): NodeTenants {
         .filter((task) =>
           hostPortsOf(specOf(view, task.serviceId, task.specNumber)?.ports ?? []).some((other) => hostPortKey(other) === key),
         )
-        .map((task) => (task.desired > TaskState.RUNNING ? `${taskName(view, task)} (which is stopping)` : taskName(view, task)));
+        .map((task) => (task.desired > TaskState.COMPLETE ? `${taskName(view, task)} (which is stopping)` : taskName(view, task)));
     },
     largestOn(nodeId, resource) {
       const amountOf = (task: Task): number => specOf(view, task.serviceId, task.specNumber)?.task?.reservations?.[resource] ?? 0;

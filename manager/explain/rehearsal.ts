@@ -61,7 +61,7 @@ export class Rehearsal {
     const moved = this.#stepAgents();
     const acknowledged = this.#acknowledge();
     if (wrote || moved || acknowledged) return true;
-    if (wakeInMs === undefined) this.#isOver = true;
+    if (wakeInMs === undefined || this.#isIdleJob()) this.#isOver = true;
     else this.#clock.advance(Math.max(1, wakeInMs));
     return !this.#isOver;
   }
@@ -84,6 +84,13 @@ export class Rehearsal {
     if (writes.length > 0) this.#scratch.write(writes);
     for (const taskId of placed.assumed) this.#feed.feedTask(taskId);
     return { wrote: writes.length > 0, wakeInMs };
+  }
+
+  /** What a job still waits for is its schedule, its deadline, or the end of its time to live: none of that belongs to the change. */
+  #isIdleJob(): boolean {
+    const { state } = this.#scratch;
+    if (state.get('serviceStatus', this.#serviceId)?.value.job === undefined) return false;
+    return ![...state.tasksOfService(this.#serviceId)].some(({ value }) => value.desired === TaskState.READY);
   }
 
   #stepAgents(): boolean {
@@ -116,7 +123,7 @@ export class Rehearsal {
 
   #acknowledge(): boolean {
     const { state } = this.#scratch;
-    const draining = [...state.tasksOfService(this.#serviceId)].filter(({ value }) => value.drain && value.desired <= TaskState.RUNNING);
+    const draining = [...state.tasksOfService(this.#serviceId)].filter(({ value }) => value.drain && value.desired <= TaskState.COMPLETE);
     const newest = Math.max(0, ...draining.map(({ modRevision }) => modRevision));
     const acked = state.get('routeAcks', ACKS_ID)?.value.nodes[0]?.epoch?.revision ?? 0;
     if (draining.length === 0 || acked >= newest) return false;

@@ -1,8 +1,8 @@
 // What holds a service as a whole: nobody leads, an update is paused, or what an update that goes on waits for.
 import { Finding, TaskState, UpdateState } from '../../proto/index.ts';
 import { formatDurationMs } from '../../lib/units.ts';
-import { updateConfigOf } from '../orchestrator/spec-rules.ts';
 import type { SlotTasks } from '../orchestrator/slot.ts';
+import { updateConfigOf } from '../state/index.ts';
 import { countText } from './amounts.ts';
 import { leavingFinding } from './drain-finding.ts';
 import { isClean, type ServiceScene, slotName } from './service-scene.ts';

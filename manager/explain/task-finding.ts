@@ -38,7 +38,7 @@ function findingOf(scene: ServiceScene, key: string, holder: TaskInfo, others: r
   const { task } = holder;
   const after = lastFailure(others);
   if (holder.isFinished)
-    return task.desired <= TaskState.RUNNING
+    return task.desired <= TaskState.COMPLETE
       ? endedFinding(scene, holder)
       : { kind: 'replacing', reason: 'it has ended and is about to be replaced' };
   if (holder.isWaiting) return waitingFinding(scene, holder, others, after);

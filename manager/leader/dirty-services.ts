@@ -102,7 +102,7 @@ export class DirtyServices {
   }
 
   #noteTask(taskId: string, task: Task | undefined): void {
-    const shallRun = task !== undefined && task.desired <= TaskState.RUNNING;
+    const shallRun = task !== undefined && task.desired <= TaskState.COMPLETE;
     if (shallRun && task.drain) this.#draining.set(taskId, task.serviceId);
     else this.#draining.delete(taskId);
     if (shallRun && isWaiting(task)) this.#waiting.set(taskId, task.serviceId);

@@ -20,7 +20,7 @@ export function tenantsAbove(state: StateView, gap: number, touched: ReadonlySet
     mayLeave(taskId) {
       const task = state.get('tasks', taskId)?.value;
       // Slot 0: a global task, whose slot is this very node.
-      return task !== undefined && task.slot > 0 && task.desired <= TaskState.RUNNING && !touched.has(taskId);
+      return task !== undefined && task.slot > 0 && task.desired <= TaskState.COMPLETE && !touched.has(taskId);
     },
   };
 }

@@ -44,7 +44,7 @@ export class OrphanTimes {
   }
 }
 
-/** Compares the session, so that an agent that registers meanwhile, anywhere, wins. */
+/** Compares the session and that its manager is away, so that an agent that registers meanwhile, anywhere, wins, and so does a manager that is back. */
 export function downGroup({ nodeId, session, status }: OrphanedNode, wallMs: number): WriteGroup {
   const message = `its manager ${session.value.managerId} is gone, and its agent registered with no other`;
   const before = status?.value ?? NodeStatus.create({ nodeId });
@@ -60,7 +60,10 @@ export function downGroup({ nodeId, session, status }: OrphanedNode, wallMs: num
         before: status,
       },
     ],
-    requires: [{ table: 'sessions', id: nodeId, row: session }],
+    requires: [
+      { table: 'sessions', id: nodeId, row: session },
+      { table: 'managers', id: session.value.managerId, row: undefined },
+    ],
     events: [
       {
         timeUnixMs: wallMs,

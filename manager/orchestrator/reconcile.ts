@@ -2,6 +2,7 @@
 // it has nothing to say until something else changes or the time it named has come.
 import { ServiceMode, TaskState } from '../../proto/index.ts';
 import type { StateView } from '../state/index.ts';
+import { reconcileJob } from './job.ts';
 import { markLateMeshes } from './late-meshes.ts';
 import { planMoves } from './moves.ts';
 import { Pass } from './pass.ts';
@@ -24,8 +25,10 @@ export function reconcileService(view: StateView, serviceId: string, context: Re
   const service = view.get('services', serviceId)?.value;
   if (service === undefined) return reconcileRemoved(view, serviceId);
   const rollout = rolloutOf(view, service);
-  if (rollout === undefined || (rollout.spec.mode !== ServiceMode.REPLICATED && rollout.spec.mode !== ServiceMode.GLOBAL)) return NOTHING;
-  return planService(new Pass(view, context, service, rollout));
+  if (rollout === undefined) return NOTHING;
+  const pass = new Pass(view, context, service, rollout);
+  const { mode } = rollout.spec;
+  return mode === ServiceMode.REPLICATED_JOB || mode === ServiceMode.GLOBAL_JOB ? reconcileJob(pass) : planService(pass);
 }
 
 function planService(pass: Pass): Plan {

@@ -11,7 +11,7 @@ export type TaskPatch = Partial<Pick<Task, 'desired' | 'drain' | 'lost' | 'held'
 export interface NewTask {
   readonly id: string;
   readonly specNumber: number;
-  /** 0 for global. */
+  /** 0 for global. Of a replicated job the slot's number plus one. */
   readonly slot: number;
   /** Empty until placed; for global the only node that will do. */
   readonly nodeId: string;
@@ -19,9 +19,11 @@ export interface NewTask {
   readonly replaces: string;
   readonly restart: TaskRestart | undefined;
   readonly failedUpdate: boolean;
-  readonly moves: number;
-  /** Why it gets no node yet; undefined: it gets one. */
-  readonly holdMessage: string | undefined;
+  /** Moves in a row that it came of; unset: it came of none. */
+  readonly moves?: number;
+  /** Why it gets no node yet; unset: it gets one. */
+  readonly holdMessage?: string | undefined;
+  readonly jobIteration?: number;
 }
 
 export class SlotEdit {

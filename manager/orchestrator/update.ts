@@ -73,6 +73,7 @@ export function planStatus(
     activeSpecNumber: setback?.kind === 'turn' ? setback.toSpecNumber : specNumber,
     seenSpecNumber: pass.service.specNumber,
     update: next?.update ?? keptUpdate(pass),
+    job: undefined,
     nodeFailures: before?.value.nodeFailures ?? [],
     rebalance: rebalance.status,
   };

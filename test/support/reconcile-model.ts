@@ -71,6 +71,8 @@ export class ReconcileModel {
   readonly #reconcile: Reconcile;
   readonly #placing: ModelOptions['placing'];
   #seen = new FirstSeenTimes(this.clock);
+  /** Of the wall clock, from the one that runs: it may be set. */
+  wallOffsetMs = 0;
   wakeInMs: number | undefined;
   #calm = { sinceMs: this.clock.nowMs(), number: 0 };
 
@@ -226,7 +228,9 @@ export class ReconcileModel {
   /** What the reconciler says now, without writing it. */
   plan(serviceId: string): readonly WriteGroup[] {
     this.#seen.begin();
-    const context = { nowMs: this.clock.nowMs(), wallMs: this.clock.wallMs(), ids: this.#ids, seen: this.#seen, balance: this.#balance() };
+    const nowMs = this.clock.nowMs();
+    const wallMs = this.clock.wallMs() + this.wallOffsetMs;
+    const context = { nowMs, wallMs, ids: this.#ids, seen: this.#seen, balance: this.#balance() };
     const plan = this.#reconcile(this.state, serviceId, context);
     this.#seen.end(serviceId);
     if (plan.wakeInMs !== undefined) this.wakeInMs = Math.min(this.wakeInMs ?? plan.wakeInMs, plan.wakeInMs);
@@ -266,16 +270,25 @@ export class ReconcileModel {
 
   /** A running task ends by itself. */
   crash(taskId: string): void {
+    this.#end(taskId, TaskState.FAILED);
+  }
+
+  /** A running task has done its work. */
+  complete(taskId: string): void {
+    this.#end(taskId, TaskState.COMPLETE);
+  }
+
+  #end(taskId: string, state: TaskState): void {
     for (const node of this.nodes.values()) {
       const local = node.tasks.get(taskId);
-      if (local !== undefined && local.state < TaskState.COMPLETE) local.state = TaskState.FAILED;
+      if (local !== undefined && local.state < TaskState.COMPLETE) local.state = state;
     }
   }
 
   /** Every mesh that lives acknowledges what is stored now. */
   acknowledge(): boolean {
     const draining = [...this.state.all('tasks')]
-      .filter(({ value }) => value.drain && value.desired <= TaskState.RUNNING)
+      .filter(({ value }) => value.drain && value.desired <= TaskState.COMPLETE)
       .map(({ id }) => id);
     const before = this.state.get('routeAcks', 'm')?.value;
     if (draining.length === 0) return false;
@@ -356,7 +369,7 @@ export class ReconcileModel {
         local.state = image === REJECTED_IMAGE ? TaskState.REJECTED : TaskState.READY;
         return;
       case TaskState.READY:
-        if (task.desired !== TaskState.RUNNING) return;
+        if (task.desired !== TaskState.RUNNING && task.desired !== TaskState.COMPLETE) return;
         local.state = TaskState.RUNNING;
         local.ready = spec?.ports.every((port) => port.mode !== PortMode.INGRESS) ?? false;
         return;
@@ -471,7 +484,7 @@ export class ReconcileModel {
     if (write.table !== 'tasks') return;
     const before = this.state.get('tasks', idOf(write));
     const desired = write.kind === 'put' ? (write.value as Task).desired : TaskState.REMOVE;
-    if (before === undefined || before.value.desired > TaskState.RUNNING || desired <= TaskState.RUNNING) return;
+    if (before === undefined || before.value.desired > TaskState.COMPLETE || desired <= TaskState.COMPLETE) return;
     if (this.state.get('services', before.value.serviceId) === undefined) return;
     const isReady = this.state.get('nodeStatus', before.value.nodeId)?.value.state === NodeState.NODE_READY;
     const status = this.state.get('taskStatus', before.id)?.value;
@@ -487,7 +500,7 @@ export class ReconcileModel {
 }
 
 function isWaiting(task: Task): boolean {
-  return task.verdict?.state === TaskState.PENDING && !task.held && task.desired <= TaskState.RUNNING;
+  return task.verdict?.state === TaskState.PENDING && !task.held && task.desired <= TaskState.COMPLETE;
 }
 
 function idOf(write: PlannedWrite): string {

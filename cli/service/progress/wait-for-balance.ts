@@ -19,7 +19,7 @@ export async function waitForBalance(context: VerbContext, answer: RebalanceAnsw
     shell,
     await context.control(),
     {
-      open: (client, options) => client.watchProgress({ serviceRef: serviceId, revision }, options),
+      open: (client, options) => client.watchProgress({ serviceRef: serviceId, revision, stableMs: 0 }, options),
       isOver: (progress: ServiceProgress) => isOver(progress, answer, view),
       silence: `the managers do not say how the rebalancing of ${name} is doing; it goes on. ${look}`,
     },

@@ -4,6 +4,8 @@ import { formatDurationMs, formatSizeBytes } from '../../../lib/units.ts';
 import {
   enumName,
   FailureAction,
+  JobMissed,
+  JobOverlap,
   type Mount,
   MountType,
   OnReturn,
@@ -58,7 +60,8 @@ const MAPS: ReadonlySet<string> = new Set(['labels', 'task.container.labels', 't
 /** Their order is what they mean. */
 const WHOLE_LISTS: ReadonlySet<string> = new Set(['task.container.command', 'task.container.args', 'task.container.healthCheck.test']);
 /** 0 stands for "not given". */
-const UNSET_AT_ZERO = /^task\.(?:limits|reservations|container\.healthCheck|placement)\.|^task\.forceUpdate$/;
+const UNSET_AT_ZERO =
+  /^job\.(?:maxConcurrent|deadlineMs)$|^task\.(?:limits|reservations|container\.healthCheck|placement)\.|^task\.forceUpdate$/;
 const ENUMS: readonly (readonly [path: RegExp, values: Readonly<Record<string, number>>])[] = [
   [/^mode$/, ServiceMode],
   [/^onReturn$/, OnReturn],
@@ -66,6 +69,8 @@ const ENUMS: readonly (readonly [path: RegExp, values: Readonly<Record<string, n
   [/^task\.restart\.condition$/, RestartCondition],
   [/^(?:update|rollback)\.failureAction$/, FailureAction],
   [/^(?:update|rollback)\.order$/, UpdateOrder],
+  [/^job\.schedule\.overlap$/, JobOverlap],
+  [/^job\.schedule\.missed$/, JobMissed],
 ];
 
 function settingsOf(spec: ServiceSpec | undefined): Settings {
@@ -99,7 +104,7 @@ function scalarText(path: string, value: unknown): string {
   const names = ENUMS.find(([pattern]) => pattern.test(path))?.[1];
   if (names !== undefined)
     return enumName(names, value)
-      .replace(/^(?:FAILURE|REBALANCE)_/, '')
+      .replace(/^(?:FAILURE|OVERLAP|MISSED|REBALANCE)_/, '')
       .toLowerCase()
       .replaceAll('_', '-');
   if (path.endsWith('Ms')) return formatDurationMs(value);

@@ -22,7 +22,8 @@ import { proposedService } from './create.ts';
 import { planDigest } from './plan-digest.ts';
 import { claimPorts, fillPublishedPorts } from './ports.ts';
 import { newWish } from './rebalance.ts';
-import { atVersion, normalized, proposedUpdate, storedSpec } from './update.ts';
+import { storedSpec } from './stored-spec.ts';
+import { atVersion, normalized, proposedUpdate } from './update.ts';
 
 /** Longer than that nobody waits for a plan; the rest goes on by the same rules. */
 const BUDGET_MS = 5000;

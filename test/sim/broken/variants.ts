@@ -4,17 +4,12 @@ import type { Variant } from './variant.ts';
 export const VARIANTS: readonly Variant[] = [
   {
     name: 'fence-not-compared',
-    what: 'the leader does not compare its fence, and does not look at its lease (I3)',
+    what: 'the leader does not compare its fence (I3)',
     patches: [
       {
         file: 'manager/leader/leadership.ts',
         from: "return builder.fence('leader', '', createRevision);",
         to: 'return builder;',
-      },
-      {
-        file: 'manager/leader/leadership.ts',
-        from: 'if (ended.aborted || clock.nowMs() >= lease.deadlineMs)',
-        to: 'if (ended.aborted)',
       },
     ],
   },
@@ -80,17 +75,158 @@ export const VARIANTS: readonly Variant[] = [
   },
   {
     name: 'slot-numbered-twice',
-    what: 'the slot row is not compared when a task is made (I2, I6)',
-    patches: [],
+    what: 'a slot number that is taken is given out again (I2)',
+    patches: [
+      {
+        file: 'manager/orchestrator/scale.ts',
+        from: 'if (slots.get(key)?.holder !== undefined) continue;',
+        to: '',
+      },
+    ],
   },
   {
     name: 'older-epoch-accepted',
-    what: 'an agent takes orders that are older than those it has (I8)',
+    what: 'an agent takes orders that are older than those it has, and managers do not wait until they have what it has (I8)',
     patches: [
       {
         file: 'agent/session/epochs.ts',
-        from: "case 'older':\n      return `its epoch",
-        to: "case 'older':\n      return undefined as never as string; return `its epoch",
+        from: 'return `its epoch ${describeEpoch(next)} is older than ${describeEpoch(held)}, which was applied already`;',
+        to: 'return undefined;',
+      },
+      {
+        file: 'manager/dispatcher/epochs.ts',
+        from: 'revision = Math.max(revision, epoch.revision);',
+        to: '',
+      },
+      {
+        file: 'manager/dispatcher/registration.ts',
+        from: '// Also of its own commit: what the agent is told then is at least as new as its registration.\n  await state.reached(result.revision, catchUpMs);',
+        to: '',
+      },
+      {
+        file: 'manager/dispatcher/assignment-feed.ts',
+        from: 'if (state.revision < this.#needed) {',
+        to: 'if (state.revision < this.#needed && false) {',
+      },
+    ],
+  },
+  {
+    name: 'drain-over-the-limit',
+    what: 'all tasks of a drained node are moved at once, whatever the update settings of their services allow (minimum)',
+    patches: [
+      {
+        file: 'manager/orchestrator/moves.ts',
+        from: "candidate.reason !== 'eviction' && moving >= limit",
+        to: "candidate.reason === 'update' && moving >= limit",
+      },
+    ],
+  },
+  {
+    name: 'parallelism-ignored',
+    what: 'an update moves all tasks at once (minimum)',
+    patches: [
+      {
+        file: 'manager/orchestrator/moves.ts',
+        from: 'const limit = pass.config.parallelism === 0 ? Number.POSITIVE_INFINITY : pass.config.parallelism;',
+        to: 'const limit = Number.POSITIVE_INFINITY;',
+      },
+    ],
+  },
+  {
+    name: 'first-ack-is-enough',
+    what: 'a draining task is stopped once one of the meshes has acknowledged (I5)',
+    patches: [
+      {
+        file: 'manager/orchestrator/drain.ts',
+        from: 'const outstanding = acks.awaited.filter((node) => !isAcked(node));',
+        to: 'const outstanding = acks.awaited.some(isAcked) ? [] : acks.awaited;',
+      },
+    ],
+  },
+  {
+    name: 'route-floor-lost',
+    what: 'the revision of the route table falls when one of its rows is deleted (I6, I8)',
+    patches: [{ file: 'manager/dispatcher/route-table.ts', from: "see(state.get('routeFloor', ''));", to: '' }],
+  },
+  {
+    name: 'write-repeated-blindly',
+    what: 'a write whose answer was lost is sent again as another operation (I1, I6)',
+    patches: [{ file: 'test/sim/parts/store.ts', from: 'outcome ??= carryOut();', to: 'outcome = carryOut();' }],
+  },
+  {
+    name: 'session-not-compared',
+    what: "a manager writes what agents say after the agent's session has moved to another manager (I3)",
+    patches: [{ file: 'manager/dispatcher/fenced-writer.ts', from: "builder.require('sessions', queue.fence);", to: '' }],
+  },
+  {
+    name: 'eviction-without-session',
+    what: 'the leader marks a node down without comparing its session (I3)',
+    patches: [
+      {
+        file: 'manager/leader/orphaned-nodes.ts',
+        from: "{ table: 'sessions', id: nodeId, row: session },\n      { table: 'managers', id: session.value.managerId, row: undefined },",
+        to: '',
+      },
+    ],
+  },
+  {
+    name: 'port-reused-at-once',
+    what: 'a released node port is the next one that is given out (I5)',
+    patches: [
+      { file: 'agent/ports/port-book.ts', from: 'book.next = port >= range.last ? range.first : port + 1;', to: 'book.next = port + 1;' },
+      {
+        file: 'agent/ports/port-book.ts',
+        from: 'if (inRange(nodePort, range)) book.cooling.set(nodePort, nowMs + COOLING_MS);',
+        to: 'if (inRange(nodePort, range) && nowMs >= 0) book.next = Math.min(book.next, nodePort);',
+      },
+    ],
+  },
+  {
+    name: 'hold-forgotten',
+    what: 'a new leader does not know that a mass loss is held (hold)',
+    patches: [
+      {
+        file: 'manager/leader/node-watch.ts',
+        from: 'this.#down.set(id, { sinceMs: nowMs, nonce, evicted: held.get(id)?.sessionNonce !== nonce });',
+        to: 'this.#down.set(id, { sinceMs: nowMs, nonce, evicted: true });',
+      },
+    ],
+  },
+  {
+    name: 'orders-before-disk',
+    what: 'an agent acts on orders that are not on its disk yet (I8)',
+    patches: [
+      {
+        file: 'agent/session/assignment-keeper.ts',
+        from: 'newest = { book, complete };\n    persist();',
+        to: 'newest = { book, complete };\n    options.onApplied(book, complete);\n    persist();',
+      },
+    ],
+  },
+  {
+    name: 'spec-overwritten',
+    what: 'two changes of a service at the same time are both acknowledged (I1)',
+    patches: [
+      {
+        file: 'manager/api/services/new-spec.ts',
+        from: "builder.put('services', row.id,",
+        to: "builder.overwrite('services', row.id,",
+      },
+      {
+        file: 'manager/api/services/new-spec.ts',
+        from: "builder.put(\n    'specs',",
+        to: "builder.overwrite(\n    'specs',",
+      },
+    ],
+  },
+  {
+    name: 'left-behind-on-restart',
+    what: 'an agent that starts does not look for what runs already (I2, I6, I7)',
+    patches: [
+      {
+        file: 'agent/worker/worker.ts',
+        from: 'for (const instance of found) strays.set(instance.taskId, instance);',
+        to: 'found.length = 0;',
       },
     ],
   },

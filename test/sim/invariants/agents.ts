@@ -1,6 +1,7 @@
 // I4 and I8: an agent stops only what it was told to stop, whoever is down; it never acts on orders older than those it has, nor on another cluster's; its mesh
 // keeps serving its last table, and never goes back behind one that it has acknowledged.
 import { type Epoch, RouteTable, TaskState } from '../../../proto/index.ts';
+import { isSick } from './routes.ts';
 import type { Truth } from '../truth/truth.ts';
 
 export function ordersAreFollowed(truth: Truth): void {
@@ -10,7 +11,7 @@ export function ordersAreFollowed(truth: Truth): void {
       const desired = applied.get(container.taskId);
       // A node that was removed ends what it ran.
       if (truth.mirror.get('nodes', container.nodeId) === undefined) return;
-      if (desired === undefined || desired >= TaskState.SHUTDOWN || container.health === 'unhealthy') return;
+      if (desired === undefined || desired >= TaskState.SHUTDOWN || isSick(container)) return;
       truth.fail('I4', `${truth.describe(container)} is told to stop, and nobody ordered it`);
     },
     started(container) {

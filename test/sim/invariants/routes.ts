@@ -51,7 +51,7 @@ export function stopsComeAfterDrains(truth: Truth): void {
   truth.listen({
     stopAsked(container) {
       const task = truth.mirror.get('tasks', container.taskId)?.value;
-      if (task === undefined || container.health === 'unhealthy' || truth.mirror.get('services', container.serviceId) === undefined) return;
+      if (task === undefined || isSick(container) || truth.mirror.get('services', container.serviceId) === undefined) return;
       // A node that was removed ends what it ran at once.
       if (truth.mirror.get('nodes', container.nodeId) === undefined) return;
       // Nobody waits for those of a node that was down: the tables let go of them at once.
@@ -66,6 +66,11 @@ export function stopsComeAfterDrains(truth: Truth): void {
         truth.fail('I5', `${truth.describe(container)} is told to stop while the mesh of ${senders.join(', ')} sends connections to it`);
     },
   });
+}
+
+/** Its agent may end it by itself. */
+export function isSick({ health, probes }: Container): boolean {
+  return health === 'unhealthy' || probes === 'failed';
 }
 
 /** Hosts whose mesh would give a new connection to it. */

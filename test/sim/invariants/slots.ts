@@ -2,6 +2,8 @@
 // started twice; a task that failed is not replaced before its restart delay is over.
 import type { Container } from '../parts/engine.ts';
 import { startsFirst } from '../../../manager/orchestrator/spec-rules.ts';
+import { rollbackConfigOf } from '../../../manager/state/index.ts';
+import type { ServiceSpec } from '../../../proto/index.ts';
 import { short } from '../core/trace.ts';
 import type { Truth } from '../truth/truth.ts';
 
@@ -23,9 +25,8 @@ export function slotsAreBounded(truth: Truth): void {
       return truth.nowMs - node.awayMs > SETTLE_MS && mirror.get('nodes', container.nodeId) !== undefined;
     });
     const surge = counted.some((container) => {
-      const spec = truth.specOf(container);
-      const newest = truth.newestSpec(container.serviceId);
-      return (spec !== undefined && startsFirst(spec)) || (newest !== undefined && startsFirst(newest));
+      const { serviceId } = container;
+      return [truth.specOf(container), truth.newestSpec(serviceId), truth.activeSpec(serviceId)].some(maySurge);
     });
     const most = surge ? 2 : 1;
     if (counted.length <= most) return;
@@ -60,6 +61,11 @@ export function slotsAreBounded(truth: Truth): void {
   });
 }
 
+/** By its update settings, or by those of its rollback. */
+function maySurge(spec: ServiceSpec | undefined): boolean {
+  return spec !== undefined && (startsFirst(spec) || startsFirst(spec, rollbackConfigOf(spec).order));
+}
+
 /** Holds over changes of leader: a delay that runs begins anew there, it is never cut short. */
 export function delaysAreKept(truth: Truth): void {
   const { mirror } = truth;
@@ -68,7 +74,9 @@ export function delaysAreKept(truth: Truth): void {
     ended(container, why) {
       const slot = `${container.serviceId}/${container.slot}`;
       const delayMs = truth.specOf(container)?.task?.restart?.delayMs ?? 5000;
-      if (why === 'crashed' || why === 'out of memory') failed.set(slot, { container, atMs: truth.nowMs, delayMs });
+      // One that is told to stop anyway is replaced already.
+      if ((why === 'crashed' || why === 'out of memory') && !container.stopping)
+        failed.set(slot, { container, atMs: truth.nowMs, delayMs });
       else failed.delete(slot);
     },
     started(container) {

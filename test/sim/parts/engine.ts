@@ -28,6 +28,8 @@ export interface Container {
   /** It was told to stop. */
   stopping: boolean;
   health: Health;
+  /** Where a liveness probe fails, its agent ends it. */
+  probes: 'answered' | 'failed';
 }
 
 /** What the world hears of an engine, at the moment it happens. */
@@ -155,6 +157,7 @@ export function simEngine({ host, scheduler, rng, events }: SimEngineOptions): S
     heal() {
       healed = true;
       for (const container of containers.values()) {
+        container.probes = 'answered';
         if (container.state !== 'running') continue;
         timers.get(container.taskId)?.cancel();
         if (container.health === 'starting' || container.health === 'unhealthy') setHealth(container, 'healthy');
@@ -353,6 +356,7 @@ export function simEngine({ host, scheduler, rng, events }: SimEngineOptions): S
     exit: undefined,
     stopping: false,
     health: 'none',
+    probes: 'answered',
   });
   return engine;
 }

@@ -1,5 +1,6 @@
 // One simulated host that runs tasks: power, disk, engine, and on them an agent (the product's) and a mesh, each a process of its own.
 import { type Agent, createAgent } from '../../../agent/agent.ts';
+import type { Answer } from '../../../agent/health/verdict.ts';
 import { openIdentity } from '../../../agent/session/node-identity.ts';
 import { messageOf } from '../../../lib/errors.ts';
 import type { Rng } from '../../../lib/rng.ts';
@@ -106,6 +107,10 @@ export class SimNode {
         transport: simTransport(process, ground.rpc),
         disk,
         bootId: `${this.name}-boot${this.#boots}`,
+        askerOf:
+          (_probe, { taskId }) =>
+          () =>
+            this.#askProbe(process, taskId),
         canBind: () => Promise.resolve(true),
         tryConnect: (host, port) =>
           new Promise((resolve) => {
@@ -141,6 +146,16 @@ export class SimNode {
         onConnect: (port, serviceId, target) => {
           this.#events.connected(this, port, serviceId, target);
         },
+      });
+    });
+  }
+
+  #askProbe(agent: SimProcess, taskId: string): Promise<Answer> {
+    return new Promise((resolve) => {
+      this.#ground.scheduler.after(agent, delayMs(agent.rng, 1, 20), () => {
+        const container = this.engine.containers.get(taskId);
+        const answers = container?.state === 'running' && container.probes === 'answered';
+        resolve(answers ? { kind: 'passed' } : { kind: 'failed', reason: 'connection refused' });
       });
     });
   }

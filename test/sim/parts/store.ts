@@ -1,5 +1,6 @@
 // The store as each manager sees it: one server (the product's own in-memory engine, which stands for etcd), and between it and each manager the simulated
 // network, with delays, cuts, lost answers and refusals.
+import type { Timer } from '../../../lib/clock.ts';
 import { ShoalError } from '../../../lib/errors.ts';
 import { silentLogger } from '../../../lib/log.ts';
 import type { Rng } from '../../../lib/rng.ts';
@@ -40,8 +41,9 @@ export interface SimStoreOptions {
   readonly onCommit: (by: SimProcess, transaction: Transaction) => (revision: Revision) => void;
 }
 
-/** As the etcd driver: five seconds with all attempts. */
+/** As the etcd driver: five seconds with all attempts, each of which is sent again when no answer came for a while. */
 const DEADLINE_MS = 5000;
+const ATTEMPT_MS = 1500;
 
 export function simStore(options: SimStoreOptions): SimStore {
   const { scheduler, network, process: storeProcess, rng } = options;
@@ -56,27 +58,39 @@ export function simStore(options: SimStoreOptions): SimStore {
       new Promise((resolve) => {
         network.send(network.channel(from, to), resolve);
       });
-    /** Rejects after the driver's deadline with what is known then. */
-    const within = <T>(what: Exchange, attempt: (sent: () => void) => Promise<T>): Promise<T> =>
+    /** Sends it until one of the copies is answered; rejects after the driver's deadline with what is known then. */
+    const within = <T>(what: Exchange, attempt: (sent: { already: boolean }) => Promise<T>): Promise<T> =>
       new Promise<T>((resolve, reject) => {
-        let wasSent = false;
-        const timer = process.clock.after(DEADLINE_MS, () => {
-          reachable = false;
-          reject(unanswered(what, wasSent));
-        });
-        attempt(() => {
-          wasSent = true;
-        }).then(
-          (value) => {
-            timer.cancel();
-            reachable = true;
-            resolve(value);
-          },
-          (error: unknown) => {
-            timer.cancel();
-            reject(ShoalError.from(error));
-          },
+        const sent = { already: false };
+        const timers: Timer[] = [];
+        const settle = (isReachable: boolean, done: () => void): void => {
+          for (const timer of timers) timer.cancel();
+          reachable = isReachable;
+          done();
+        };
+        const send = (): void => {
+          attempt(sent).then(
+            (value) => {
+              settle(true, () => {
+                resolve(value);
+              });
+            },
+            (error: unknown) => {
+              settle(reachable, () => {
+                reject(ShoalError.from(error));
+              });
+            },
+          );
+        };
+        timers.push(
+          process.clock.after(DEADLINE_MS, () => {
+            settle(false, () => {
+              reject(unanswered(what, sent.already));
+            });
+          }),
         );
+        for (let ms = ATTEMPT_MS; ms < DEADLINE_MS; ms += ATTEMPT_MS) timers.push(process.clock.after(ms, send));
+        send();
       });
     const link = async <T>(what: Exchange, exchange: () => Promise<T>): Promise<T> => {
       const transaction = next;
@@ -87,28 +101,34 @@ export function simStore(options: SimStoreOptions): SimStore {
         await hop(process, process);
         throw new ShoalError('unavailable', `${what}: the store does not answer`);
       }
+      const carryOut = async (): Promise<T> => {
+        const noted = transaction === undefined ? undefined : options.onCommit(process, transaction);
+        const value = await exchange();
+        const { committed, revision } = value as Partial<CommitResult>;
+        if (committed === true && revision !== undefined) noted?.(revision);
+        return value;
+      };
+      /** What became of it when it first arrived: the copies that are sent later carry the same operation number. */
+      let outcome: Promise<T> | undefined;
       return within(what, async (sent) => {
+        const isDoubtful = sent.already;
         await hop(process, storeProcess);
         if (faults.down) return never();
         if (chance(rng, faults.failing)) {
           await hop(storeProcess, process);
+          if (isDoubtful) return never();
           throw new ShoalError('unavailable', `${what}: the store failed it; nothing happened`);
         }
-        if (faults.full && what === 'commit') {
+        if (faults.full && what === 'commit' && outcome === undefined) {
           await hop(storeProcess, process);
           throw new ShoalError('resource_exhausted', 'commit: the store has no space');
         }
-        sent();
-        let result: { readonly ok: true; readonly value: T } | { readonly ok: false; readonly error: unknown };
-        try {
-          const noted = transaction === undefined ? undefined : options.onCommit(process, transaction);
-          const value = await exchange();
-          result = { ok: true, value };
-          const { committed, revision } = value as Partial<CommitResult>;
-          if (committed === true && revision !== undefined) noted?.(revision);
-        } catch (error) {
-          result = { ok: false, error };
-        }
+        sent.already = true;
+        outcome ??= carryOut();
+        const result = await outcome.then(
+          (value) => ({ ok: true as const, value }),
+          (error: unknown) => ({ ok: false as const, error }),
+        );
         if (chance(rng, faults.losing)) return never();
         await hop(storeProcess, process);
         process.point('store', `${what} answered`);

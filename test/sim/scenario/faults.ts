@@ -1,5 +1,5 @@
 // Everything that goes wrong in a simulated cluster. A fault strikes, lasts, and is put right again; each has a name under which the coverage counts it.
-import type { Rng } from '../../../lib/rng.ts';
+import { type Rng, randomInt } from '../../../lib/rng.ts';
 import type { Seam, SimProcess } from '../core/process.ts';
 import { between, chance, pick, pickOrNone } from '../core/random.ts';
 import type { SimManager } from '../parts/manager.ts';
@@ -173,6 +173,16 @@ const nodeCutOneWay: Maker = ({ truth, rng }) => {
   );
   return { name: 'node cut off one way', target: node.name, lastsMs: lasting(rng), heal };
 };
+const massCut: Maker = ({ truth, rng }) => {
+  const { nodes, managers } = truth.world;
+  const spared = randomInt(rng, 2);
+  const lost = nodes.filter((_node, at) => at >= spared);
+  const heal = cut(
+    truth,
+    lost.flatMap((node) => managers.flatMap((manager) => both(node.name, manager.name))),
+  );
+  return { name: 'most nodes cut off', target: lost.map(({ name }) => name).join(' '), lastsMs: between(rng, 4000, 25_000), heal };
+};
 const linkCut: Maker = ({ truth, rng }) => {
   const node = pick(rng, truth.world.nodes);
   const manager = pick(rng, truth.world.managers);
@@ -334,6 +344,21 @@ const containerKilled: Maker = ({ truth, rng }) => {
   return { name: 'container killed', target: container.taskId.slice(0, 6), lastsMs: 0, heal: () => undefined };
 };
 
+const probesFail: Maker = ({ truth, rng }) => {
+  const probed = [...truth.containers()].filter((one) => one.state === 'running' && truth.specOf(one)?.task?.probes !== undefined);
+  const container = pickOrNone(rng, probed);
+  if (container === undefined) return undefined;
+  container.probes = 'failed';
+  return {
+    name: 'failing probes',
+    target: `${container.taskId.slice(0, 6)} on ${container.host}`,
+    lastsMs: lasting(rng),
+    heal: () => {
+      container.probes = 'answered';
+    },
+  };
+};
+
 /** While there is none: one of those that want to be. */
 function leaderOf({ truth, rng }: FaultWorld): SimManager {
   const id = truth.mirror.get('leader', '')?.value.managerId;
@@ -343,10 +368,10 @@ function leaderOf({ truth, rng }: FaultWorld): SimManager {
 /** Crashes and cuts come more often than what strikes less deep. */
 const MAKERS: readonly Maker[] = [
   ...[managerCrash, leaderCrash, leaderCrash, agentCrash, agentCrash, meshCrash, hostOff, hostOff, managerHostOff],
-  ...[storeCut, storeCutOneWay, nodeCut, nodeCut, nodeCutOneWay, linkCut, managerCut, reset, slowNetwork],
+  ...[storeCut, storeCutOneWay, nodeCut, nodeCut, nodeCutOneWay, massCut, linkCut, managerCut, reset, slowNetwork],
   ...[storeDown, storeFailing, answersLost, storeFull, compaction, compaction, leaseLost],
   ...[managerStall, leaderStall, agentStall, meshStall, wallJump],
-  ...[diskFull, diskSlow, pullsFail, engineFailing, engineSlow, engineHangs, containerKilled],
+  ...[diskFull, diskSlow, pullsFail, engineFailing, engineSlow, engineHangs, containerKilled, probesFail, probesFail],
 ];
 
 /** Undefined: it found nothing to strike. */

@@ -1,32 +1,24 @@
 // Somebody who uses the cluster: sends commands to any manager through the control API, tries another one where one does not answer, and keeps what was said.
 import { ShoalError } from '../../../lib/errors.ts';
-import { type Rng, randomInt } from '../../../lib/rng.ts';
-import type { ClientOf } from '../../../lib/rpc/index.ts';
+import type { Rng } from '../../../lib/rng.ts';
 import {
   Availability,
-  type ControlService,
-  CreateServiceRequest,
+  ClusterSettings,
   GetServiceRequest,
   ListNodesRequest,
   ListServicesRequest,
   type NodeView,
-  RemoveNodeRequest,
-  RemoveServiceRequest,
-  type ServiceChange,
-  ServiceMode,
   type ServiceSpec,
   type ServiceView,
+  UpdateClusterRequest,
   UpdateNodeRequest,
-  UpdateServiceRequest,
 } from '../../../proto/index.ts';
 import { chance, pick, pickOrNone } from '../core/random.ts';
 import { short } from '../core/trace.ts';
 import type { Truth } from '../truth/truth.ts';
-import { forced, randomImage, randomSpec, randomUpdate, withImage, withRandomConstraint, withoutConstraints } from './specs.ts';
+import { type CommandWorld, type Control, randomCommand, updateService } from './commands.ts';
+import { forced, makesDemands, withImage, withoutDemands } from './specs.ts';
 
-type Control = ClientOf<typeof ControlService>;
-
-const MAX_SERVICES = 5;
 const ATTEMPTS = 4;
 const AGAIN_MS = 400;
 /** How long a node stays drained. */
@@ -36,6 +28,7 @@ export class User {
   readonly #truth: Truth;
   readonly #rng: Rng;
   readonly #controls: readonly Control[];
+  readonly #world: CommandWorld;
   #made = 0;
   /** Commands without an answer. */
   #asking = 0;
@@ -45,27 +38,23 @@ export class User {
     this.#truth = truth;
     this.#rng = rng;
     this.#controls = truth.world.ground.managerAddresses.map((address) => truth.world.control(address));
+    this.#world = { truth, rng, control: () => pick(rng, this.#controls), nextNumber: () => ++this.#made };
   }
 
   /** One command. Never rejects: what came of it is in the trace. */
   async act(): Promise<void> {
     this.commands++;
-    const services = [...this.#truth.mirror.all('services')].length;
-    const rng = this.#rng;
-    const roll = rng.next();
-    if (services === 0 || (services < MAX_SERVICES && roll < 0.2)) return this.#say('create', () => this.#create());
-    if (roll < 0.35)
-      return this.#change('scale', (spec) => (spec.mode === ServiceMode.GLOBAL ? forced(spec) : { ...spec, replicas: randomInt(rng, 8) }));
-    if (roll < 0.5) return this.#change('update image', (spec) => withImage(spec, randomImage(rng)));
-    if (roll < 0.6) return this.#change('force update', forced);
-    if (roll < 0.65) return this.#change('update settings', (spec) => ({ ...spec, update: randomUpdate(rng) }));
-    if (roll < 0.7)
-      return this.#change('constrain', (spec) => (chance(rng, 0.5) ? withRandomConstraint(spec, rng) : withoutConstraints(spec)));
-    if (roll < 0.76) return this.#say('rm service', () => this.#removeService());
-    if (roll < 0.9) return this.#say('node availability', () => this.#availability());
-    if (roll < 0.96) return this.#say('node labels', () => this.#labels());
-    if (roll < 0.975) return this.#say('rm node', () => this.#removeNode());
-    return this.#say('ls', async (control) => `${(await control.listServices(ListServicesRequest.create({}))).services.length} services`);
+    const { trace } = this.#truth.world;
+    const { what, run } = randomCommand(this.#world);
+    trace.line('user', `asks: ${what}`);
+    this.#asking++;
+    try {
+      trace.line('user', `done: ${what}: ${await run(this.#world)}`);
+    } catch (error) {
+      trace.line('user', `failed: ${what}: ${ShoalError.from(error).code}: ${ShoalError.from(error).message}`);
+    } finally {
+      this.#asking--;
+    }
   }
 
   /** Brings every service and node to where it can converge, and tries until that is acknowledged. */
@@ -77,6 +66,7 @@ export class User {
       const services = await this.#ask((control) => control.listServices(ListServicesRequest.create({})));
       if (nodes !== undefined && services !== undefined) {
         const done = await Promise.all([
+          this.#restoreSettings(),
           ...nodes.nodes.map((node) => this.#restoreNode(node)),
           ...services.services.map((service) => this.#restoreService(service)),
         ]);
@@ -103,13 +93,20 @@ export class User {
     if (row === undefined) return;
     await this.#insist(`force update of ${row.value.name}`, async (control) => {
       const service = await control.getService(GetServiceRequest.create({ ref: row.id }));
-      return service.spec === undefined ? undefined : await this.#updateBy(control, service, forced(service.spec));
+      return service.spec === undefined ? undefined : await updateService(this.#truth, control, service, forced(service.spec));
     });
   }
 
   async #insist(what: string, call: (control: Control) => Promise<unknown>): Promise<void> {
     this.#truth.world.trace.line('user', `asks: ${what}`);
     while ((await this.#ask(call)) === undefined) await this.#pause(AGAIN_MS);
+  }
+
+  async #restoreSettings(): Promise<boolean> {
+    const settings = this.#truth.mirror.get('cluster', '')?.value.settings;
+    if (settings === undefined || Object.values(settings).every((value) => value === undefined)) return true;
+    const request = UpdateClusterRequest.create({ version: 0, settings: ClusterSettings.create({}) });
+    return (await this.#ask((control) => control.updateCluster(request))) !== undefined;
   }
 
   async #restoreNode(node: NodeView): Promise<boolean> {
@@ -124,103 +121,20 @@ export class User {
     const { spec } = service;
     if (spec === undefined) return true;
     const image = spec.task?.container?.image ?? '';
-    const isGood = (image === 'sim/web' || image === 'sim/check') && (spec.task?.placement?.constraints ?? []).length === 0;
+    const isGood = (image === 'sim/web' || image === 'sim/check') && !makesDemands(spec);
     const isPaused = service.status?.update?.message !== '' && service.status?.update !== undefined;
     if (isGood && !isPaused) return true;
-    const next = forced(withoutConstraints(withImage(spec, 'sim/web')));
+    const next = forced(withoutDemands(withImage(spec, 'sim/web')));
     return await this.#update(service, next);
-  }
-
-  #change(what: string, edit: (spec: ServiceSpec) => ServiceSpec): Promise<void> {
-    return this.#say(what, async (control) => {
-      const row = pickOrNone(this.#rng, [...this.#truth.mirror.all('services')]);
-      if (row === undefined) return 'nothing to change';
-      const service = await control.getService(GetServiceRequest.create({ ref: row.id }));
-      if (service.spec === undefined) return 'it has no spec';
-      const next = edit(service.spec);
-      const number = await this.#updateBy(control, service, next);
-      return `${service.spec.name} is at spec ${number}`;
-    });
   }
 
   async #update(service: ServiceView, spec: ServiceSpec): Promise<boolean> {
     try {
-      const number = await this.#updateBy(pick(this.#rng, this.#controls), service, spec);
+      const number = await updateService(this.#truth, pick(this.#rng, this.#controls), service, spec);
       this.#truth.world.trace.line('user', `restored ${spec.name}: spec ${number}`);
       return true;
     } catch {
       return false;
-    }
-  }
-
-  async #updateBy(control: Control, service: ServiceView, spec: ServiceSpec): Promise<number> {
-    const request = UpdateServiceRequest.create({ ref: service.id, version: service.version, spec, noResolveImage: true });
-    const change = await control.updateService(request);
-    this.#acknowledge(change, spec);
-    return change.service?.specNumber ?? 0;
-  }
-
-  async #create(): Promise<string> {
-    const number = ++this.#made;
-    const spec = randomSpec(this.#rng, `s${number}`, 8000 + number);
-    const request = CreateServiceRequest.create({ spec, noResolveImage: true });
-    const change = await pick(this.#rng, this.#controls).createService(request);
-    this.#acknowledge(change, spec);
-    return `${spec.name}: ${spec.replicas} of ${spec.task?.container?.image ?? ''}, mode ${spec.mode}, as ${short(change.service?.id ?? '')}`;
-  }
-
-  /** Its own change, unless somebody was quicker: then the answer shows a later spec. */
-  #acknowledge({ service, revision }: ServiceChange, spec: ServiceSpec): void {
-    if (service === undefined) return;
-    const { id, specNumber, version } = service;
-    this.#truth.acknowledged({ serviceId: id, specNumber, spec: version === revision ? spec : undefined });
-  }
-
-  async #removeService(): Promise<string> {
-    const row = pickOrNone(this.#rng, [...this.#truth.mirror.all('services')]);
-    if (row === undefined) return 'nothing to remove';
-    this.#truth.removals.add(row.id);
-    await pick(this.#rng, this.#controls).removeService(RemoveServiceRequest.create({ ref: row.id }));
-    return row.value.name;
-  }
-
-  async #availability(): Promise<string> {
-    const row = pickOrNone(this.#rng, [...this.#truth.mirror.all('nodes')]);
-    if (row?.value.spec === undefined) return 'no node';
-    const availability = pick(this.#rng, [Availability.ACTIVE, Availability.ACTIVE, Availability.DRAIN, Availability.PAUSE]);
-    const request = UpdateNodeRequest.create({ ref: row.id, version: 0, spec: { ...row.value.spec, availability } });
-    await pick(this.#rng, this.#controls).updateNode(request);
-    return `${short(row.id)} to ${availability}`;
-  }
-
-  async #labels(): Promise<string> {
-    const row = pickOrNone(this.#rng, [...this.#truth.mirror.all('nodes')]);
-    if (row?.value.spec === undefined) return 'no node';
-    const labels = { ...row.value.spec.labels, gpu: chance(this.#rng, 0.5) ? 'yes' : 'no' };
-    const request = UpdateNodeRequest.create({ ref: row.id, version: 0, spec: { ...row.value.spec, labels } });
-    await pick(this.#rng, this.#controls).updateNode(request);
-    return short(row.id);
-  }
-
-  async #removeNode(): Promise<string> {
-    const rows = [...this.#truth.mirror.all('nodes')];
-    const row = pickOrNone(this.#rng, rows);
-    if (row === undefined || rows.length < 4) return 'no node to spare';
-    await pick(this.#rng, this.#controls).removeNode(RemoveNodeRequest.create({ ref: row.id, force: chance(this.#rng, 0.5) }));
-    return short(row.id);
-  }
-
-  async #say(what: string, run: (control: Control) => Promise<string>): Promise<void> {
-    const { trace } = this.#truth.world;
-    trace.line('user', `asks: ${what}`);
-    this.#asking++;
-    try {
-      const result = await run(pick(this.#rng, this.#controls));
-      trace.line('user', `done: ${what}: ${result}`);
-    } catch (error) {
-      trace.line('user', `failed: ${what}: ${ShoalError.from(error).code}: ${ShoalError.from(error).message}`);
-    } finally {
-      this.#asking--;
     }
   }
 

@@ -1,6 +1,7 @@
 // I6: what a cluster looks like that has come to rest: exact counts, every port answered by every replica and nothing else, on every mesh alike.
 import { takesGlobalTask } from '../../../manager/constraint/index.ts';
 import { taskDigest } from '../../../manager/orchestrator/spec-rules.ts';
+import { seenSpecNumber } from '../../../manager/state/index.ts';
 import { Availability, NodeState, PortMode, ServiceMode, type ServiceSpec, TargetState, TaskState } from '../../../proto/index.ts';
 import type { Container } from '../parts/engine.ts';
 import { short } from '../core/trace.ts';
@@ -27,7 +28,7 @@ export function whatIsMissing(truth: Truth): string[] {
   }
   const expected = new Map<number, readonly string[]>();
   for (const { id, value: service } of mirror.all('services')) {
-    const spec = truth.newestSpec(id);
+    const spec = truth.activeSpec(id);
     if (spec === undefined) continue;
     const running = byService.get(id) ?? [];
     byService.delete(id);
@@ -36,6 +37,8 @@ export function whatIsMissing(truth: Truth): string[] {
       if (port.mode !== PortMode.INGRESS) continue;
       expected.set(port.publishedPort, running.map(({ taskId }) => taskId).sort());
     }
+    const seen = seenSpecNumber(mirror.get('serviceStatus', id)?.value);
+    if (seen !== service.specNumber) problems.push(`service ${service.name} is at spec ${service.specNumber}, and the leader at ${seen}`);
     if (service.specNumber === 0) problems.push(`service ${service.name} has no spec`);
   }
   for (const [serviceId, left] of byService)

@@ -140,6 +140,12 @@ export class Truth implements WorldWatch {
     return service && this.specOf({ serviceId, specNumber: service.specNumber });
   }
 
+  /** What its tasks are brought to: the newest, or the one that the leader went back to. */
+  activeSpec(serviceId: string): ServiceSpec | undefined {
+    const specNumber = this.mirror.get('serviceStatus', serviceId)?.value.activeSpecNumber ?? 0;
+    return specNumber === 0 ? this.newestSpec(serviceId) : this.specOf({ serviceId, specNumber });
+  }
+
   *containers(): Generator<Container> {
     for (const { node } of this.nodes.values()) yield* node.engine.containers.values();
   }

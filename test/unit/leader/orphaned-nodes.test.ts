@@ -42,11 +42,14 @@ describe('orphaned nodes', () => {
     assert.deepEqual(times.overdue(after, 11_500, 5000), []);
   });
 
-  it('are marked down in a write that compares their session', () => {
+  it('are marked down in a write that compares their session, and that its manager is still away', () => {
     const [orphan] = orphanedNodes(stateWith(...nodeRows('a', 'gone')));
     assert.ok(orphan);
     const group = downGroup(orphan, 5);
-    assert.deepEqual(group.requires, [{ table: 'sessions', id: 'a', row: orphan.session }]);
+    assert.deepEqual(group.requires, [
+      { table: 'sessions', id: 'a', row: orphan.session },
+      { table: 'managers', id: 'gone', row: undefined },
+    ]);
     const [write] = group.writes;
     assert.ok(write?.kind === 'put' && write.table === 'nodeStatus');
     assert.equal((write.value as NodeStatus).state, NodeState.NODE_DOWN);

@@ -69,7 +69,8 @@ describe('an update', () => {
     for (let round = 0; round < 10; round++) {
       model.reconcile();
       // The old one's own node is slow to stop it.
-      for (const id of model.state.get('tasks', old.id)?.value.desired === TaskState.SHUTDOWN ? others : model.nodes.keys()) model.stepAgent(id);
+      for (const id of model.state.get('tasks', old.id)?.value.desired === TaskState.SHUTDOWN ? others : model.nodes.keys())
+        model.stepAgent(id);
       model.acknowledge();
     }
     assert.equal(model.state.get('tasks', old.id)?.value.desired, TaskState.SHUTDOWN);

@@ -133,12 +133,13 @@ describe('--rebalance', () => {
   const source = { env: {}, readFile: () => '' } as never;
 
   it('is manual unless said otherwise', () => {
-    assert.equal(createSpec('web', [], {}, source, () => 'web').rebalance, RebalancePolicy.REBALANCE_MANUAL);
-    const auto = createSpec('web', [], { rebalance: 'auto' }, source, () => 'web');
+    assert.equal(createSpec('web', [], {}, source, () => 'web').spec.rebalance, RebalancePolicy.REBALANCE_MANUAL);
+    const auto = createSpec('web', [], { rebalance: 'auto' }, source, () => 'web').spec;
     assert.equal(auto.rebalance, RebalancePolicy.REBALANCE_AUTO);
-    assert.equal(updateSpec(auto, {}, source).rebalance, RebalancePolicy.REBALANCE_AUTO);
-    assert.equal(updateSpec(auto, { rebalance: 'manual' }, source).rebalance, RebalancePolicy.REBALANCE_MANUAL);
-    assert.throws(() => updateSpec(auto, { rebalance: 'often' }, source), /--rebalance: .*often/);
+    assert.equal(updateSpec(auto, {}, source).spec.rebalance, RebalancePolicy.REBALANCE_AUTO);
+    assert.equal(updateSpec(auto, { rebalance: 'manual' }, source).spec.rebalance, RebalancePolicy.REBALANCE_MANUAL);
+    const [wrong] = updateSpec(auto, { rebalance: 'often' }, source).problems;
+    assert.equal(wrong?.path, '--rebalance');
   });
 
   it('is shown by inspect, with how the last rebalancing went', async () => {

@@ -1,0 +1,212 @@
+// What simulated users ask of a cluster, one command at a time, through the control API of any manager.
+import { type Rng, randomInt } from '../../../lib/rng.ts';
+import type { ClientOf } from '../../../lib/rpc/index.ts';
+import {
+  Availability,
+  type ControlService,
+  CreateServiceRequest,
+  EvictNodeRequest,
+  ExplainServiceRequest,
+  GetServiceRequest,
+  ListServicesRequest,
+  type NodeSpec,
+  RemoveNodeRequest,
+  RemoveServiceRequest,
+  RollbackServiceRequest,
+  type ServiceChange,
+  ServiceMode,
+  type ServiceSpec,
+  type ServiceView,
+  UpdateClusterRequest,
+  UpdateNodeRequest,
+  UpdateServiceRequest,
+} from '../../../proto/index.ts';
+import { chance, pick, pickOrNone } from '../core/random.ts';
+import { short } from '../core/trace.ts';
+import type { Truth } from '../truth/truth.ts';
+import { forced, randomImage, randomSettings, randomSpec, randomUpdate, withImage, withRandomPlacement } from './specs.ts';
+
+export type Control = ClientOf<typeof ControlService>;
+
+export interface CommandWorld {
+  readonly truth: Truth;
+  readonly rng: Rng;
+  /** One of the managers; each call may go to another. */
+  readonly control: () => Control;
+  /** Numbers of services, each given out once. */
+  readonly nextNumber: () => number;
+}
+
+export interface Command {
+  readonly what: string;
+  /** What came of it, for the trace. */
+  readonly run: (world: CommandWorld) => Promise<string>;
+}
+
+const MAX_SERVICES = 5;
+/** Below that a cluster has too little left to show anything. */
+const LEAST_NODES = 4;
+
+const create: Command = {
+  what: 'create',
+  async run({ truth, rng, control, nextNumber }) {
+    const number = nextNumber();
+    const spec = randomSpec(rng, `s${number}`, 8000 + number);
+    const change = await control().createService(CreateServiceRequest.create({ spec, noResolveImage: true }));
+    acknowledge(truth, change, spec);
+    return `${spec.name}: ${spec.replicas} of ${spec.task?.container?.image ?? ''}, mode ${spec.mode}, as ${short(change.service?.id ?? '')}`;
+  },
+};
+
+function change(what: string, edit: (spec: ServiceSpec, rng: Rng) => ServiceSpec): Command {
+  return {
+    what,
+    async run({ truth, rng, control }) {
+      const row = pickOrNone(rng, [...truth.mirror.all('services')]);
+      if (row === undefined) return 'nothing to change';
+      const one = control();
+      const service = await one.getService(GetServiceRequest.create({ ref: row.id }));
+      if (service.spec === undefined) return 'it has no spec';
+      const number = await updateService(truth, one, service, edit(service.spec, rng));
+      return `${service.spec.name} is at spec ${number}`;
+    },
+  };
+}
+
+const scale = change('scale', (spec, rng) => (spec.mode === ServiceMode.GLOBAL ? forced(spec) : { ...spec, replicas: randomInt(rng, 8) }));
+const image = change('update image', (spec, rng) => withImage(spec, randomImage(rng)));
+const force = change('force update', forced);
+const settings = change('update settings', (spec, rng) => ({ ...spec, update: randomUpdate(rng) }));
+const placement = change('update placement', withRandomPlacement);
+
+const rollback: Command = {
+  what: 'rollback',
+  async run({ truth, rng, control }) {
+    const row = pickOrNone(rng, [...truth.mirror.all('services')]);
+    if (row === undefined) return 'nothing to roll back';
+    const toSpecNumber = chance(rng, 0.3) ? Math.max(1, row.value.specNumber - 1 - randomInt(rng, 3)) : 0;
+    const answer = await control().rollbackService(RollbackServiceRequest.create({ ref: row.id, toSpecNumber }));
+    acknowledge(truth, answer, undefined);
+    return `${row.value.name} is at spec ${answer.service?.specNumber ?? 0}`;
+  },
+};
+
+const removeService: Command = {
+  what: 'rm service',
+  async run({ truth, rng, control }) {
+    const row = pickOrNone(rng, [...truth.mirror.all('services')]);
+    if (row === undefined) return 'nothing to remove';
+    truth.removals.add(row.id);
+    await control().removeService(RemoveServiceRequest.create({ ref: row.id }));
+    return row.value.name;
+  },
+};
+
+function changeNode(what: string, edit: (spec: NodeSpec, rng: Rng) => NodeSpec): Command {
+  return {
+    what,
+    async run({ truth, rng, control }) {
+      const row = pickOrNone(rng, [...truth.mirror.all('nodes')]);
+      if (row?.value.spec === undefined) return 'no node';
+      const spec = edit(row.value.spec, rng);
+      await control().updateNode(UpdateNodeRequest.create({ ref: row.id, version: 0, spec }));
+      return `${short(row.id)}: availability ${spec.availability}, gpu ${spec.labels['gpu'] ?? 'not said'}`;
+    },
+  };
+}
+
+const availability = changeNode('node availability', (spec, rng) => ({
+  ...spec,
+  availability: pick(rng, [Availability.ACTIVE, Availability.ACTIVE, Availability.DRAIN, Availability.PAUSE]),
+}));
+const labels = changeNode('node labels', (spec, rng) => ({ ...spec, labels: { ...spec.labels, gpu: chance(rng, 0.5) ? 'yes' : 'no' } }));
+
+const evictNode: Command = {
+  what: 'node evict',
+  async run({ truth, rng, control }) {
+    const row = pickOrNone(rng, [...truth.mirror.all('nodes')]);
+    if (row === undefined) return 'no node';
+    await control().evictNode(EvictNodeRequest.create({ ref: row.id }));
+    return short(row.id);
+  },
+};
+
+const removeNode: Command = {
+  what: 'rm node',
+  async run({ truth, rng, control }) {
+    const rows = [...truth.mirror.all('nodes')];
+    const row = pickOrNone(rng, rows);
+    if (row === undefined || rows.length < LEAST_NODES) return 'no node to spare';
+    await control().removeNode(RemoveNodeRequest.create({ ref: row.id, force: chance(rng, 0.5) }));
+    return short(row.id);
+  },
+};
+
+const clusterSettings: Command = {
+  what: 'cluster settings',
+  async run({ rng, control }) {
+    const next = randomSettings(rng);
+    await control().updateCluster(UpdateClusterRequest.create({ version: 0, settings: next }));
+    return JSON.stringify(next);
+  },
+};
+
+const look: Command = {
+  what: 'look',
+  async run({ truth, rng, control }) {
+    const row = pickOrNone(rng, [...truth.mirror.all('services')]);
+    if (row === undefined || chance(rng, 0.5))
+      return `${(await control().listServices(ListServicesRequest.create({}))).services.length} services`;
+    await control().explainService(ExplainServiceRequest.create({ ref: row.id }));
+    return `${row.value.name} explained`;
+  },
+};
+
+/** With how often each comes, of 100. */
+const SHARES: readonly (readonly [Command, number])[] = [
+  ...([
+    [create, 18],
+    [scale, 13],
+    [image, 14],
+    [force, 9],
+    [settings, 4],
+    [placement, 6],
+  ] as const),
+  ...([
+    [rollback, 6],
+    [removeService, 5],
+    [availability, 12],
+    [labels, 4],
+    [evictNode, 2],
+    [removeNode, 1.5],
+  ] as const),
+  ...([
+    [clusterSettings, 3],
+    [look, 2.5],
+  ] as const),
+];
+
+export function randomCommand({ truth, rng }: CommandWorld): Command {
+  const services = [...truth.mirror.all('services')].length;
+  let roll = rng.next() * 100;
+  if (services === 0) return create;
+  for (const [command, share] of SHARES) {
+    if ((roll -= share) < 0) return command === create && services >= MAX_SERVICES ? scale : command;
+  }
+  return look;
+}
+
+/** Resolves to the number of the spec; rejects as the API does. */
+export async function updateService(truth: Truth, control: Control, service: ServiceView, spec: ServiceSpec): Promise<number> {
+  const request = UpdateServiceRequest.create({ ref: service.id, version: service.version, spec, noResolveImage: true });
+  const answer = await control.updateService(request);
+  acknowledge(truth, answer, spec);
+  return answer.service?.specNumber ?? 0;
+}
+
+/** Its own change, unless somebody was quicker: then the answer shows a later spec. `spec` undefined: not known to the user. */
+function acknowledge(truth: Truth, { service, revision }: ServiceChange, spec: ServiceSpec | undefined): void {
+  if (service === undefined) return;
+  const { id, specNumber, version } = service;
+  truth.acknowledged({ serviceId: id, specNumber, spec: version === revision ? spec : undefined });
+}
