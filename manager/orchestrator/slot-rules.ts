@@ -169,10 +169,16 @@ function settleOther(pass: Pass, edit: SlotEdit, other: TaskInfo, holder: TaskIn
   }
   const isFallback = holder !== undefined && !task.drain && fallsBack(pass, other, holder);
   if (isFallback) tellFallback(pass, edit, other, holder);
-  const isRelieved = task.drain || holder?.isUp === true || isFallback || (holder !== undefined && mustGo(pass, other, holder));
+  const isRelieved =
+    task.drain || holder?.isUp === true || isFallback || servesNext(edit, other) || (holder !== undefined && mustGo(pass, other, holder));
   if (isRelieved) stopTask(pass, edit, other, TaskState.SHUTDOWN, stopVerdict(pass, other));
   // Its node is back before its replacement is up: until then it serves on.
   else if (task.lost && other.nodeCondition === 'ready') edit.patch(other, { lost: false });
+}
+
+/** One that had taken over from it serves on until the holder is up: it came back with its node, and one is enough. */
+function servesNext({ slot: { others } }: SlotEdit, other: TaskInfo): boolean {
+  return others.slice(others.indexOf(other) + 1).some((next) => next.isUp && !next.task.drain && !next.task.lost);
 }
 
 /** Its replacement waits for a node, and it must leave its own even if there is none at all. */

@@ -3,7 +3,7 @@ import type { Network } from './core/network.ts';
 import type { ProcessWatch } from './core/process.ts';
 import type { Scheduler } from './core/scheduler.ts';
 import type { Trace } from './core/trace.ts';
-import type { TransportOptions } from './core/transport.ts';
+import type { TransportOptions } from './core/addresses.ts';
 import type { SimStore } from './parts/store.ts';
 
 export interface Ground {

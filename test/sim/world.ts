@@ -6,7 +6,8 @@ import { type ProcessWatch, type SimProcess, startProcess } from './core/process
 import { forkRng } from './core/random.ts';
 import { Scheduler, turn } from './core/scheduler.ts';
 import { createTrace, type Trace } from './core/trace.ts';
-import { Addresses, simTransport, type TransportOptions } from './core/transport.ts';
+import { Addresses, type TransportOptions } from './core/addresses.ts';
+import { simTransport } from './core/transport.ts';
 import type { Ground } from './ground.ts';
 import { SimManager } from './parts/manager.ts';
 import { type NodeEvents, SimNode } from './parts/node.ts';

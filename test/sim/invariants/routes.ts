@@ -1,25 +1,30 @@
 // I5: no connection goes to a task more than a second after its node knows of its end; none ever reaches a container of another service; and no task is told to
 // stop while a mesh that counts still sends new connections to it.
-import { NodeState, type RouteTarget, TargetState } from '../../../proto/index.ts';
+import { NodeState, type RouteTarget, TargetState, type Task, TaskState } from '../../../proto/index.ts';
 import type { Container } from '../parts/engine.ts';
 import { short } from '../core/trace.ts';
 import { isIngress, type NodeTruth, type Truth } from '../truth/truth.ts';
 
 const KNOWN_MS = 1000;
-/** Before the end: what stands may then be taken to work. */
-const CALM_MS = 15_000;
-/** A mesh that has counted for so long has been waited for. */
-const COUNTS_MS = 15_000;
+/** A host that was just hit: its agent finds a manager, its mesh starts. */
+const CALM_MS = 5000;
 
 export function endsAreRoutedAround(truth: Truth): void {
+  /** The way that the word of an end takes: from its node over that one's manager and the store. */
+  const wayOf = (nodeId: string, host: string): readonly string[] => ['store', host, truth.managerHostOf(nodeId) ?? host];
+  const hasSession = (host: string): boolean => !truth.isAway(truth.nodeOf(host));
   truth.listen({
     ended(container) {
-      if (!truth.isCalmFor(CALM_MS) || !isIngress(truth.specOf(container))) return;
+      const { host, nodeId } = container;
+      if (!isIngress(truth.specOf(container)) || !hasSession(host) || !truth.isCalmFor(CALM_MS, wayOf(nodeId, host))) return;
       truth.later(KNOWN_MS, () => {
-        if (!truth.isCalmFor(CALM_MS)) return;
-        const meshes = sendersTo(truth, container);
-        if (meshes.length > 0)
-          truth.fail('I5', `${truth.describe(container)} ended a second ago, and ${meshes.join(', ')} send connections to it`);
+        if (!hasSession(host) || !truth.isCalmFor(CALM_MS, wayOf(nodeId, host))) return;
+        const late = sendersTo(truth, container).filter((name) => {
+          const id = truth.nodeIdOf(name);
+          return id !== undefined && hasSession(name) && truth.isCalmFor(CALM_MS, wayOf(id, name));
+        });
+        if (late.length > 0)
+          truth.fail('I5', `${truth.describe(container)} ended a second ago, and ${late.join(', ')} send connections to it`);
       });
     },
   });
@@ -37,34 +42,41 @@ export function connectionsArriveAtTheirService(truth: Truth): void {
 }
 
 export function stopsComeAfterDrains(truth: Truth): void {
+  const { mirror } = truth;
   /** Since when a node's mesh counts, by node id. */
   const counts = new Map<string, number>();
-  const judge = (nodeId: string): void => {
-    const status = truth.mirror.get('nodeStatus', nodeId)?.value;
-    if (status?.state === NodeState.NODE_READY && !status.meshUnready && truth.mirror.get('nodes', nodeId) !== undefined) {
+  /** Since when a task drains, by id. */
+  const drains = new Map<string, number>();
+  const judgeNode = (nodeId: string): void => {
+    const status = mirror.get('nodeStatus', nodeId)?.value;
+    if (status?.state === NodeState.NODE_READY && !status.meshUnready && mirror.get('nodes', nodeId) !== undefined) {
       if (!counts.has(nodeId)) counts.set(nodeId, truth.nowMs);
     } else counts.delete(nodeId);
   };
-  truth.mirror.onChange((change) => {
-    if (change.table === 'nodeStatus' || change.table === 'nodes') judge(change.id);
-  });
-  truth.listen({
-    stopAsked(container) {
-      const task = truth.mirror.get('tasks', container.taskId)?.value;
-      if (task === undefined || isSick(container) || truth.mirror.get('services', container.serviceId) === undefined) return;
-      // A node that was removed ends what it ran at once.
-      if (truth.mirror.get('nodes', container.nodeId) === undefined) return;
-      // Nobody waits for those of a node that was down: the tables let go of them at once.
-      const ownMs = counts.get(container.nodeId);
-      if (ownMs === undefined || truth.nowMs - ownMs < COUNTS_MS) return;
-      const senders = sendersTo(truth, container).filter((name) => {
-        const nodeId = [...truth.mirror.all('nodeStatus')].find((row) => row.value.description?.hostname === name)?.id;
-        const sinceMs = nodeId === undefined ? undefined : counts.get(nodeId);
-        return sinceMs !== undefined && truth.nowMs - sinceMs > COUNTS_MS;
-      });
-      if (senders.length > 0)
-        truth.fail('I5', `${truth.describe(container)} is told to stop while the mesh of ${senders.join(', ')} sends connections to it`);
-    },
+  /** The leader orders its end: no mesh that counted when its drain began may still send to it. */
+  const judgeOrder = (task: Task): void => {
+    const host = truth.byNodeId(task.nodeId)?.node;
+    const container = host?.engine.containers.get(task.id);
+    const sinceMs = drains.get(task.id) ?? truth.nowMs;
+    // Nobody waits for those of a node that is down, or of a service that is gone: the tables let go of them at once.
+    const ownMs = counts.get(task.nodeId);
+    if (container?.state !== 'running' || isSick(container) || ownMs === undefined || ownMs > sinceMs) return;
+    if (mirror.get('services', task.serviceId) === undefined) return;
+    const senders = sendersTo(truth, container).filter((name) => {
+      const nodeId = truth.nodeIdOf(name);
+      const countsMs = nodeId === undefined ? undefined : counts.get(nodeId);
+      return countsMs !== undefined && countsMs < sinceMs;
+    });
+    if (senders.length > 0)
+      truth.fail('I5', `${truth.describe(container)} is to be stopped while the mesh of ${senders.join(', ')} sends connections to it`);
+  };
+  mirror.onChange((change) => {
+    if (change.table === 'nodeStatus' || change.table === 'nodes') judgeNode(change.id);
+    if (change.table !== 'tasks') return;
+    const [before, after] = [change.before?.value, change.after?.value];
+    if (after?.drain !== true) drains.delete(change.id);
+    else if (before?.drain !== true) drains.set(change.id, truth.nowMs);
+    if (before?.desired === TaskState.RUNNING && after !== undefined && after.desired >= TaskState.SHUTDOWN) judgeOrder(after);
   });
 }
 

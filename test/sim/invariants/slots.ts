@@ -3,27 +3,25 @@
 import type { Container } from '../parts/engine.ts';
 import { startsFirst } from '../../../manager/orchestrator/spec-rules.ts';
 import { rollbackConfigOf } from '../../../manager/state/index.ts';
-import type { ServiceSpec } from '../../../proto/index.ts';
+import { type ServiceSpec, TaskState } from '../../../proto/index.ts';
 import { short } from '../core/trace.ts';
 import type { Truth } from '../truth/truth.ts';
 
-/** A node that is back: registering anew, the leader's decision, a drain, and a slow stop. */
-const SETTLE_MS = 45_000;
+/** A node that is back: registering anew, and the leader's decision on what it runs. */
+const DECIDE_MS = 8000;
+/** From that decision: acknowledgements of its meshes, a drain, and a slow stop. */
+const LEAVE_MS = 30_000;
 /** Timers and delays are not finer than that. */
 const GRAIN_MS = 5;
 
 export function slotsAreBounded(truth: Truth): void {
-  const { mirror } = truth;
   const bySlot = new Map<string, Set<Container>>();
   const slotOf = (container: Container): string => `${container.serviceId}/${container.slot}`;
 
   const judge = (slot: string): void => {
     const running = bySlot.get(slot);
     if (running === undefined || running.size < 2) return;
-    const counted = [...running].filter((container) => {
-      const node = truth.nodeOf(container.host);
-      return truth.nowMs - node.awayMs > SETTLE_MS && mirror.get('nodes', container.nodeId) !== undefined;
-    });
+    const counted = [...running].filter((container) => !isExcused(truth, container));
     const surge = counted.some((container) => {
       const { serviceId } = container;
       return [truth.specOf(container), truth.newestSpec(serviceId), truth.activeSpec(serviceId)].some(maySurge);
@@ -61,6 +59,16 @@ export function slotsAreBounded(truth: Truth): void {
   });
 }
 
+/** It runs on a node that is cut off, or was until just now, or it is on its way out since. */
+function isExcused(truth: Truth, container: Container): boolean {
+  const { mirror, nowMs } = truth;
+  const { awayMs } = truth.nodeOf(container.host);
+  const isPart = mirror.get('nodes', container.nodeId) !== undefined;
+  const task = mirror.get('tasks', container.taskId)?.value;
+  const leaves = !isPart || task === undefined || task.drain || task.lost || task.desired > TaskState.RUNNING;
+  return nowMs - Math.max(awayMs, truth.undecidedMs) <= DECIDE_MS + (leaves ? LEAVE_MS : 0);
+}
+
 /** By its update settings, or by those of its rollback. */
 function maySurge(spec: ServiceSpec | undefined): boolean {
   return spec !== undefined && (startsFirst(spec) || startsFirst(spec, rollbackConfigOf(spec).order));
@@ -69,7 +77,17 @@ function maySurge(spec: ServiceSpec | undefined): boolean {
 /** Holds over changes of leader: a delay that runs begins anew there, it is never cut short. */
 export function delaysAreKept(truth: Truth): void {
   const { mirror } = truth;
+  /** Tasks that were made in place of one that the leader knew to have failed, by id. */
+  const madeForFailure = new Set<string>();
   const failed = new Map<string, { readonly container: Container; readonly atMs: number; readonly delayMs: number }>();
+  mirror.onChange((change) => {
+    if (change.table !== 'tasks') return;
+    if (change.after === undefined) madeForFailure.delete(change.id);
+    else if (change.before === undefined) {
+      const state = mirror.get('taskStatus', change.after.value.replaces)?.value.state;
+      if (state === TaskState.FAILED) madeForFailure.add(change.id);
+    }
+  });
   truth.listen({
     ended(container, why) {
       const slot = `${container.serviceId}/${container.slot}`;
@@ -87,7 +105,7 @@ export function delaysAreKept(truth: Truth): void {
       const task = mirror.get('tasks', container.taskId)?.value;
       // Counted as the replacement of that very failure, by the same spec, with nothing else having come between.
       if (task?.replaces !== before.container.taskId || before.container.specNumber !== container.specNumber) return;
-      if (truth.nowMs - truth.nodeOf(before.container.host).awayMs < SETTLE_MS) return;
+      if (!madeForFailure.has(container.taskId)) return;
       const waitedMs = truth.nowMs - before.atMs;
       if (waitedMs + GRAIN_MS < before.delayMs) {
         truth.fail(

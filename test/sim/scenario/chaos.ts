@@ -28,16 +28,15 @@ export class Chaos {
     const fault = strike({ truth, rng, traps });
     if (fault === undefined) return;
     this.count++;
-    const name = `${fault.name} #${this.count}`;
     trace.line('FAULT', `${fault.name}: ${fault.target}, for ${(fault.lastsMs / 1000).toFixed(1)} s`);
     coverage.count(fault.name, steps);
-    truth.faults.add(name);
-    truth.disturbed();
+    truth.faults.add(fault);
+    truth.disturbed(fault.touches);
     const heal = (): void => {
-      if (!truth.faults.delete(name)) return;
+      if (!truth.faults.delete(fault)) return;
       trace.line('FAULT', `over: ${fault.name}: ${fault.target}`);
       fault.heal();
-      truth.disturbed();
+      truth.disturbed(fault.touches);
     };
     this.#heals.push(heal);
     truth.later(fault.lastsMs, heal);

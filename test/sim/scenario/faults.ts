@@ -4,12 +4,14 @@ import type { Seam, SimProcess } from '../core/process.ts';
 import { between, chance, pick, pickOrNone } from '../core/random.ts';
 import type { SimManager } from '../parts/manager.ts';
 import type { SimNode } from '../parts/node.ts';
-import type { Truth } from '../truth/truth.ts';
+import { EVERYWHERE, type Truth } from '../truth/truth.ts';
 
 export interface Fault {
   readonly name: string;
   /** What it struck, for the trace. */
   readonly target: string;
+  /** Hosts on which nothing can be expected to be quick meanwhile. */
+  readonly touches: readonly string[];
   readonly lastsMs: number;
   /** Puts it right. */
   readonly heal: () => void;
@@ -65,7 +67,12 @@ function crash(
   start: () => void,
 ): Fault {
   const seam = pick(rng, SEAMS[role]);
-  const fault = { name: `${role} crash`, target: `${name} at ${seam}`, lastsMs: lasting(rng) };
+  const fault = {
+    name: `${role} crash`,
+    target: `${name} at ${seam}`,
+    touches: [name.slice(name.indexOf('@') + 1)],
+    lastsMs: lasting(rng),
+  };
   const dead = (): void => {
     traps.disarm(name);
     start();
@@ -124,12 +131,18 @@ const meshCrash: Maker = (world) => {
 const hostOff: Maker = ({ truth, rng }) => {
   const node = pick(rng, truth.world.nodes);
   node.powerOff();
-  return { name: 'host off', target: node.name, lastsMs: between(rng, 1000, 25_000), heal: () => node.powerOn() };
+  return { name: 'host off', target: node.name, touches: [node.name], lastsMs: between(rng, 1000, 25_000), heal: () => node.powerOn() };
 };
 const managerHostOff: Maker = ({ truth, rng }) => {
   const manager = pick(rng, truth.world.managers);
   manager.powerOff();
-  return { name: 'manager host off', target: manager.name, lastsMs: between(rng, 1000, 15_000), heal: () => manager.powerOn() };
+  return {
+    name: 'manager host off',
+    target: manager.name,
+    touches: [manager.name],
+    lastsMs: between(rng, 1000, 15_000),
+    heal: () => manager.powerOn(),
+  };
 };
 
 function cut(truth: Truth, pairs: readonly (readonly [string, string])[]): () => void {
@@ -149,12 +162,12 @@ function both(one: string, other: string): readonly (readonly [string, string])[
 const storeCut: Maker = ({ truth, rng }) => {
   const manager = pick(rng, truth.world.managers);
   const heal = cut(truth, both(manager.name, 'store'));
-  return { name: 'manager cut off store', target: manager.name, lastsMs: lasting(rng), heal };
+  return { name: 'manager cut off store', target: manager.name, touches: [manager.name], lastsMs: lasting(rng), heal };
 };
 const storeCutOneWay: Maker = ({ truth, rng }) => {
   const manager = pick(rng, truth.world.managers);
   const heal = cut(truth, [chance(rng, 0.5) ? [manager.name, 'store'] : ['store', manager.name]]);
-  return { name: 'manager cut off store one way', target: manager.name, lastsMs: lasting(rng), heal };
+  return { name: 'manager cut off store one way', target: manager.name, touches: [manager.name], lastsMs: lasting(rng), heal };
 };
 const nodeCut: Maker = ({ truth, rng }) => {
   const node = pick(rng, truth.world.nodes);
@@ -162,7 +175,7 @@ const nodeCut: Maker = ({ truth, rng }) => {
     truth,
     truth.world.managers.flatMap((manager) => both(node.name, manager.name)),
   );
-  return { name: 'node cut off', target: node.name, lastsMs: lasting(rng), heal };
+  return { name: 'node cut off', target: node.name, touches: [node.name], lastsMs: lasting(rng), heal };
 };
 const nodeCutOneWay: Maker = ({ truth, rng }) => {
   const node = pick(rng, truth.world.nodes);
@@ -171,7 +184,7 @@ const nodeCutOneWay: Maker = ({ truth, rng }) => {
     truth,
     truth.world.managers.map(({ name }) => (up ? [node.name, name] : [name, node.name])),
   );
-  return { name: 'node cut off one way', target: node.name, lastsMs: lasting(rng), heal };
+  return { name: 'node cut off one way', target: node.name, touches: [node.name], lastsMs: lasting(rng), heal };
 };
 const massCut: Maker = ({ truth, rng }) => {
   const { nodes, managers } = truth.world;
@@ -181,13 +194,19 @@ const massCut: Maker = ({ truth, rng }) => {
     truth,
     lost.flatMap((node) => managers.flatMap((manager) => both(node.name, manager.name))),
   );
-  return { name: 'most nodes cut off', target: lost.map(({ name }) => name).join(' '), lastsMs: between(rng, 4000, 25_000), heal };
+  return {
+    name: 'most nodes cut off',
+    target: lost.map(({ name }) => name).join(' '),
+    touches: lost.map(({ name }) => name),
+    lastsMs: between(rng, 4000, 25_000),
+    heal,
+  };
 };
 const linkCut: Maker = ({ truth, rng }) => {
   const node = pick(rng, truth.world.nodes);
   const manager = pick(rng, truth.world.managers);
   const heal = cut(truth, both(node.name, manager.name));
-  return { name: 'link cut', target: `${node.name} ${manager.name}`, lastsMs: lasting(rng), heal };
+  return { name: 'link cut', target: `${node.name} ${manager.name}`, touches: [node.name, manager.name], lastsMs: lasting(rng), heal };
 };
 const managerCut: Maker = ({ truth, rng }) => {
   const manager = pick(rng, truth.world.managers);
@@ -198,18 +217,19 @@ const managerCut: Maker = ({ truth, rng }) => {
     truth,
     others.flatMap((name) => both(manager.name, name)),
   );
-  return { name: 'manager cut off', target: manager.name, lastsMs: lasting(rng), heal };
+  return { name: 'manager cut off', target: manager.name, touches: [manager.name], lastsMs: lasting(rng), heal };
 };
 const reset: Maker = ({ truth, rng }) => {
   const node = pick(rng, truth.world.nodes);
   for (const manager of truth.world.managers) truth.world.network.reset(node.name, manager.name);
-  return { name: 'connections reset', target: node.name, lastsMs: 0, heal: () => undefined };
+  return { name: 'connections reset', target: node.name, touches: [node.name], lastsMs: 0, heal: () => undefined };
 };
 const slowNetwork: Maker = ({ truth, rng }) => {
   truth.world.network.slowness = between(rng, 5, 60);
   return {
     name: 'slow network',
     target: `x${truth.world.network.slowness.toFixed(0)}`,
+    touches: [EVERYWHERE],
     lastsMs: lasting(rng),
     heal: () => {
       truth.world.network.slowness = 1;
@@ -225,7 +245,7 @@ function storeFault(
   return ({ truth, rng }) => {
     const { faults } = truth.world.store;
     set(faults, rng);
-    return { name, target: 'store', lastsMs: lasting(rng), heal: () => unset(faults) };
+    return { name, target: 'store', touches: ['store'], lastsMs: lasting(rng), heal: () => unset(faults) };
   };
 }
 const storeDown = storeFault(
@@ -255,6 +275,7 @@ const compaction: Maker = ({ truth, rng }) => {
   return {
     name: 'compaction behind a watch',
     target: manager.name,
+    touches: [manager.name],
     lastsMs: between(rng, 1500, 9000),
     heal: () => {
       truth.world.store.compact();
@@ -267,14 +288,14 @@ const leaseLost: Maker = (world) => {
   const { leaseId } = server.engine.item(`managers/${leaderOf(world).id}`) ?? {};
   if (leaseId === undefined) return undefined;
   void server.revoke(leaseId).catch(() => undefined);
-  return { name: 'lease lost', target: 'leader', lastsMs: 0, heal: () => undefined };
+  return { name: 'lease lost', target: 'leader', touches: ['store'], lastsMs: 0, heal: () => undefined };
 };
 
 function stall(name: string, process: SimProcess | undefined, { truth, rng }: FaultWorld): Fault | undefined {
   if (process?.alive !== true) return undefined;
   const lastsMs = chance(rng, 0.5) ? between(rng, 300, 3000) : between(rng, 4000, 9000);
   process.stalledUntilMs = truth.nowMs + lastsMs;
-  return { name, target: process.name, lastsMs, heal: () => undefined };
+  return { name, target: process.name, touches: [process.host.name], lastsMs, heal: () => undefined };
 }
 const managerStall: Maker = (world) => stall('manager stands still', pick(world.rng, world.truth.world.managers).process, world);
 const leaderStall: Maker = (world) => stall('leader stands still', leaderOf(world).process, world);
@@ -289,6 +310,7 @@ const wallJump: Maker = ({ truth, rng }) => {
   return {
     name: 'wall clock jump',
     target: host.name,
+    touches: [],
     lastsMs: lasting(rng),
     heal: () => {
       host.wallOffsetMs = before;
@@ -300,7 +322,7 @@ function nodeFault(name: string, set: (node: SimNode, rng: Rng) => void, unset: 
   return ({ truth, rng }) => {
     const node = pick(rng, truth.world.nodes);
     set(node, rng);
-    return { name, target: node.name, lastsMs: lasting(rng), heal: () => unset(node) };
+    return { name, target: node.name, touches: [node.name], lastsMs: lasting(rng), heal: () => unset(node) };
   };
 }
 const diskFull = nodeFault(
@@ -341,7 +363,7 @@ const containerKilled: Maker = ({ truth, rng }) => {
   );
   if (container === undefined) return undefined;
   truth.nodeOf(container.host).node.engine.kill(container.taskId, { exitCode: 137, reason: 'killed for memory' });
-  return { name: 'container killed', target: container.taskId.slice(0, 6), lastsMs: 0, heal: () => undefined };
+  return { name: 'container killed', target: container.taskId.slice(0, 6), touches: [], lastsMs: 0, heal: () => undefined };
 };
 
 const probesFail: Maker = ({ truth, rng }) => {
@@ -352,6 +374,7 @@ const probesFail: Maker = ({ truth, rng }) => {
   return {
     name: 'failing probes',
     target: `${container.taskId.slice(0, 6)} on ${container.host}`,
+    touches: [],
     lastsMs: lasting(rng),
     heal: () => {
       container.probes = 'answered';

@@ -31,6 +31,8 @@ export interface Violation {
 /** Without an answer for this long a node counts as cut off: its tasks may be replaced soon. */
 const AWAY_MS = 2500;
 const TICK_MS = 500;
+/** Touched by a fault that spares nobody. */
+export const EVERYWHERE = '*';
 const SESSION = '/shoal.v1.AgentSession/Session';
 /** ManagerMessage.heartbeat with wire type 2. */
 const HEARTBEAT_ANSWER = (2 << 3) | 2;
@@ -65,10 +67,12 @@ export class Truth implements WorldWatch {
   /** Services that a user asked to remove, whether or not that was answered. */
   readonly removals = new Set<string>();
   /** Faults under way. */
-  readonly faults = new Set<string>();
+  readonly faults = new Set<{ readonly touches: readonly string[] }>();
   /** Always there; for what is looked at later. */
   readonly judge: Owner = { name: 'judge', alive: true, stalledUntilMs: 0 };
-  #disturbedMs = 0;
+  /** When there was last no leader that reaches the store: nobody decides anything then. */
+  undecidedMs = 0;
+  readonly #disturbedMs = new Map<string, number>();
   readonly #listeners: Partial<TruthEvents>[] = [];
 
   constructor(world: World) {
@@ -105,14 +109,23 @@ export class Truth implements WorldWatch {
     this.scheduler.after(this.judge, ms, call);
   }
 
-  /** Something outside the product went wrong, or was put right: for a while nothing can be expected to be quick. */
-  disturbed(): void {
-    this.#disturbedMs = this.nowMs;
+  /** Something outside the product went wrong on these hosts, or was put right: for a while nothing there can be expected to be quick. */
+  disturbed(hosts: readonly string[]): void {
+    for (const host of hosts) this.#disturbedMs.set(host, this.nowMs);
   }
 
-  /** No fault is under way, and none was for this long. */
-  isCalmFor(ms: number): boolean {
-    return this.faults.size === 0 && this.nowMs - this.#disturbedMs >= ms;
+  /** No fault is under way on these hosts, and none was for this long. */
+  isCalmFor(ms: number, hosts: readonly string[]): boolean {
+    for (const { touches } of this.faults) {
+      if (touches.some((host) => host === EVERYWHERE || hosts.includes(host))) return false;
+    }
+    return [EVERYWHERE, ...hosts].every((host) => this.nowMs - (this.#disturbedMs.get(host) ?? Number.NEGATIVE_INFINITY) >= ms);
+  }
+
+  /** The host of the manager that a node's agent is registered with. */
+  managerHostOf(nodeId: string): string | undefined {
+    const managerId = this.mirror.get('sessions', nodeId)?.value.managerId;
+    return this.world.managers.find((manager) => manager.id === managerId)?.name;
   }
 
   nodeOf(name: string): NodeTruth {
@@ -124,6 +137,11 @@ export class Truth implements WorldWatch {
   byNodeId(nodeId: string): NodeTruth | undefined {
     const hostname = this.mirror.get('nodeStatus', nodeId)?.value.description?.hostname;
     return hostname === undefined ? undefined : this.nodes.get(hostname);
+  }
+
+  nodeIdOf(name: string): string | undefined {
+    for (const { id, value } of this.mirror.all('nodeStatus')) if (value.description?.hostname === name) return id;
+    return undefined;
   }
 
   isAway(truth: NodeTruth): boolean {
@@ -213,7 +231,7 @@ export class Truth implements WorldWatch {
 
   died(process: SimProcess, reason: string): void {
     this.world.trace.line(process.name, `DIED: ${reason}`);
-    this.disturbed();
+    this.disturbed([process.host.name]);
   }
 
   created(): void {
@@ -224,11 +242,19 @@ export class Truth implements WorldWatch {
     // It had ended before.
   }
 
+  #isLed(): boolean {
+    const leader = this.mirror.get('leader', '')?.value.managerId;
+    const manager = this.world.managers.find(({ id }) => id === leader);
+    if (manager?.process?.alive !== true || manager.process.stalledUntilMs > this.nowMs) return false;
+    return this.isCalmFor(0, ['store', manager.name]);
+  }
+
   #tick(): void {
     this.later(TICK_MS, () => {
       for (const truth of this.nodes.values()) {
         if (this.isAway(truth)) truth.awayMs = this.nowMs;
       }
+      if (!this.#isLed()) this.undecidedMs = this.nowMs;
       for (const listener of this.#listeners) listener.tick?.();
       this.#tick();
     });

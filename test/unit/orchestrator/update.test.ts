@@ -273,4 +273,19 @@ describe('an update', () => {
     const numbers = [...model.state.all('specs')].map(({ value }) => value.number).sort((one, other) => one - other);
     assert.deepEqual(numbers, [1, ...Array.from({ length: 6 }, (_, index) => index + 16)]);
   });
+
+  it('keeps one old task of a slot, not two, when a lost one comes back while the new one does not come up', () => {
+    const model = running(web(1), [{ id: 'a' }, { id: 'b' }]);
+    const [first] = model.tasks('web');
+    const lost = first?.nodeId ?? assert.fail();
+    model.cut(lost);
+    model.run(10_000);
+    assert.equal(serving(model), 1, 'another node has taken over');
+    model.update('web', toImage(REJECTED_IMAGE));
+    model.run(10_000);
+    model.heal(lost);
+    model.run(20_000);
+    assert.equal(serving(model), 1);
+    assert.equal(existing(model), 1, 'the one that took over serves on, the one that came back is stopped');
+  });
 });
