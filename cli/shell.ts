@@ -34,10 +34,12 @@ export interface Shell {
   readonly home: string;
   readonly clock: Clock;
   readonly rng: Rng;
-  /** Aborted by the first Ctrl-C or SIGTERM; a second one ends the process. Nothing is caught before the first call. */
+  /** Aborted by the first Ctrl-C, SIGTERM or hangup of the terminal; a second Ctrl-C or SIGTERM ends the process. Nothing is caught before the first call. */
   interrupt(): AbortSignal;
   /** Aborted by the second one, which then does not end the process: only a third does. For what must not be left half stopped. */
   hurry(): AbortSignal;
+  /** From now on output that nobody reads any more interrupts instead of ending the process: for what has to clean up in any case. */
+  outliveOutput(): void;
   /** Calls at each change of the terminal's size; returns what ends that. */
   onResize(listener: () => void): () => void;
 }
@@ -45,10 +47,16 @@ export interface Shell {
 export function processShell(): Shell {
   let controller: AbortController | undefined;
   let hurry: AbortController | undefined;
+  let outlivesOutput = false;
   const interrupt = (): AbortController => (controller ??= abortOnSignals(() => hurry));
+  const onLost = (error: NodeJS.ErrnoException): void => {
+    // The reader went away (`shoal service ls | head -1`): nothing is left to say to anybody.
+    if (!outlivesOutput) process.exit(error.code === 'EPIPE' ? 0 : 1);
+    interrupt().abort(interrupted());
+  };
   return {
-    out: outputOf(process.stdout),
-    err: outputOf(process.stderr),
+    out: outputOf(process.stdout, onLost),
+    err: outputOf(process.stderr, onLost),
     input: {
       stream: process.stdin,
       isTerminal: process.stdin.isTTY,
@@ -67,6 +75,9 @@ export function processShell(): Shell {
       hurry ??= new AbortController();
       return hurry.signal;
     },
+    outliveOutput() {
+      outlivesOutput = true;
+    },
     onResize(listener) {
       process.stdout.on('resize', listener);
       return () => {
@@ -84,18 +95,21 @@ function abortOnSignals(hurry: () => AbortController | undefined): AbortControll
   const onSignal = (): void => {
     const next = [controller, hurry()].find((one) => one?.signal.aborted === false);
     if (next === undefined) process.exit(INTERRUPTED_EXIT);
-    next.abort(new ShoalError('cancelled', 'interrupted'));
+    next.abort(interrupted());
   };
   process.on('SIGINT', onSignal);
   process.on('SIGTERM', onSignal);
+  // A closed terminal tells everybody in it, and some pass it on: however often it comes, nobody is in more of a hurry.
+  process.on('SIGHUP', () => controller.abort(interrupted()));
   return controller;
 }
 
-function outputOf(stream: NodeJS.WriteStream): Output {
-  // The reader went away (`shoal service ls | head -1`): nothing is left to say to anybody.
-  stream.on('error', (error: NodeJS.ErrnoException) => {
-    process.exit(error.code === 'EPIPE' ? 0 : 1);
-  });
+function interrupted(): ShoalError {
+  return new ShoalError('cancelled', 'interrupted');
+}
+
+function outputOf(stream: NodeJS.WriteStream, onLost: (error: NodeJS.ErrnoException) => void): Output {
+  stream.on('error', onLost);
   return writableOutput(stream, {
     get isTerminal() {
       return stream.isTTY;

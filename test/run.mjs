@@ -34,6 +34,7 @@ const SUITES = [
   { name: 'sim', mocha: ['test/sim/**/*.test.ts'], timeoutMs: 600_000 },
   { name: 'integration', mocha: ['test/integration/**/*.test.ts'], timeoutMs: 120_000 },
   { name: 'e2e', mocha: ['test/e2e/**/*.test.ts'], timeoutMs: 180_000 },
+  { name: 'fault', mocha: ['test/fault/**/*.test.ts'], timeoutMs: 180_000 },
 ];
 
 function main() {

@@ -111,7 +111,7 @@ export interface Runtime {
   start(taskId: string, signal: AbortSignal): Promise<Instance>;
   /** Resolves when the instance has exited; at once if it has. `not_found` when somebody removed it. Outlives a restart of the engine. */
   wait(taskId: string, signal: AbortSignal): Promise<Exit>;
-  /** Calls back with the present health and at each change, until the signal aborts. */
+  /** Calls back with the present health and at each change, while it starts also with what each failing check says; until the signal aborts. */
   watchHealth(taskId: string, onChange: (health: Health, detail: string) => void, signal: AbortSignal): void;
   /**
    * Stop signal, then kill after the grace period of the task's spec. Resolves when it has exited; one that never ran counts as exit 0

@@ -285,19 +285,25 @@ function onHealth(machine: TaskMachine, health: Health, detail: string): Step {
     case 'healthy':
       return machine.phase === 'checking' ? checked({ ...machine, isHealthy: true }) : stay(machine);
     case 'starting':
-      return stay(machine.phase === 'checking' ? { ...machine, message: 'waiting for its health check' } : machine);
+      return stay(machine.phase === 'checking' ? { ...machine, message: waitingForHealth(detail) } : machine);
   }
 }
 
 /** RUNNING once nothing is owed any more. */
 function checked(machine: TaskMachine): Step {
   if (machine.owesStartUp) return stay(machine);
-  if (!machine.isHealthy) return stay({ ...machine, message: 'waiting for its health check' });
+  if (!machine.isHealthy) return stay({ ...machine, message: waitingForHealth('') });
   return stay({ ...report(machine, TaskState.RUNNING, 'started'), phase: 'running' });
 }
 
+/** `detail`: what the last check said, if it failed. */
+function waitingForHealth(detail: string): string {
+  return detail === '' ? 'waiting for its health check' : `unhealthy so far: ${detail}`.slice(0, MAX_TEXT);
+}
+
 function stopWith(machine: TaskMachine, outcome: TaskMachine['outcome']): Step {
-  return { next: { ...machine, phase: 'stopping', outcome, message: 'stopping' }, effects: [perform('stop')] };
+  const message = outcome.error === '' ? 'stopping' : `stopping: ${outcome.error}`.slice(0, MAX_TEXT);
+  return { next: { ...machine, phase: 'stopping', outcome, message }, effects: [perform('stop')] };
 }
 
 function discard(machine: TaskMachine): Step {

@@ -1,7 +1,7 @@
 // A command that only groups others: alone it shows its help, with an unknown verb it says which one is near.
 import type { Command } from 'commander';
 import { ShoalError } from '../../lib/errors.ts';
-import { suggest } from './suggest.ts';
+import { suggest } from '../../lib/suggest.ts';
 import { pathOf } from './usage-error.ts';
 
 /** Call once, on the program itself and on each noun. */

@@ -51,3 +51,15 @@ export function parseTimeout(text: string | undefined): number | undefined {
   if (durationMs !== undefined && durationMs > 0) return durationMs;
   throw ShoalError.invalid('wrong timeout', [{ path: '--timeout', message: `"${text}" is not a duration such as 30s or 5m` }]);
 }
+
+/** As Docker. */
+const DEFAULT_VERIFY_MS = 5000;
+const MAX_VERIFY_MS = 60 * 60 * 1000;
+
+/** Milliseconds that a service has to stay up to count as converged. Throws `invalid_argument`. */
+export function parseVerify(text: string | undefined): number {
+  if (text === undefined) return DEFAULT_VERIFY_MS;
+  const durationMs = parseDurationMs(text);
+  if (durationMs !== undefined && durationMs >= 0 && durationMs <= MAX_VERIFY_MS) return Math.round(durationMs);
+  throw ShoalError.invalid('wrong time', [{ path: '--verify', message: `"${text}" is not a duration such as 5s, from 0s to 1h` }]);
+}

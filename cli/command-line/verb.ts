@@ -2,7 +2,7 @@
 import { type Command, Option } from 'commander';
 import type { Control } from '../client/control.ts';
 import type { Shell } from '../shell.ts';
-import { suggest } from './suggest.ts';
+import { suggest } from '../../lib/suggest.ts';
 import { withTogglesSpelledOut } from './toggles.ts';
 import { usageError } from './usage-error.ts';
 

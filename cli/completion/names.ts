@@ -42,5 +42,5 @@ async function serviceNames(control: Control): Promise<readonly string[]> {
 async function taskNames(control: Control): Promise<readonly string[]> {
   const request = { filters: [], serviceRefs: [], nodeRefs: [], taskRefs: [] };
   const { tasks } = await control.read((client, call) => client.listTasks(request, call));
-  return tasks.filter((task) => task.desired <= TaskState.RUNNING).map((task) => task.name);
+  return tasks.filter((task) => task.desired <= TaskState.COMPLETE && task.state < TaskState.COMPLETE).map((task) => task.name);
 }

@@ -1,5 +1,6 @@
 // `shoal dev up|down|status`: a whole cluster on this machine, for trying things out.
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { messageOf } from '../../lib/errors.ts';
 import type { Shell } from '../shell.ts';
 import type { DevCluster } from './layout.ts';
 
@@ -59,6 +60,8 @@ async function up(flags: UpFlags, shell: Shell): Promise<void> {
   const { layoutIn } = await import('./layout.ts');
   const { say, startCluster } = await import('./up.ts');
   const signal = shell.interrupt();
+  // What was started is stopped again, also when the terminal is gone.
+  shell.outliveOutput();
   const layout = layoutIn(shell.cwd);
   const options = { ...flags, store: flags.store, runtime: flags.runtime, publishedPorts: flags.demo ? [flags.port] : [] };
   const cluster = await startCluster(layout, options, shell, signal);
@@ -118,15 +121,22 @@ async function untilInterrupted(cluster: DevCluster, shell: Shell, signal: Abort
 }
 
 async function down(shell: Shell): Promise<void> {
-  const { findLayout } = await import('./layout.ts');
+  const { findLayout, readCluster } = await import('./layout.ts');
   const { stopCluster } = await import('./down.ts');
+  const { removeDemoImages } = await import('./demo-image.ts');
   const { say } = await import('./up.ts');
   const hurry = shell.interrupt();
+  shell.outliveOutput();
   hurry.addEventListener('abort', () => {
     say(shell, 'killing everything at once');
   });
-  const stopped = await stopCluster(findLayout(shell.cwd), shell.clock, hurry);
+  const layout = findLayout(shell.cwd);
+  const cluster = readCluster(layout);
+  const stopped = await stopCluster(layout, shell.clock, hurry);
   shell.out.write(stopped === undefined ? 'no cluster runs here\n' : `stopped (${stopped} processes); its state is gone\n`);
+  if (cluster?.runtime !== 'docker') return;
+  const left = await removeDemoImages(cluster.dockerSocket).catch((error: unknown) => [`those of the demo (${messageOf(error)})`]);
+  if (left.length > 0) say(shell, `images that are still in the container engine: ${left.join(', ')}`);
 }
 
 async function status(shell: Shell): Promise<void> {

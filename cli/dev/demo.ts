@@ -55,7 +55,7 @@ async function demoSpec(cluster: DevCluster, port: number, shell: Shell): Promis
 /** Rejects with `not_converged`, and with what was heard last, where the demo does not run in time. */
 export async function converged(control: Control, revision: number, shell: Shell): Promise<void> {
   const { client, target, options } = await control.streaming();
-  const progress = client.watchProgress({ serviceRef: DEMO_SERVICE, revision }, { ...options, deadlineMs: CONVERGE_MS });
+  const progress = client.watchProgress({ serviceRef: DEMO_SERVICE, revision, stableMs: 0 }, { ...options, deadlineMs: CONVERGE_MS });
   let last = 'nothing heard of it';
   try {
     for await (const message of messages(progress, target)) {

@@ -8,7 +8,11 @@ const MAX_NODES = 10;
 
 export function explanationLines(explanation: ServiceExplanation, nowUnixMs: number): readonly string[] {
   const { serviceName, desired, running, allRight, tasks, moreTasks, rollout, ports } = explanation;
-  if (allRight) return [`${serviceName}: all right, ${String(running)} of ${String(desired)} tasks run`];
+  const advice = section(
+    'what could be better:',
+    explanation.advice.flatMap((finding) => findingLines(finding, nowUnixMs)),
+  );
+  if (allRight) return [`${serviceName}: all right, ${String(running)} of ${String(desired)} tasks run`, ...advice];
   return [
     `${serviceName}: ${String(running)} of ${String(desired)} tasks run`,
     ...section(
@@ -24,6 +28,7 @@ export function explanationLines(explanation: ServiceExplanation, nowUnixMs: num
       'published ports that are not open everywhere:',
       ports.flatMap((finding) => findingLines(finding, nowUnixMs)),
     ),
+    ...advice,
   ];
 }
 
@@ -36,7 +41,7 @@ function findingLines({ reason, wayOut, sinceUnixMs }: Finding, nowUnixMs: numbe
 }
 
 function taskLines(task: ExplainedTask, nowUnixMs: number): readonly string[] {
-  const { name, state, finding, sameAsThis, nodes, moreNodes } = task;
+  const { name, state, finding, sameAsThis, nodes, moreNodes, preemption } = task;
   const shown = sameAsThis.slice(0, MAX_SAME);
   const others = sameAsThis.length > shown.length ? ` and ${String(sameAsThis.length - shown.length)} more` : '';
   const names = [name, ...shown].join(', ') + others;
@@ -45,6 +50,7 @@ function taskLines(task: ExplainedTask, nowUnixMs: number): readonly string[] {
   const rest = nodes.length - listed.length + moreNodes;
   return [
     `${names} (${enumName(TaskState, state).toLowerCase()}): ${reason}${since(sinceUnixMs, nowUnixMs)}${arrow(wayOut)}`,
+    ...(preemption === undefined ? [] : [`  by preemption: ${preemption.reason}${arrow(preemption.wayOut)}`]),
     ...listed.flatMap((node) => nodeLines(node).map((line) => `  ${line}`)),
     ...(rest === 0 ? [] : [`  and ${String(rest)} nodes further from taking it`]),
   ];

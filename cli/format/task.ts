@@ -58,9 +58,9 @@ function readiness(task: TaskView): string {
   return why === undefined ? 'ready' : `not ready: ${why}`;
 }
 
-/** For a task that waits, the reason is in its message; one that runs may be kept from its traffic. */
+/** For a task that waits, the reason is in its message; one that runs may be kept from its traffic, or have a remark of the manager. */
 function quotedError(task: TaskView, truncate: boolean): string {
-  const text = task.error || (task.state === TaskState.PENDING ? task.message : (whyNotReady(task) ?? ''));
+  const text = task.error || (task.state === TaskState.PENDING ? task.message : (whyNotReady(task) ?? task.remark));
   if (text === '') return '';
   return `"${truncate ? ellipsis(text.replaceAll(/\s+/g, ' '), MAX_ERROR_LENGTH) : text.replaceAll(/\s*\n\s*/g, ' ')}"`;
 }
@@ -79,7 +79,7 @@ export function sortTasks(tasks: readonly TaskView[]): readonly TaskView[] {
 }
 
 function isFinished(task: TaskView): boolean {
-  return task.desired > TaskState.RUNNING;
+  return task.desired > TaskState.COMPLETE;
 }
 
 function compareText(a: string, b: string): number {

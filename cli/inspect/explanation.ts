@@ -24,15 +24,17 @@ export function explanationStruct(explanation: ServiceExplanation): Struct {
     Tasks: explanation.tasks.map(taskStruct),
     MoreTasks: explanation.moreTasks,
     Ports: explanation.ports.map(findingStruct),
+    Advice: explanation.advice.map(findingStruct),
   };
 }
 
-function taskStruct({ name, taskId, state, finding, nodes, moreNodes, sameAsThis }: ExplainedTask): Struct {
+function taskStruct({ name, taskId, state, finding, nodes, moreNodes, sameAsThis, preemption }: ExplainedTask): Struct {
   return {
     Name: name,
     ID: taskId,
     State: enumName(TaskState, state).toLowerCase(),
     ...(finding && findingStruct(finding)),
+    Preemption: preemption && findingStruct(preemption),
     Nodes: nodes.map(nodeStruct),
     MoreNodes: moreNodes,
     SameAsThis: sameAsThis,
@@ -71,6 +73,9 @@ function changeStruct(change: SmallestChange): Struct {
     NanoCPUs: change.nanoCpus || undefined,
     FittingMemoryBytes: isAmount ? change.fittingMemoryBytes : undefined,
     FittingNanoCPUs: isAmount ? change.fittingNanoCpus : undefined,
+    GenericKind: change.genericKind || undefined,
+    GenericCount: change.genericCount || undefined,
+    FittingGenericCount: change.genericKind === '' ? undefined : change.fittingGenericCount,
     Label: change.label || undefined,
     LabelValue: change.kind === 'set-label' ? change.labelValue : undefined,
     Constraint: change.constraint || undefined,

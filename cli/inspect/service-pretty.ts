@@ -6,6 +6,8 @@ import {
   type LogDriver,
   type Placement,
   OnReturn,
+  RebalancePolicy,
+  RebalanceState,
   PortMode,
   type Probes,
   type Resources,
@@ -17,12 +19,13 @@ import {
 } from '../../proto/index.ts';
 import { protocolName } from '../format/ports.ts';
 import { probeText } from '../format/probes.ts';
-import { modeName } from '../format/service.ts';
+import { isJobMode, modeName } from '../format/service.ts';
 import { ago } from '../format/text.ts';
 import { containerLines } from './container-pretty.ts';
 import { preferenceText } from '../service/spec/preferences.ts';
 import { type PrettyItem, prettyMap, renderPretty } from './pretty.ts';
-import { updateStateName } from './service.ts';
+import { jobLines } from './job.ts';
+import { rebalanceStateName, updateStateName } from './service.ts';
 import { orderName } from './service-spec.ts';
 
 export function renderServicePretty(service: ServiceView, nowUnixMs: number): string {
@@ -34,7 +37,9 @@ export function renderServicePretty(service: ServiceView, nowUnixMs: number): st
     ...prettyMap('Labels', spec?.labels ?? {}),
     { name: 'Service Mode', value: capitalize(modeName(spec?.mode ?? ServiceMode.REPLICATED)) },
     { indent: 1, name: 'Replicas', value: `${String(service.runningTasks)}/${String(service.desiredTasks)} running` },
+    ...(isJobMode(spec?.mode) ? jobLines(service, nowUnixMs) : []),
     ...updateStatusLines(service, nowUnixMs),
+    ...rebalanceStatusLines(service, nowUnixMs),
     ...placementLines(spec?.task?.placement),
     ...updateConfigLines('UpdateConfig', spec?.update),
     ...updateConfigLines('RollbackConfig', spec?.rollback),
@@ -46,6 +51,7 @@ export function renderServicePretty(service: ServiceView, nowUnixMs: number): st
     ...restartLines(service),
     ...logDriverLines(spec?.task?.logDriver),
     { name: 'Drain Period', value: spec === undefined || spec.drainPeriodMs === 0 ? undefined : formatDurationMs(spec.drainPeriodMs) },
+    { name: 'Rebalance', value: spec?.rebalance === RebalancePolicy.REBALANCE_AUTO ? 'auto' : undefined },
     { name: 'On Return', value: spec?.onReturn === OnReturn.KEEP_OLD ? 'keep-old' : undefined },
     { name: 'Port Check', value: spec?.task?.noPortCheck === true ? 'no' : undefined },
     { name: 'Forced Updates', value: spec?.task?.forceUpdate || undefined },
@@ -80,6 +86,20 @@ function updateStatusLines(service: ServiceView, nowUnixMs: number): readonly Pr
     { indent: 1, name: 'Started', value: ago(update.startedUnixMs, nowUnixMs) },
     { indent: 1, name: 'Completed', value: update.completedUnixMs === 0 ? undefined : ago(update.completedUnixMs, nowUnixMs) },
     { indent: 1, name: 'Message', value: update.message },
+  ];
+}
+
+function rebalanceStatusLines({ status }: ServiceView, nowUnixMs: number): readonly PrettyItem[] {
+  const rebalance = status?.rebalance;
+  if (rebalance === undefined || rebalance.state === RebalanceState.REBALANCE_NONE) return [];
+  const { automatic, moved, startedUnixMs, completedUnixMs, message } = rebalance;
+  return [
+    { heading: 'Rebalancing' },
+    { indent: 1, name: 'State', value: `${rebalanceStateName(rebalance.state)}${automatic ? ', by itself' : ''}` },
+    { indent: 1, name: 'Moved', value: moved },
+    { indent: 1, name: 'Started', value: ago(startedUnixMs, nowUnixMs) },
+    { indent: 1, name: 'Ended', value: completedUnixMs === 0 ? undefined : ago(completedUnixMs, nowUnixMs) },
+    { indent: 1, name: 'Message', value: message },
   ];
 }
 

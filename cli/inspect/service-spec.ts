@@ -16,6 +16,7 @@ import {
   type RestartPolicy,
   ServiceMode,
   OnReturn,
+  RebalancePolicy,
   type ServiceSpec,
   type TaskSpec,
   type UpdateConfig,
@@ -23,6 +24,7 @@ import {
 } from '../../proto/index.ts';
 import { mapOf, type Struct, type Value } from '../format/go-template/index.ts';
 import { protocolName } from '../format/ports.ts';
+import { jobSpecStruct } from './job.ts';
 import { probeText } from '../format/probes.ts';
 
 const NANOSECONDS_PER_MS = 1_000_000;
@@ -33,11 +35,13 @@ export function serviceSpecStruct(spec: ServiceSpec): Struct {
     Labels: mapOf(spec.labels),
     TaskTemplate: spec.task === undefined ? undefined : taskSpecStruct(spec.task),
     Mode: modeStruct(spec),
+    Job: spec.job === undefined ? undefined : jobSpecStruct(spec.job),
     UpdateConfig: spec.update === undefined ? undefined : updateConfigStruct(spec.update),
     RollbackConfig: spec.rollback === undefined ? undefined : updateConfigStruct(spec.rollback),
     EndpointSpec: { Ports: spec.ports.map(portStruct) },
     DrainPeriod: nanoseconds(spec.drainPeriodMs),
     SpecHistoryLimit: spec.specHistoryLimit,
+    Rebalance: spec.rebalance === RebalancePolicy.REBALANCE_AUTO ? 'auto' : undefined,
     OnReturn: spec.onReturn === OnReturn.KEEP_OLD ? 'keep-old' : undefined,
   };
 }
@@ -169,6 +173,11 @@ function modeStruct(spec: ServiceSpec): Struct {
   return {
     Replicated: spec.mode === ServiceMode.REPLICATED ? { Replicas: spec.replicas } : undefined,
     Global: spec.mode === ServiceMode.GLOBAL ? {} : undefined,
+    ReplicatedJob:
+      spec.mode === ServiceMode.REPLICATED_JOB
+        ? { MaxConcurrent: spec.job?.maxConcurrent || spec.replicas, TotalCompletions: spec.replicas }
+        : undefined,
+    GlobalJob: spec.mode === ServiceMode.GLOBAL_JOB ? {} : undefined,
   };
 }
 

@@ -1,8 +1,10 @@
 // `service inspect`: the JSON under Docker's field names.
-import { enumName, type ServiceView, UpdateState, type UpdateStatus } from '../../proto/index.ts';
+import { enumName, RebalanceState, type RebalanceStatus, type ServiceView, UpdateState, type UpdateStatus } from '../../proto/index.ts';
 import type { Struct } from '../format/go-template/index.ts';
 import { protocolName } from '../format/ports.ts';
+import { isJobMode } from '../format/service.ts';
 import { timestamp } from '../format/text.ts';
+import { jobStatusStruct } from './job.ts';
 import { portStruct, serviceSpecStruct } from './service-spec.ts';
 
 export function serviceStruct(service: ServiceView): Struct {
@@ -18,7 +20,13 @@ export function serviceStruct(service: ServiceView): Struct {
     PreviousSpec: previousSpec === undefined ? undefined : serviceSpecStruct(previousSpec),
     Endpoint: { Spec: { Ports: ports }, Ports: ports },
     UpdateStatus: update === undefined || update.state === UpdateState.UPDATE_NONE ? undefined : updateStatusStruct(update),
-    ServiceStatus: { RunningTasks: service.runningTasks, DesiredTasks: service.desiredTasks },
+    RebalanceStatus: status?.rebalance === undefined ? undefined : rebalanceStatusStruct(status.rebalance),
+    ServiceStatus: {
+      RunningTasks: service.runningTasks,
+      DesiredTasks: service.desiredTasks,
+      CompletedTasks: isJobMode(spec?.mode) ? service.completedTasks : undefined,
+    },
+    JobStatus: jobStatusStruct(service),
     NotReady:
       notReady.length === 0
         ? undefined
@@ -49,6 +57,22 @@ function updateStatusStruct(update: UpdateStatus): Struct {
     CompletedAt: update.completedUnixMs === 0 ? undefined : timestamp(update.completedUnixMs),
     Message: update.message || undefined,
   };
+}
+
+function rebalanceStatusStruct({ state, automatic, moved, startedUnixMs, completedUnixMs, message }: RebalanceStatus): Struct {
+  return {
+    State: rebalanceStateName(state),
+    Automatic: automatic,
+    Moved: moved,
+    StartedAt: timestamp(startedUnixMs),
+    CompletedAt: completedUnixMs === 0 ? undefined : timestamp(completedUnixMs),
+    Message: message || undefined,
+  };
+}
+
+/** "rebalancing", "completed", "stopped", "cancelled" */
+export function rebalanceStateName(state: RebalanceState): string {
+  return enumName(RebalanceState, state).replace('REBALANCE_', '').toLowerCase();
 }
 
 /** Docker's words: "updating", "paused", "completed", "rollback_started", ... */

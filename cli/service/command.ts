@@ -64,6 +64,12 @@ export function configureService(service: Command, launch: Launch): void {
   declarePlanFlags(scale);
   scale.action(launch(() => import('./scale.ts')));
 
+  const rebalance = addVerb(service, 'rebalance <SERVICE...>', 'Move tasks, one at a time, to where they would be placed now');
+  waitFlags(rebalance);
+  toggle(rebalance, '--plan', 'only show what would move; exit code 0: nothing, 1: something, above: an error');
+  rebalance.option('--format <FORMAT>', 'of --plan: "json" or a Go template such as "{{.Fits}}"');
+  rebalance.action(launch(() => import('./rebalance.ts')));
+
   const rm = addVerb(service, 'rm <SERVICE...>', 'Remove services').alias('remove');
   declareIfVersion(rm);
   rm.action(launch(() => import('./rm.ts')));
@@ -83,5 +89,6 @@ export function configureService(service: Command, launch: Launch): void {
 function waitFlags(command: Command): void {
   toggle(command, '-d, --detach', 'return at once instead of waiting for convergence');
   toggle(command, '-q, --quiet', 'show no progress');
+  command.option('--verify <DURATION>', 'how long all tasks have to stay up to count as converged (default: 5s; 0s: not at all)');
   command.option('--timeout <DURATION>', 'wait no longer than this, and exit with 6 (default: as long as it takes)');
 }

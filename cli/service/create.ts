@@ -1,9 +1,9 @@
 // `service create`
 import { ShoalError } from '../../lib/errors.ts';
-import { parseTimeout } from '../command-line/values.ts';
 import type { VerbContext } from '../command-line/verb.ts';
 import { registryAuthFor } from '../registry/registry-auth.ts';
-import { finishChange, tellWarnings } from './finish.ts';
+import { checkedSpec } from './checked-spec.ts';
+import { finishChange, tellWarnings, waitTimes } from './finish.ts';
 import { madeUpName } from './made-up-name.ts';
 import { type PlanFlags, readPlanFlags } from './plan/plan-flags.ts';
 import { showPlan } from './plan/show.ts';
@@ -19,6 +19,7 @@ export async function run(
   flags: FlagValues & WaitFlags & PlanFlags,
 ): Promise<number> {
   const { shell } = context;
+  waitTimes(flags);
   const ifVersion = readPlanFlags(flags);
   if (ifVersion !== undefined && ifVersion.version !== 0)
     throw ShoalError.invalid('wrong flags', [
@@ -27,8 +28,8 @@ export async function run(
         message: `"${String(ifVersion.version)}" is the version of a service that is there; one that is yet to be created has version 0`,
       },
     ]);
-  const spec = createSpec(image, args, flags, shell, () => madeUpName(shell.rng));
-  parseTimeout(flags.timeout);
+  const draft = createSpec(image, args, flags, shell, () => madeUpName(shell.rng));
+  const spec = await checkedSpec(context, draft, { purpose: 'create', ref: '', refusal: 'the service cannot be created' });
   const registryAuth = flags['withRegistryAuth'] === true ? await registryAuthFor(image, shell, shell.interrupt()) : '';
   const control = await context.control();
   const request = {

@@ -1,9 +1,9 @@
 // What create, update and scale do after the manager took the change: tell its warnings, then wait.
 import type { ServiceChange, ServiceView } from '../../proto/index.ts';
-import { parseTimeout } from '../command-line/values.ts';
+import { parseTimeout, parseVerify } from '../command-line/values.ts';
 import type { VerbContext } from '../command-line/verb.ts';
 import { styled } from '../style.ts';
-import type { Change, WaitFlags } from './progress/wait.ts';
+import type { Change, WaitFlags, WaitTimes } from './progress/wait.ts';
 import { waitForConvergence } from './progress/wait.ts';
 
 export function tellWarnings({ shell }: VerbContext, { warnings }: Pick<ServiceChange, 'warnings'>): void {
@@ -19,7 +19,12 @@ export async function finishChange(
   isRollback = false,
 ): Promise<void> {
   if (flags.detach === true) return;
-  await waitForConvergence(context, changeOf(change, before, isRollback), flags.quiet === true, parseTimeout(flags.timeout));
+  await waitForConvergence(context, changeOf(change, before, isRollback), flags.quiet === true, waitTimes(flags));
+}
+
+/** Throws `invalid_argument`: verbs call it before they change anything. */
+export function waitTimes(flags: WaitFlags): WaitTimes {
+  return { stableMs: parseVerify(flags.verify), timeoutMs: parseTimeout(flags.timeout) };
 }
 
 function changeOf({ service, revision }: ServiceChange, before: ServiceView | undefined, isRollback: boolean): Change {

@@ -39,9 +39,13 @@ const REMOVAL_VALUES: Readonly<Record<string, string>> = {
 
 export function declareCreateFlags(command: Command): void {
   command.option('--name <NAME>', 'name of the service (default: a made-up one)');
-  command.option('--mode <MODE>', 'replicated or global (default: replicated)');
+  command.option('--mode <MODE>', 'replicated, global, replicated-job or global-job (default: replicated)');
   for (const [name, short, value, what] of LISTS) listFlag(command, `${short === '' ? '' : `${short}, `}--${name} <${value}>`, what);
-  listFlag(command, '--env-file <FILE>', 'file of KEY=VALUE lines');
+  listFlag(
+    command,
+    '--env-file <FILE>',
+    'file of KEY=VALUE lines (not with npx: on Node.js 20 it takes the flag itself; run ./deploy/shoal, or `npm link` once)',
+  );
   listFlag(command, '--tmpfs <PATH[:OPTIONS]>', 'tmpfs mount: /run:size=64m,mode=1777');
   declareShared(command);
 }
@@ -67,6 +71,7 @@ export function declareUpdateFlags(command: Command): void {
 function declareShared(command: Command): void {
   declareContainerFlags(command);
   declareTaskFlags(command);
+  declareJobFlags(command);
   declareRolloutFlags(command);
   for (const { flag, takesValue } of LATER_FLAGS) {
     if (takesValue) listFlag(command, `--${flag} <VALUE>`, '');
@@ -114,7 +119,7 @@ function declareProbeFlags(command: Command): void {
 
 function declareTaskFlags(command: Command): void {
   command
-    .option('--replicas <N>', 'number of tasks')
+    .option('--replicas <N>', 'number of tasks; of a replicated job, completions that it takes')
     .option('--replicas-max-per-node <N>', 'most tasks on one node (0: no limit)')
     .option('--priority <N>', 'placed before tasks of lower priority; takes their place where the cluster allows that (default: 0)')
     .option('--reserve-cpu <CPUS>', 'CPUs that a node must have free')
@@ -128,6 +133,19 @@ function declareTaskFlags(command: Command): void {
     .option('--restart-window <DURATION>', 'time in which those are counted')
     .option('--log-driver <DRIVER>', 'logging driver of the engine');
   listFlag(command, '--log-opt <KEY=VALUE>', 'option of the logging driver');
+}
+
+function declareJobFlags(command: Command): void {
+  command
+    .option('--max-concurrent <N>', 'tasks of a replicated job at once (0: all)')
+    .option('--schedule <CRON>', 'when a job runs, such as "0 3 * * *" (default: when it is created or updated)')
+    .option('--schedule-timezone <ZONE>', 'time zone of the schedule, such as Europe/Berlin (default: UTC)')
+    .option('--schedule-overlap <POLICY>', 'while the last run still runs: allow, forbid or replace (default: allow)')
+    .option('--schedule-missed <POLICY>', 'what was due while no manager led: run-once or skip (default: run-once)')
+    .option('--history-limit <N>', 'ended runs of a job that are kept besides the newest (default: 5)')
+    .option('--job-deadline <DURATION>', 'a run that takes longer is stopped and has failed (default: 0, none)')
+    .option('--ttl <DURATION>', 'the tasks of a run are removed so long after its end');
+  toggle(command, '--schedule-paused', 'do not run by the schedule for now');
 }
 
 function declareRolloutFlags(command: Command): void {
@@ -146,6 +164,7 @@ function declareRolloutFlags(command: Command): void {
   }
   command.option('--spec-history-limit <N>', 'earlier specs that can be gone back to (default: 5)');
   command.option('--drain-period <DURATION>', 'longest wait for the open connections of a task that is to stop (default: 10s)');
+  command.option('--rebalance <POLICY>', 'manual, or auto: tasks also move by themselves after nodes have changed (default: manual)');
   command.option(
     '--on-return <POLICY>',
     'when a lost node returns with a task that was replaced: keep-new or keep-old (default: keep-new)',

@@ -7,7 +7,6 @@ interface LaterFlag {
   readonly why: string;
 }
 
-const JOBS = 'jobs come with a later version';
 const NETWORKS = 'networks come with a later version';
 const SECRETS = 'secrets and configs come with a later version';
 
@@ -17,7 +16,6 @@ export const LATER_FLAGS: readonly LaterFlag[] = [
   ...editable('config', SECRETS),
   ...editable('sysctl', 'sysctls come with a later version'),
   { flag: 'endpoint-mode', takesValue: true, why: NETWORKS },
-  { flag: 'max-concurrent', takesValue: true, why: JOBS },
   { flag: 'oom-score-adj', takesValue: true, why: 'it comes with a later version' },
   { flag: 'health-start-interval', takesValue: true, why: 'it comes with a later version' },
   { flag: 'credential-spec', takesValue: true, why: 'it is for Windows containers, which Shoal does not run' },

@@ -1,8 +1,7 @@
 // `service rollback`, and `service update --rollback`
 import { ShoalError } from '../../lib/errors.ts';
-import { parseTimeout } from '../command-line/values.ts';
 import type { VerbContext } from '../command-line/verb.ts';
-import { finishChange, tellWarnings } from './finish.ts';
+import { finishChange, tellWarnings, waitTimes } from './finish.ts';
 import type { WaitFlags } from './progress/wait.ts';
 
 /** Prints the service as it was named; progress goes to stderr. */
@@ -11,7 +10,7 @@ export async function run(
   [ref = '']: readonly string[],
   flags: { readonly to?: string } & WaitFlags,
 ): Promise<undefined> {
-  parseTimeout(flags.timeout);
+  waitTimes(flags);
   const toSpecNumber = flags.to === undefined ? 0 : parseSpecNumber('--to', flags.to);
   const control = await context.control();
   const before = await control.read((client, options) => client.getService({ ref }, options));

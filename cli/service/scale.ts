@@ -2,10 +2,10 @@
 import { type FieldProblem, ShoalError } from '../../lib/errors.ts';
 import { ServiceMode, type ServiceSpec } from '../../proto/index.ts';
 import { forEach } from '../command-line/each.ts';
-import { parseTimeout } from '../command-line/values.ts';
+import type { Control } from '../client/control.ts';
 import type { VerbContext } from '../command-line/verb.ts';
 import { type ChangedService, changeService, type Edited, editOf } from './change.ts';
-import { finishChange, tellWarnings } from './finish.ts';
+import { finishChange, tellWarnings, waitTimes } from './finish.ts';
 import { type PlanFlags, readPlanFlags } from './plan/plan-flags.ts';
 import { showPlan } from './plan/show.ts';
 import type { WaitFlags } from './progress/wait.ts';
@@ -17,13 +17,14 @@ interface Scaling {
 
 const MAX_REPLICAS = 1_000_000;
 
-/** All services are changed before the first is waited for. */
+/** All services are changed before the first is waited for, and none where one of the names is wrong. */
 export async function run(context: VerbContext, args: readonly string[], flags: WaitFlags & PlanFlags): Promise<number> {
   const { shell } = context;
   const scalings = parseScalings(args);
   const ifVersion = readPlanFlags(flags, scalings.length);
-  parseTimeout(flags.timeout);
+  waitTimes(flags);
   const control = await context.control();
+  if (scalings.length > 1) await checkNames(control, scalings);
   if (flags.plan === true) {
     return forEach(shell, scalings, (scaling) =>
       showPlan(context, 'scale', flags.format, async () => {
@@ -48,9 +49,28 @@ export async function run(context: VerbContext, args: readonly string[], flags: 
   return Math.max(changing, waiting);
 }
 
+/** Throws what is wrong with the names, all of them at once. */
+async function checkNames(control: Control, scalings: readonly Scaling[]): Promise<void> {
+  const wrong: ShoalError[] = [];
+  for (const { ref } of scalings) {
+    try {
+      await control.read((client, options) => client.getService({ ref }, options));
+    } catch (thrown) {
+      const error = ShoalError.from(thrown);
+      if (error.code !== 'not_found' && error.code !== 'invalid_argument') throw error;
+      wrong.push(error);
+    }
+  }
+  const [first] = wrong;
+  if (first === undefined) return;
+  const all = wrong.map(({ message }) => message).join('; ');
+  throw new ShoalError(first.code, `${all}; nothing was scaled`, { cause: first });
+}
+
 function scaled({ ref, replicas }: Scaling): (spec: ServiceSpec) => Promise<Edited> {
   return (spec) => {
-    if (spec.mode !== ServiceMode.REPLICATED)
+    // Of a job these are the completions it takes: it begins anew.
+    if (spec.mode !== ServiceMode.REPLICATED && spec.mode !== ServiceMode.REPLICATED_JOB)
       throw new ShoalError('failed_precondition', `${ref} is not replicated: it runs one task on each node and cannot be scaled`);
     return Promise.resolve({ spec: { ...spec, replicas }, registryAuth: '', noResolveImage: true });
   };

@@ -1,11 +1,11 @@
 // `service update`
-import { parseTimeout } from '../command-line/values.ts';
 import type { VerbContext } from '../command-line/verb.ts';
 import { registryAuthFor } from '../registry/registry-auth.ts';
 import { ShoalError } from '../../lib/errors.ts';
 import type { ServiceSpec } from '../../proto/index.ts';
 import { changeService, type Edited, editOf } from './change.ts';
-import { finishChange, tellWarnings } from './finish.ts';
+import { checkedSpec } from './checked-spec.ts';
+import { finishChange, tellWarnings, waitTimes } from './finish.ts';
 import { type PlanFlags, readPlanFlags } from './plan/plan-flags.ts';
 import { showPlan } from './plan/show.ts';
 import type { WaitFlags } from './progress/wait.ts';
@@ -22,10 +22,11 @@ export async function run(context: VerbContext, [ref = '']: readonly string[], f
     return 0;
   }
   const ifVersion = readPlanFlags(flags);
-  parseTimeout(flags.timeout);
+  waitTimes(flags);
   const control = await context.control();
   const edit = async (old: ServiceSpec): Promise<Edited> => {
-    const spec = updateSpec(old, flags, shell);
+    const refusal = `the service ${old.name} cannot be updated`;
+    const spec = await checkedSpec(context, updateSpec(old, flags, shell), { purpose: 'update', ref, refusal });
     const image = spec.task?.container?.image ?? '';
     const registryAuth = flags['withRegistryAuth'] === true ? await registryAuthFor(image, shell, shell.interrupt()) : '';
     // Docker's: only a new --image is asked for, so that other changes neither wait for a registry nor bring another image.
@@ -41,7 +42,7 @@ export async function run(context: VerbContext, [ref = '']: readonly string[], f
   return 0;
 }
 
-const WITH_ROLLBACK: ReadonlySet<string> = new Set(['rollback', 'detach', 'quiet', 'timeout']);
+const WITH_ROLLBACK: ReadonlySet<string> = new Set(['rollback', 'detach', 'quiet', 'timeout', 'verify']);
 
 /** Docker's: a rollback takes the earlier spec as it is. */
 function refuseOtherFlags(flags: FlagValues): void {

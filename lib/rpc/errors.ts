@@ -31,14 +31,26 @@ export function fromServiceError(error: unknown, target: string): ShoalError {
   if (!isServiceError(error)) return ShoalError.from(error);
   const wire = readWire(error);
   if (wire !== undefined) return new ShoalError(wire.code, wire.message, { retryable: wire.retryable, fields: wire.fields, cause: error });
+  if (isForeign(error)) {
+    const message = `what answers at ${target} is no Shoal manager, but another server or a proxy (${error.details})`;
+    return new ShoalError('unavailable', message, { cause: error });
+  }
   const code = codeOf(error.code);
   const detail = error.details === '' ? error.message : error.details;
   return new ShoalError(code, code === 'unavailable' ? `cannot reach ${target}: ${detail}` : detail, { cause: error });
 }
 
+/**
+ * A web server, or a proxy with nothing behind it, answered: grpc-js makes a status of its own from what is no gRPC. A gateway's 502 to 504 are
+ * not meant: there the request may have arrived.
+ */
+function isForeign({ details }: ServiceError): boolean {
+  return /^Received HTTP status code (?!50[234])|\bLast error: Protocol error\b/.test(details);
+}
+
 /** True where the transport failed, so that nobody knows how far the call got; false where the peer itself answered with this error. */
 export function isTransportFailure(error: ShoalError): boolean {
-  return isServiceError(error.cause) && readWire(error.cause) === undefined;
+  return isServiceError(error.cause) && readWire(error.cause) === undefined && !isForeign(error.cause);
 }
 
 function isServiceError(error: unknown): error is ServiceError {

@@ -11,11 +11,13 @@ import { streamLogs } from './logs.ts';
 import { evictNode, listNodes, removeNode, updateNode } from './nodes.ts';
 import { watchProgress } from './progress.ts';
 import { reachClientRevision } from './revision.ts';
+import { checkService } from './services/check.ts';
 import { explainServiceByRef } from './services/explain.ts';
 import { createService } from './services/create.ts';
 import { getServiceSpec, listServiceSpecs } from './services/history.ts';
 import { getService, listServices } from './services/list.ts';
 import { planService } from './services/plan.ts';
+import { rebalanceService } from './services/rebalance.ts';
 import { removeService } from './services/remove.ts';
 import { rollbackService } from './services/rollback.ts';
 import { updateService } from './services/update.ts';
@@ -46,8 +48,10 @@ export function createControlApi(context: ApiContext): HandlersOf<typeof Control
 
   return {
     createService: atRevision((request, { signal }) => createService(context, request, signal)),
+    checkService: atRevision((request) => checkService(state, request)),
     updateService: atRevision((request, { signal }) => updateService(context, request, signal)),
     rollbackService: atRevision((request) => rollbackService(context, request)),
+    rebalanceService: atRevision((request) => rebalanceService(context, request)),
     removeService: atRevision((request) => removeService(context, request)),
     getService: atRevision((request) => getService(state, request.ref)),
     planService: atRevision((request, { signal }) => planService(context, request, signal)),
@@ -55,7 +59,7 @@ export function createControlApi(context: ApiContext): HandlersOf<typeof Control
     listServices: atRevision((request) => listServices(state, request)),
     listServiceSpecs: atRevision((request) => listServiceSpecs(state, request.ref)),
     getServiceSpec: atRevision((request) => getServiceSpec(state, request.ref, request.number)),
-    listTasks: atRevision((request) => listTasks(state, request)),
+    listTasks: atRevision((request) => listTasks(state, request, context.clock.wallMs())),
     listNodes: atRevision((request) => listNodes(state, request)),
     updateNode: atRevision((request) => updateNode(context, request)),
     removeNode: atRevision((request) => removeNode(context, request)),

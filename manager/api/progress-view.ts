@@ -16,9 +16,13 @@ import {
 } from '../../proto/index.ts';
 import { activeSpecOf, type Row, seenSpecNumber, specOf, type StateView } from '../state/index.ts';
 import { eligibleNodes } from './eligible-nodes.ts';
-import { ingressTargets } from './services/service-view.ts';
+import { jobProgressOf } from './job-progress.ts';
+import { isJobMode } from './job-mode.ts';
+import { isUnderWay } from './services/rebalance.ts';
+import { portsNotReady } from './task-remark.ts';
 import { hostnameOf, slotOf } from './task-names.ts';
-import { type SeenTask, seenTask, shallRun } from './task-state.ts';
+import { isFinished, type SeenTask, seenTask, shallRun } from './task-state.ts';
+import { earlierError } from './task-words.ts';
 
 /** A view with more lines helps nobody. */
 const MAX_WAITING = 100;
@@ -29,12 +33,23 @@ interface SlotView {
   readonly isThere: boolean;
   /** It says what is wrong, not just how far it is. */
   readonly isTelling: boolean;
+  /** A surplus one that was told to stop: nobody waits for it. */
+  readonly isStopping: boolean;
 }
 
-export function progressOf(state: StateView, serviceId: string): ServiceProgress {
+interface Look {
+  readonly state: StateView;
+  readonly spec: ServiceSpec;
+  readonly isClean: CleanCheck;
+  readonly sinceRevision: number;
+}
+
+/** `sinceRevision`: of the change that is waited for; a slot whose task failed after it says so, even when its next one runs. */
+export function progressOf(state: StateView, serviceId: string, sinceRevision = Infinity): ServiceProgress {
   const service = state.get('services', serviceId)?.value;
   const active = activeSpecOf(state, serviceId);
   if (service === undefined || active === undefined) return ServiceProgress.create({ serviceId, removed: service === undefined });
+  if (isJobMode(active.spec.mode)) return jobProgressOf(state, serviceId, active.spec, service.specNumber);
   const status = state.get('serviceStatus', serviceId)?.value;
   const update = status?.update;
   const hasReacted = seenSpecNumber(status) === service.specNumber;
@@ -42,17 +57,20 @@ export function progressOf(state: StateView, serviceId: string): ServiceProgress
   // Once the leader has seen the newest spec and updates nothing, every task is as it wants it.
   const isSettled = hasReacted && !isMoving(update?.state);
   const isClean = isSettled ? () => true : cleanCheck(state, serviceId, active.spec, active.number);
-  const views = slotViews(state, serviceId, active.spec, isClean);
+  const views = slotViews({ state, spec: active.spec, isClean, sinceRevision }, serviceId);
   const wanted = views.filter((view) => !view.isSurplus);
   const running = wanted.filter((view) => view.isThere).length;
-  const waiting = views.filter((view) => !view.isThere).sort((one, other) => Number(other.isTelling) - Number(one.isTelling));
-  const converged = isSettled && waiting.length === 0;
+  const waiting = views
+    .filter((view) => !view.isThere && !view.isStopping)
+    .sort((one, other) => Number(other.isTelling) - Number(one.isTelling));
+  const converged = isSettled && waiting.length === 0 && !isUnderWay(state, serviceId);
   return ServiceProgress.create({
     serviceId,
     desired: wanted.length,
     running,
     waiting: waiting.slice(0, MAX_WAITING).map((view) => view.progress),
     update,
+    rebalance: status?.rebalance,
     converged,
     slots: views.length <= MAX_SLOTS ? views.map((view) => view.progress) : [],
   });
@@ -72,24 +90,33 @@ function isMoving(update: UpdateState | undefined): boolean {
 
 type AnySlotView = SlotView & { readonly isSurplus: boolean };
 
-/** The slots of a replicated service, or the nodes of a global one; then slots that shall not be there but whose tasks still shall run. */
-function slotViews(state: StateView, serviceId: string, spec: ServiceSpec, isClean: CleanCheck): AnySlotView[] {
+/** The slots of a replicated service, or the nodes of a global one; then slots that shall not be there but whose tasks still run. */
+function slotViews(look: Look, serviceId: string): AnySlotView[] {
+  const { state, spec } = look;
   const tasks = new Map<string, Row<Task>[]>();
+  const stopping = new Map<string, Row<Task>[]>();
   for (const row of state.tasksOfService(serviceId)) {
-    if (!shallRun(row.value) || row.value.lost) continue;
+    if (row.value.lost) continue;
+    const slots = shallRun(row.value) ? tasks : stopping;
+    if (slots === stopping && isOver(state, row.value)) continue;
     const slot = slotOf(row.value);
-    const list = tasks.get(slot);
-    if (list === undefined) tasks.set(slot, [row]);
+    const list = slots.get(slot);
+    if (list === undefined) slots.set(slot, [row]);
     else list.push(row);
   }
   const wanted = spec.mode === ServiceMode.GLOBAL ? globalSlots(state, spec, tasks) : replicatedSlots(spec.replicas, tasks);
   const names = new Set(wanted);
+  const surplus = [...tasks].filter(([slot]) => !names.has(slot));
+  const leaving = [...stopping].filter(([slot]) => !names.has(slot) && !tasks.has(slot));
   return [
-    ...wanted.map((slot) => ({ ...slotView(state, spec, slot, tasks.get(slot) ?? [], isClean), isSurplus: false })),
-    ...[...tasks]
-      .filter(([slot]) => !names.has(slot))
-      .map(([slot, rows]) => ({ ...surplusView(state, spec, slot, rows), isSurplus: true })),
+    ...wanted.map((slot) => ({ ...slotView(look, slot, tasks.get(slot) ?? []), isSurplus: false })),
+    ...[...surplus, ...leaving].map(([slot, rows]) => ({ ...surplusView(state, spec, slot, rows), isSurplus: true })),
   ];
+}
+
+/** Nothing of it runs, or shall any more. */
+function isOver(state: StateView, task: Task): boolean {
+  return task.nodeId === '' || isFinished(seenTask(state, task).state);
 }
 
 /**
@@ -136,37 +163,45 @@ function runtimePart(task: TaskSpec | undefined): TaskSpec | undefined {
   return { ...task, placement: undefined, container: { ...task.container, registryAuth: '' } };
 }
 
-function slotView(state: StateView, spec: ServiceSpec, slot: string, rows: readonly Row<Task>[], isClean: CleanCheck): SlotView {
+function slotView(look: Look, slot: string, rows: readonly Row<Task>[]): SlotView {
+  const { state, spec, isClean } = look;
   const name = slotName(state, spec, slot);
   const current = rows.find((row) => isClean(row.value) && !row.value.drain) ?? rows[0];
   if (current === undefined) {
     const message = state.get('leader', '') === undefined ? 'no manager leads at present' : 'waiting for its task to be made';
-    return { progress: SlotProgress.create({ slot: name, state: TaskState.NEW, message }), isThere: false, isTelling: false };
+    const progress = SlotProgress.create({ slot: name, state: TaskState.NEW, message });
+    return { progress, isThere: false, isTelling: false, isStopping: false };
   }
   const task = current.value;
   const seen = seenTask(state, task);
-  const reason = reasonOf(state, spec, task, seen, isClean) ?? (rows.length > 1 ? 'the task that it replaces is still running' : undefined);
+  const reason = reasonOf(look, task, seen) ?? (rows.length > 1 ? 'the task that it replaces is still running' : undefined);
   const nodeHostname = hostnameOf(state, task.nodeId);
+  const message = reason ?? failedSince(look, task);
   return {
-    progress: SlotProgress.create({ slot: name, state: seen.state, message: reason ?? '', nodeHostname }),
+    progress: SlotProgress.create({ slot: name, state: seen.state, message, nodeHostname }),
     isThere: reason === undefined,
     isTelling: seen.error !== '' || earlierError(state, task) !== '',
+    isStopping: false,
   };
 }
 
+/** That it runs now does not mean that all is well. */
+function failedSince({ state, sinceRevision }: Look, task: Task): string {
+  const failedAt = state.get('taskStatus', task.replaces)?.modRevision ?? 0;
+  const earlier = failedAt > sinceRevision ? earlierError(state, task) : '';
+  return earlier === '' ? '' : `its last task failed: ${earlier}`;
+}
+
 /** Why the task does not count yet; undefined: it does. */
-function reasonOf(state: StateView, spec: ServiceSpec, task: Task, seen: SeenTask, isClean: CleanCheck): string | undefined {
+function reasonOf({ state, spec, isClean }: Look, task: Task, seen: SeenTask): string | undefined {
   if (!isClean(task)) return 'runs the earlier version until it is updated';
   if (task.drain) return 'is draining its connections';
   if (seen.state !== TaskState.RUNNING) return whyNotRunning(state, task, seen);
   if (task.desired !== TaskState.RUNNING) return 'is not meant to run yet';
   if (state.get('nodeStatus', task.nodeId)?.value.state !== NodeState.NODE_READY) return 'its node does not answer';
   const { readiness } = seen.status ?? {};
-  if (readiness?.ready === false) return `runs; not ready: ${readiness.reason}`;
-  const ready = new Set(seen.status?.endpoints.filter((endpoint) => endpoint.ready).map((endpoint) => endpoint.targetPort));
-  const missing = ingressTargets(spec).filter((port) => !ready.has(port));
-  if (missing.length > 0) return `runs; waiting until it accepts connections on port ${missing.join(', ')}`;
-  return undefined;
+  if (readiness?.ready === false) return `not ready: ${readiness.reason}`;
+  return portsNotReady(spec, seen.status);
 }
 
 function whyNotRunning(state: StateView, task: Task, seen: SeenTask): string {
@@ -178,22 +213,18 @@ function whyNotRunning(state: StateView, task: Task, seen: SeenTask): string {
   return own === '' ? after : `${own}; ${after}`;
 }
 
-/** What went wrong with the task that this one replaces. */
-function earlierError(state: StateView, task: Task): string {
-  const earlier = task.replaces === '' ? undefined : state.get('tasks', task.replaces)?.value;
-  if (earlier === undefined) return '';
-  const seen = seenTask(state, earlier);
-  return seen.state === TaskState.FAILED || seen.state === TaskState.REJECTED ? seen.error || seen.message : '';
-}
-
 function surplusView(state: StateView, spec: ServiceSpec, slot: string, rows: readonly Row<Task>[]): SlotView {
   const [row] = rows;
   const taskState = row === undefined ? TaskState.NEW : seenTask(state, row.value).state;
-  const message =
-    row?.value.drain === true ? 'is draining its connections before it is stopped' : 'is no longer wanted and is about to be stopped';
+  const isStopping = row !== undefined && !shallRun(row.value);
+  const message = isStopping
+    ? 'is no longer wanted and is stopping'
+    : row?.value.drain === true
+      ? 'is draining its connections before it is stopped'
+      : 'is no longer wanted and is about to be stopped';
   const nodeHostname = row === undefined ? '' : hostnameOf(state, row.value.nodeId);
-  const progress = SlotProgress.create({ slot: slotName(state, spec, slot), state: taskState, message, nodeHostname });
-  return { progress, isThere: false, isTelling: false };
+  const progress = SlotProgress.create({ slot: slotName(state, spec, slot), state: taskState, message, nodeHostname, surplus: true });
+  return { progress, isThere: false, isTelling: false, isStopping };
 }
 
 function slotName(state: StateView, spec: ServiceSpec, slot: string): string {

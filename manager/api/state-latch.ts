@@ -47,6 +47,7 @@ export function concernsService(state: ClusterState, serviceId: string): (change
     switch (change.table) {
       case 'services':
       case 'serviceStatus':
+      case 'rebalance':
         return change.id === serviceId;
       case 'specs':
         return change.id.startsWith(`${serviceId}/`);

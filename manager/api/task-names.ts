@@ -1,10 +1,10 @@
 // How tasks and nodes are called in front of users.
 import type { Task } from '../../proto/index.ts';
-import { specOf, type StateView } from '../state/index.ts';
+import { shownSlot, specOf, type StateView } from '../state/index.ts';
 
-/** "3", or the node's id for a task of a global service (empty until it is placed). */
+/** "3", or the node's id for a task of a global service (empty until it is placed). Slots of a replicated job count from 0. */
 export function slotOf(task: Task): string {
-  return task.slot === 0 ? task.nodeId : String(task.slot);
+  return task.slot === 0 ? task.nodeId : String(shownSlot(task));
 }
 
 /** "web.3", "web.<node id>". */

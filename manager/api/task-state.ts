@@ -1,5 +1,5 @@
 // What users see as the state of a task: the leader's verdict where there is one, else what its node says.
-import { type Task, TaskState, type TaskStatus } from '../../proto/index.ts';
+import { NodeState, type Task, TaskState, type TaskStatus } from '../../proto/index.ts';
 import type { StateView } from '../state/index.ts';
 
 export interface SeenTask {
@@ -40,5 +40,11 @@ export function isFinished(state: TaskState): boolean {
 
 /** The leader wants it to run, now or after its restart delay. */
 export function shallRun(task: Task): boolean {
-  return task.desired <= TaskState.RUNNING;
+  return task.desired <= TaskState.COMPLETE;
+}
+
+/** It runs, as far as is known: a node that is down knows nothing. */
+export function isRunning(state: StateView, task: Task): boolean {
+  const isUp = state.get('nodeStatus', task.nodeId)?.value.state === NodeState.NODE_READY;
+  return isUp && shallRun(task) && !task.lost && seenTask(state, task).state === TaskState.RUNNING;
 }

@@ -1,11 +1,12 @@
 // One task as users see it: row, status and spec together.
 import { type Task, TaskView } from '../../proto/index.ts';
-import { type Row, specOf, type StateView } from '../state/index.ts';
+import { type Row, shownSlot, specOf, type StateView } from '../state/index.ts';
 import { taskWithoutLogin } from './spec-secrets.ts';
 import { hostnameOf, serviceName, taskName } from './task-names.ts';
+import { remarkOf } from './task-remark.ts';
 import { seenTask } from './task-state.ts';
 
-export function taskView(state: StateView, row: Row<Task>): TaskView {
+export function taskView(state: StateView, row: Row<Task>, nowUnixMs: number): TaskView {
   const task = row.value;
   const seen = seenTask(state, task);
   const spec = specOf(state, task.serviceId, task.specNumber);
@@ -14,7 +15,7 @@ export function taskView(state: StateView, row: Row<Task>): TaskView {
     name: taskName(state, task),
     serviceId: task.serviceId,
     serviceName: serviceName(state, task),
-    slot: task.slot,
+    slot: shownSlot(task),
     nodeId: task.nodeId,
     nodeHostname: hostnameOf(state, task.nodeId),
     desired: task.desired,
@@ -30,5 +31,7 @@ export function taskView(state: StateView, row: Row<Task>): TaskView {
     lost: task.lost,
     ports: spec?.ports ?? [],
     version: row.modRevision,
+    remark: remarkOf(state, task, seen, nowUnixMs),
+    jobIteration: task.jobIteration,
   });
 }

@@ -30,11 +30,11 @@ function filterKeys(state: StateView): FilterKeys<TaskView> {
 }
 
 /** Sorted by service, slot (a global service's by node), then newest first. */
-export function listTasks(state: StateView, request: ListTasksRequest): TaskList {
+export function listTasks(state: StateView, request: ListTasksRequest, nowUnixMs: number): TaskList {
   const matches = compileFilters(request.filters, filterKeys(state));
   const tasks: TaskView[] = [];
   for (const row of candidates(state, request)) {
-    const view = taskView(state, row);
+    const view = taskView(state, row, nowUnixMs);
     if (matches(view)) tasks.push(view);
   }
   tasks.sort(inOrder);

@@ -15,6 +15,8 @@ const KINDS: ReadonlyMap<string, NodeKey> = new Map([
   ['node.platform.os', { kind: 'os' }],
   ['node.platform.arch', { kind: 'arch' }],
 ]);
+/** Those without a label in them. */
+export const KNOWN_KEYS: readonly string[] = [...KINDS.keys()];
 const NODE_LABEL = 'node.labels.';
 const ENGINE_LABEL = 'engine.labels.';
 

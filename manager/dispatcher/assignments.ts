@@ -1,7 +1,7 @@
 // What a node shall have, as a pure function of the state: the tasks placed there, each with its spec and templates filled in.
 import { ShoalError } from '../../lib/errors.ts';
 import { type Assignment, type NodeDescription, ServiceMode, type ServiceSpec, type Task, TaskState } from '../../proto/index.ts';
-import { specOf, type StateView } from '../state/index.ts';
+import { shownSlot, specOf, type StateView } from '../state/index.ts';
 import { withGenericEnv } from './generic-env.ts';
 import { expandTaskSpec } from './template.ts';
 
@@ -54,7 +54,7 @@ export function assignmentOf(state: StateView, task: Task, node: NodeFacts): Ass
       expandTaskSpec(spec.task, {
         service: { id: task.serviceId, name: serviceName, labels: spec.labels },
         node,
-        task: { id: task.id, name: taskName, slot: task.slot === 0 ? node.id : String(task.slot) },
+        task: { id: task.id, name: taskName, slot: task.slot === 0 ? node.id : String(shownSlot(task)) },
       });
     const assignment: Assignment = {
       taskId: task.id,
@@ -84,5 +84,5 @@ export function assignmentsOf(state: StateView, node: NodeFacts): readonly Assig
 
 function taskNameOf(serviceName: string, spec: ServiceSpec | undefined, task: Task, nodeId: string): string {
   const global = spec === undefined ? task.slot === 0 : spec.mode === ServiceMode.GLOBAL || spec.mode === ServiceMode.GLOBAL_JOB;
-  return `${serviceName}.${global ? nodeId : task.slot}`;
+  return `${serviceName}.${global ? nodeId : shownSlot(task)}`;
 }

@@ -302,6 +302,7 @@ export class Hub {
       case 'services':
       case 'specs':
       case 'serviceStatus':
+      case 'rebalance':
       case 'slots':
       case 'nodeStatus':
       case 'removedNodes':

@@ -80,6 +80,7 @@ export class RouteIndex {
         if (isRolledBack(this.#state, change.id)) this.#see(change.after?.modRevision);
         return;
       case 'cluster':
+      case 'rebalance':
       case 'slots':
       case 'sessions':
       case 'removedNodes':
@@ -104,7 +105,7 @@ export class RouteIndex {
   }
 
   #seeDrain(id: string, task: Task | undefined): void {
-    if (task !== undefined && task.drain && task.desired <= TaskState.RUNNING) this.#draining.add(id);
+    if (task !== undefined && task.drain && task.desired <= TaskState.COMPLETE) this.#draining.add(id);
     else this.#draining.delete(id);
   }
 

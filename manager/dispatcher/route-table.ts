@@ -111,7 +111,7 @@ function isIngress(port: PortSpec): boolean {
 function carriesTraffic(state: StateView, task: Task): boolean {
   // ASSIGNED is overtaken by the node's own status.
   if (task.lost || (task.verdict !== undefined && task.verdict.state !== TaskState.ASSIGNED)) return false;
-  if (task.desired !== TaskState.RUNNING && !task.drain) return false;
+  if (task.desired !== TaskState.RUNNING && task.desired !== TaskState.COMPLETE && !task.drain) return false;
   if (state.get('taskStatus', task.id)?.value.state !== TaskState.RUNNING) return false;
   return state.get('nodes', task.nodeId) !== undefined && state.get('nodeStatus', task.nodeId)?.value.state === NodeState.NODE_READY;
 }

@@ -65,7 +65,7 @@ export function lostStatuses(state: StateView, nodeId: string, batch: StatusBatc
     if (known.has(id)) continue;
     const status = state.get('taskStatus', id)?.value;
     if (status === undefined || status.state <= TaskState.ASSIGNED || isFinished(status.state)) continue;
-    const wanted = value.desired <= TaskState.RUNNING || value.desired === TaskState.COMPLETE;
+    const wanted = value.desired <= TaskState.COMPLETE;
     lost.push({
       ...status,
       state: wanted ? TaskState.FAILED : TaskState.SHUTDOWN,

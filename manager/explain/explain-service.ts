@@ -1,16 +1,20 @@
-// `service explain`: everything of one service that is not as it should be, each with its reason and the way out. Pure; costs a pass over all tasks
-// where a task waits for a node, else over the service's own.
-import { type ConsideredNode, ExplainedTask, Finding, ServiceExplanation, ServiceMode, TaskState } from '../../proto/index.ts';
+// `service explain`: everything of one service that is not as it should be, each with its reason and the way out, and what could be better. Pure;
+// costs a pass over all tasks.
+import { type ConsideredNode, ExplainedTask, Finding, ServiceExplanation, TaskState } from '../../proto/index.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { takesGlobalTask } from '../constraint/index.ts';
 import { InventoryFeed } from '../leader/inventory-feed.ts';
 import type { SlotTasks } from '../orchestrator/slot.ts';
+import type { Inventory } from '../scheduler/inventory.ts';
 import type { StateView } from '../state/index.ts';
+import { adviceFor } from './advice.ts';
 import { type Candidate, type Consideration, considerNodes } from './considered-nodes.ts';
 import { nodeTenants } from './node-tenants.ts';
 import { portFindings } from './port-findings.ts';
+import { jobFindings } from './job-findings.ts';
+import { preemptionFinding } from './preemption-finding.ts';
 import { rolloutFindings } from './rollout-findings.ts';
-import { sceneOf, type ServiceScene, slotName } from './service-scene.ts';
+import { sceneOf, type ServiceScene, slotName, isServiceMode } from './service-scene.ts';
 import { NO_NODE, OUTDATED, taskFinding } from './task-finding.ts';
 
 const MAX_TASKS = 100;
@@ -20,7 +24,8 @@ export function explainService(view: StateView, serviceId: string, clock: Clock)
   const scene = sceneOf(view, serviceId, clock.wallMs());
   const service = view.get('services', serviceId)?.value;
   if (scene === undefined) return ServiceExplanation.create({ serviceId, serviceName: service?.name ?? '', revision: view.revision });
-  const considered = nodeConsideration(scene, clock);
+  const inventory = lazyInventory(view, clock);
+  const considered = nodeConsideration(scene, inventory);
   const tasks: ExplainedTask[] = [];
   for (const slot of scene.filled) {
     const finding = taskFinding(scene, slot);
@@ -28,7 +33,7 @@ export function explainService(view: StateView, serviceId: string, clock: Clock)
   }
   tasks.push(...missingTasks(scene, considered));
   tasks.sort((one, other) => urgency(other) - urgency(one));
-  const rollout = rolloutFindings(scene);
+  const rollout = [...rolloutFindings(scene), ...jobFindings(scene)];
   const ports = portFindings(scene);
   return ServiceExplanation.create({
     serviceId,
@@ -41,19 +46,27 @@ export function explainService(view: StateView, serviceId: string, clock: Clock)
     moreTasks: Math.max(0, tasks.length - MAX_TASKS),
     rollout,
     ports,
+    advice: adviceFor(scene, inventory(), tasks.length === 0 && rollout.length === 0, clock.nowMs()),
   });
 }
 
-type Consider = (candidate: Candidate) => Consideration;
+interface Considered extends Consideration {
+  readonly preemption: Finding | undefined;
+}
 
-/** The inventory is made when the first task asks. */
-function nodeConsideration({ view, wallMs, name }: ServiceScene, clock: Clock): Consider {
+type Consider = (candidate: Candidate) => Considered;
+
+function lazyInventory(view: StateView, clock: Clock): () => Inventory {
   let feed: InventoryFeed | undefined;
+  return () => (feed ??= new InventoryFeed(view, clock)).inventory;
+}
+
+function nodeConsideration({ view, wallMs, name }: ServiceScene, inventory: () => Inventory): Consider {
   const tenants = nodeTenants(view);
-  return (candidate) => {
-    feed ??= new InventoryFeed(view, clock);
-    return considerNodes(feed.inventory, candidate, { serviceName: name, wallMs, tenants });
-  };
+  return (candidate) => ({
+    ...considerNodes(inventory(), candidate, { serviceName: name, wallMs, tenants }),
+    preemption: preemptionFinding(view, inventory(), candidate, name),
+  });
 }
 
 /** Tasks that wait for the same are named together. */
@@ -82,8 +95,15 @@ function addTask(scene: ServiceScene, tasks: ExplainedTask[], { key, holder }: S
     return;
   }
   const { spec, task } = holder;
-  const { nodes, more } = consider({ serviceId: task.serviceId, spec: holder.spec.task, ports: spec.ports, nodeId: task.nodeId });
-  tasks.push(ExplainedTask.create({ name, taskId: holder.row.id, state, finding: withWayOut(finding, nodes), nodes, moreNodes: more }));
+  const { nodes, more, preemption } = consider({
+    serviceId: task.serviceId,
+    spec: holder.spec.task,
+    ports: spec.ports,
+    nodeId: task.nodeId,
+  });
+  tasks.push(
+    ExplainedTask.create({ name, taskId: holder.row.id, state, finding: withWayOut(finding, nodes), nodes, moreNodes: more, preemption }),
+  );
 }
 
 /** The smallest change of all: the node that is nearest. */
@@ -99,13 +119,14 @@ function withWayOut(finding: Finding, nodes: readonly ConsideredNode[]): Finding
 function missingTasks(scene: ServiceScene, consider: Consider): readonly ExplainedTask[] {
   const { spec, filled, name } = scene;
   const state = TaskState.NEW;
+  if (!isServiceMode(spec.mode)) return [];
   if (scene.isGlobal) {
     if (filled.length > 0 || spec.task === undefined || desiredOf(scene) > 0) return [];
     const { nodes, more } = consider({ serviceId: scene.service.id, spec: spec.task, ports: spec.ports, nodeId: '' });
     const finding = Finding.create({ kind: NO_NODE, reason: 'no node is one that it runs on, so it runs nowhere' });
     return [ExplainedTask.create({ name, state, finding: withWayOut(finding, nodes), nodes, moreNodes: more })];
   }
-  const count = spec.mode === ServiceMode.REPLICATED ? Math.max(0, spec.replicas - filled.length) : 0;
+  const count = Math.max(0, spec.replicas - filled.length);
   if (count === 0) return [];
   const finding = Finding.create({
     kind: 'not-made',
@@ -115,7 +136,8 @@ function missingTasks(scene: ServiceScene, consider: Consider): readonly Explain
 }
 
 function desiredOf({ view, spec, filled, isGlobal }: ServiceScene): number {
-  if (!isGlobal) return spec.mode === ServiceMode.REPLICATED ? spec.replicas : filled.length;
+  if (!isServiceMode(spec.mode)) return filled.length;
+  if (!isGlobal) return spec.replicas;
   const nodes = new Set(filled.map(({ key }) => key));
   for (const { id, value } of view.all('nodes')) {
     if (takesGlobalTask(spec.task?.placement, value, view.get('nodeStatus', id)?.value)) nodes.add(id);

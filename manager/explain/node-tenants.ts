@@ -9,6 +9,8 @@ export interface NodeTenants {
   holdersOf(nodeId: string, port: HostPort): readonly string[];
   /** The tasks that reserve most there, most first, at most three: "db.1 (1GiB)". */
   largestOn(nodeId: string, resource: 'nanoCpus' | 'memoryBytes'): readonly string[];
+  /** The tasks that have most of the generic resource there, most first, at most three: "train.1 (2)". */
+  holdersOfGeneric(nodeId: string, kind: string): readonly string[];
 }
 
 const MAX_NAMED = 3;
@@ -21,7 +23,7 @@ export function nodeTenants(view: StateView): NodeTenants {
         .filter((task) =>
           hostPortsOf(specOf(view, task.serviceId, task.specNumber)?.ports ?? []).some((other) => hostPortKey(other) === key),
         )
-        .map((task) => (task.desired > TaskState.RUNNING ? `${taskName(view, task)} (which is stopping)` : taskName(view, task)));
+        .map((task) => (task.desired > TaskState.COMPLETE ? `${taskName(view, task)} (which is stopping)` : taskName(view, task)));
     },
     largestOn(nodeId, resource) {
       const amountOf = (task: Task): number => specOf(view, task.serviceId, task.specNumber)?.task?.reservations?.[resource] ?? 0;
@@ -31,6 +33,16 @@ export function nodeTenants(view: StateView): NodeTenants {
         .sort((one, other) => other.amount - one.amount)
         .slice(0, MAX_NAMED)
         .map(({ task, amount }) => `${taskName(view, task)} (${resource === 'nanoCpus' ? cpusText(amount) : memoryText(amount)})`);
+    },
+    holdersOfGeneric(nodeId, kind) {
+      const amountOf = (task: Task): number =>
+        specOf(view, task.serviceId, task.specNumber)?.task?.genericReservations.find((each) => each.kind === kind)?.count ?? 0;
+      return present(view, nodeId)
+        .map((task) => ({ task, amount: amountOf(task) }))
+        .filter(({ amount }) => amount > 0)
+        .sort((one, other) => other.amount - one.amount)
+        .slice(0, MAX_NAMED)
+        .map(({ task, amount }) => `${taskName(view, task)} (${amount})`);
     },
   };
 }

@@ -5,6 +5,7 @@ import { slotsOf } from '../orchestrator/slot.ts';
 import type { TaskInfo } from '../orchestrator/task-info.ts';
 import type { StateView } from '../state/index.ts';
 import { nodeName } from './node-tenants.ts';
+import { placeOf } from './service-scene.ts';
 
 export interface TaskOutcome {
   readonly tasks: readonly PlannedTask[];
@@ -24,12 +25,12 @@ export function plannedTasks(
   const is = holdersOf(after, serviceId);
   const keys = [...new Set([...was.keys(), ...is.keys()])];
   const isGlobal = spec.mode === ServiceMode.GLOBAL || spec.mode === ServiceMode.GLOBAL_JOB;
-  const order = (key: string): string => (isGlobal ? nodeName(after, key) : key.padStart(10, '0'));
+  const order = (key: string): string => (isGlobal ? nodeName(after, placeOf(key)) : placeOf(key).padStart(10, '0'));
   keys.sort((one, other) => (order(one) < order(other) ? -1 : 1));
   const tasks: PlannedTask[] = [];
   let unchanged = 0;
   for (const key of keys) {
-    const name = `${spec.name}.${isGlobal ? nodeName(after, key) : key}`;
+    const name = `${spec.name}.${isGlobal ? nodeName(after, placeOf(key)) : placeOf(key)}`;
     const planned = actionOf(was.get(key), is.get(key), spec, isCut);
     if (planned === undefined) unchanged++;
     else tasks.push(PlannedTask.create({ name, ...planned, ...places(after, was.get(key), is.get(key), planned.action) }));

@@ -6,8 +6,10 @@ import { Endpoint, NodeState, PortMode, RouteAcks, type Task, TaskState, TaskSta
 import { FirstSeenTimes } from '../leader/first-seen.ts';
 import { InventoryFeed } from '../leader/inventory-feed.ts';
 import { placeWaiting } from '../leader/placer.ts';
+import type { BetterPlaceRequest } from '../orchestrator/plan.ts';
 import { reconcileService } from '../orchestrator/index.ts';
 import type { TaskInfo } from '../orchestrator/task-info.ts';
+import { betterPlace } from '../scheduler/index.ts';
 import { specOf, type StateView } from '../state/index.ts';
 import { holdersOf } from './planned-tasks.ts';
 import { type ScratchClock, scratchClock, scratchOf, type ScratchState, type ScratchWrite, scratchWrites } from './scratch-state.ts';
@@ -59,14 +61,21 @@ export class Rehearsal {
     const moved = this.#stepAgents();
     const acknowledged = this.#acknowledge();
     if (wrote || moved || acknowledged) return true;
-    if (wakeInMs === undefined) this.#isOver = true;
+    if (wakeInMs === undefined || this.#isIdleJob()) this.#isOver = true;
     else this.#clock.advance(Math.max(1, wakeInMs));
     return !this.#isOver;
   }
 
   #decide(): { readonly wrote: boolean; readonly wakeInMs: number | undefined } {
     const { state } = this.#scratch;
-    const context = { nowMs: this.#clock.nowMs(), wallMs: this.#clock.wallMs(), ids: this.#ids, seen: this.#seen };
+    const nowMs = this.#clock.nowMs();
+    // What a service does by itself when nodes have come to rest is no part of the change.
+    const balance = {
+      betterPlace: (asked: BetterPlaceRequest) => betterPlace(this.#feed.inventory, asked, nowMs),
+      calmMs: undefined,
+      calmNumber: 0,
+    };
+    const context = { nowMs, wallMs: this.#clock.wallMs(), ids: this.#ids, seen: this.#seen, balance };
     this.#seen.begin();
     const { groups, wakeInMs } = reconcileService(state, this.#serviceId, context);
     this.#seen.end(this.#serviceId);
@@ -75,6 +84,13 @@ export class Rehearsal {
     if (writes.length > 0) this.#scratch.write(writes);
     for (const taskId of placed.assumed) this.#feed.feedTask(taskId);
     return { wrote: writes.length > 0, wakeInMs };
+  }
+
+  /** What a job still waits for is its schedule, its deadline, or the end of its time to live: none of that belongs to the change. */
+  #isIdleJob(): boolean {
+    const { state } = this.#scratch;
+    if (state.get('serviceStatus', this.#serviceId)?.value.job === undefined) return false;
+    return ![...state.tasksOfService(this.#serviceId)].some(({ value }) => value.desired === TaskState.READY);
   }
 
   #stepAgents(): boolean {
@@ -107,7 +123,7 @@ export class Rehearsal {
 
   #acknowledge(): boolean {
     const { state } = this.#scratch;
-    const draining = [...state.tasksOfService(this.#serviceId)].filter(({ value }) => value.drain && value.desired <= TaskState.RUNNING);
+    const draining = [...state.tasksOfService(this.#serviceId)].filter(({ value }) => value.drain && value.desired <= TaskState.COMPLETE);
     const newest = Math.max(0, ...draining.map(({ modRevision }) => modRevision));
     const acked = state.get('routeAcks', ACKS_ID)?.value.nodes[0]?.epoch?.revision ?? 0;
     if (draining.length === 0 || acked >= newest) return false;

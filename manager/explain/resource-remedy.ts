@@ -1,6 +1,7 @@
 // Too little CPU or memory: how much is missing, who has it, and how much less would do.
 import { Resources, SmallestChange } from '../../proto/index.ts';
 import { cpusText, memoryFlag, memoryText, missingText, reservableBytes, reservableNanoCpus } from './amounts.ts';
+import { genericStep } from './generic-remedy.ts';
 import { type Hypothesis, withEntry } from './hypothesis.ts';
 import { nameOf, type RemedyContext, type Step } from './step.ts';
 
@@ -12,7 +13,8 @@ interface Shortage {
   readonly fitting: number;
 }
 
-export function resourceStep(hypothesis: Hypothesis, { serviceName, tenants }: RemedyContext): Step {
+export function resourceStep(hypothesis: Hypothesis, context: RemedyContext): Step {
+  const { serviceName, tenants } = context;
   const { entry, spec } = hypothesis;
   const needed = Resources.create({ ...spec.reservations });
   const memory = shortage(needed.memoryBytes, entry.freeMemoryBytes, entry.memoryBytes, reservableBytes);
@@ -21,7 +23,7 @@ export function resourceStep(hypothesis: Hypothesis, { serviceName, tenants }: R
     memory && `${memoryText(memory.needed)} of memory, ${memoryText(entry.freeMemoryBytes)} free of ${memoryText(entry.memoryBytes)}`,
     cpus && `${cpusText(cpus.needed)} CPUs, ${cpusText(Math.max(0, entry.freeNanoCpus))} free of ${cpusText(entry.nanoCpus)}`,
   ].filter((reason) => reason !== undefined);
-  if (reasons.length === 0) return { reason: 'it has not enough resources', remedy: undefined };
+  if (reasons.length === 0) return genericStep(hypothesis, context) ?? { reason: 'it has not enough resources', remedy: undefined };
   const heldBy = tenants.largestOn(entry.id, memory === undefined ? 'nanoCpus' : 'memoryBytes');
   const canBeFreed = [memory, cpus].every((each) => each?.isBeyondNode !== true);
   const missing = [memory && `${missingText(memory.missing)} of memory`, cpus && `${cpusText(cpus.missing)} CPUs`]

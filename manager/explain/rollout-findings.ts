@@ -1,8 +1,8 @@
 // What holds a service as a whole: nobody leads, an update is paused, or what an update that goes on waits for.
 import { Finding, TaskState, UpdateState } from '../../proto/index.ts';
 import { formatDurationMs } from '../../lib/units.ts';
-import { updateConfigOf } from '../orchestrator/spec-rules.ts';
 import type { SlotTasks } from '../orchestrator/slot.ts';
+import { updateConfigOf } from '../state/index.ts';
 import { countText } from './amounts.ts';
 import { leavingFinding } from './drain-finding.ts';
 import { isClean, type ServiceScene, slotName } from './service-scene.ts';
@@ -32,7 +32,7 @@ export function rolloutFindings(scene: ServiceScene): readonly Finding[] {
         finding(
           'paused',
           `${what} is paused and nothing moves: ${update.message}`,
-          `correct the service with \`shoal service update ... ${scene.name}\`, or try the same again with \`shoal service update --force ${scene.name}\``,
+          pausedWayOut(scene, update.state),
           update.completedUnixMs || update.startedUnixMs,
         ),
       ];
@@ -45,6 +45,13 @@ export function rolloutFindings(scene: ServiceScene): readonly Finding[] {
         ? []
         : [finding('new-spec', 'the leader has not looked at the newest version yet', '')];
   }
+}
+
+function pausedWayOut({ name }: ServiceScene, state: UpdateState): string {
+  const again = `correct the service with \`shoal service update ... ${name}\`, try the same again with \`shoal service update --force ${name}\``;
+  return state === UpdateState.UPDATE_PAUSED
+    ? `${again}, or go back with \`shoal service rollback ${name}\``
+    : `${again}, or go to another spec with \`shoal service rollback --to N ${name}\` (\`shoal service history ${name}\` lists them)`;
 }
 
 function updateFindings(scene: ServiceScene): readonly Finding[] {

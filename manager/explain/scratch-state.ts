@@ -11,6 +11,7 @@ const TABLES: readonly TableName[] = [
   'services',
   'specs',
   'serviceStatus',
+  'rebalance',
   'tasks',
   'slots',
   'taskStatus',

@@ -1,6 +1,7 @@
 // What explanations of one service are made from: its active spec and its slots, as the leader sees them.
-import { ServiceMode, type ServiceSpec, type ServiceStatus, UpdateState } from '../../proto/index.ts';
+import { JobState, type JobStatus, ServiceMode, type ServiceSpec, type ServiceStatus, UpdateState } from '../../proto/index.ts';
 import { readAcks, type MeshAcks } from '../orchestrator/drain.ts';
+import { isDone } from '../orchestrator/job-view.ts';
 import { taskDigest } from '../orchestrator/spec-rules.ts';
 import { slotsOf, type SlotTasks } from '../orchestrator/slot.ts';
 import type { TaskInfo } from '../orchestrator/task-info.ts';
@@ -32,8 +33,9 @@ export function sceneOf(view: StateView, serviceId: string, wallMs: number): Ser
   if (service === undefined || active === undefined) return undefined;
   const status = view.get('serviceStatus', serviceId)?.value;
   const { spec } = active;
-  const filled = [...slotsOf(view, serviceId).values()].filter(({ holder }) => holder !== undefined);
-  const nameKey = ({ key }: SlotTasks): string => (/^\d+$/.test(key) ? key.padStart(10, '0') : nodeName(view, key));
+  const slots = [...slotsOf(view, serviceId).values()];
+  const filled = slots.filter((slot) => slot.holder !== undefined && (isServiceMode(spec.mode) || isUnderWay(status?.job, slot)));
+  const nameKey = ({ key }: SlotTasks): string => (isNumber(placeOf(key)) ? placeOf(key).padStart(10, '0') : nodeName(view, placeOf(key)));
   filled.sort((one, other) => (nameKey(one) < nameKey(other) ? -1 : 1));
   const update = status?.update?.state;
   let acks: MeshAcks | undefined;
@@ -56,5 +58,24 @@ export function isClean({ specNumber, spec }: ServiceScene, info: TaskInfo): boo
 
 /** "web.3"; of a global service "web.<hostname>". */
 export function slotName({ view, name }: ServiceScene, key: string): string {
-  return `${name}.${/^\d+$/.test(key) ? key : nodeName(view, key)}`;
+  return `${name}.${isNumber(placeOf(key)) ? placeOf(key) : nodeName(view, placeOf(key))}`;
+}
+
+/** A slot's key without the iteration that it begins with for a job: a number, or a node's id. */
+export function placeOf(key: string): string {
+  return key.slice(key.indexOf('.') + 1);
+}
+
+function isNumber(place: string): boolean {
+  return /^\d+$/.test(place);
+}
+
+export function isServiceMode(mode: ServiceMode): boolean {
+  return mode === ServiceMode.REPLICATED || mode === ServiceMode.GLOBAL;
+}
+
+/** Of an iteration that runs, and not complete. */
+function isUnderWay(job: JobStatus | undefined, slot: SlotTasks): boolean {
+  const iteration = job?.iterations.find(({ number }) => number === slot.holder?.task.jobIteration);
+  return iteration?.state === JobState.JOB_RUNNING && !isDone(slot);
 }

@@ -2,6 +2,7 @@
 import { Finding, HoldReason, NodeState, RestartCondition, TaskState } from '../../proto/index.ts';
 import { formatDurationMs } from '../../lib/units.ts';
 import { placementProblem } from '../constraint/index.ts';
+import { holdMs } from '../orchestrator/move-damping.ts';
 import { decideRestart } from '../orchestrator/restart.ts';
 import type { SlotTasks } from '../orchestrator/slot.ts';
 import { endReason } from '../orchestrator/task-events.ts';
@@ -37,10 +38,10 @@ function findingOf(scene: ServiceScene, key: string, holder: TaskInfo, others: r
   const { task } = holder;
   const after = lastFailure(others);
   if (holder.isFinished)
-    return task.desired <= TaskState.RUNNING
+    return task.desired <= TaskState.COMPLETE
       ? endedFinding(scene, holder)
       : { kind: 'replacing', reason: 'it has ended and is about to be replaced' };
-  if (holder.isWaiting) return waitingFinding(scene, holder, after);
+  if (holder.isWaiting) return waitingFinding(scene, holder, others, after);
   const node = nodeName(scene.view, task.nodeId);
   switch (holder.nodeCondition) {
     case 'removed':
@@ -70,6 +71,7 @@ function findingOf(scene: ServiceScene, key: string, holder: TaskInfo, others: r
     case 'none':
     case 'ready':
   }
+  if (task.preempted !== '') return { kind: 'preempted', reason: task.preempted, wayOut: 'it is replaced where there is room' };
   if (task.desired === TaskState.READY) return heldFinding(scene, key, holder, others, after);
   if (!isClean(scene, holder) && holder.isUp) return { kind: OUTDATED, reason: 'it runs the earlier version until it is updated' };
   return stateFinding(scene, holder, node, after) ?? misplacedFinding(scene, holder, node);
@@ -82,10 +84,18 @@ function heldReason({ view }: ServiceScene, nodeId: string): string {
     : 'the eviction delay of the cluster runs: its tasks are not replaced yet';
 }
 
-function waitingFinding(scene: ServiceScene, { task }: TaskInfo, after: LastFailure | undefined): Found {
+function waitingFinding(scene: ServiceScene, { task }: TaskInfo, others: readonly TaskInfo[], after: LastFailure | undefined): Found {
   const message = task.verdict?.message ?? '';
   if (message === '') return { kind: 'new', reason: 'it was made just now and is about to be placed', wayOut: leaderNeeded(scene) };
-  return { kind: NO_NODE, reason: withFailure(message, after), sinceUnixMs: task.verdict?.sinceUnixMs ?? 0 };
+  const sinceUnixMs = task.verdict?.sinceUnixMs ?? 0;
+  if (task.held) {
+    const leftMs = Math.max(0, task.createdUnixMs + holdMs(task.moves) - scene.wallMs);
+    const wayOut = `see why it is moved so often: \`shoal events --filter service=${scene.name}\``;
+    return { kind: 'move-delay', reason: `${message}, about ${aboutText(leftMs)} left`, wayOut, sinceUnixMs };
+  }
+  const preempted = others.find(({ row }) => row.id === task.replaces)?.task.preempted ?? '';
+  if (preempted !== '') return { kind: NO_NODE, reason: `${message}; the one before was ${preempted}`, sinceUnixMs };
+  return { kind: NO_NODE, reason: withFailure(message, after), sinceUnixMs };
 }
 
 /** Ended, and its restart policy has not replaced it. */
@@ -195,6 +205,15 @@ function stateFinding(scene: ServiceScene, holder: TaskInfo, node: string, after
 function notReadyFinding(scene: ServiceScene, holder: TaskInfo, node: string): Found | undefined {
   const { status, task } = holder;
   if (task.drain) return { kind: 'draining', reason: `it is being drained on ${node}`, wayOut: '' };
+  const { readiness } = status ?? {};
+  if (readiness?.ready === false) {
+    return {
+      kind: 'not-ready',
+      reason: `it runs on ${node}, but gets no connections: its readiness probe does not pass: ${readiness.reason || 'no attempt has passed yet'}`,
+      wayOut: `\`shoal service logs ${scene.name}\` shows what it prints; \`shoal service update --readiness-probe PROBE ${scene.name}\` sets another probe, --no-readiness-probe none`,
+      sinceUnixMs: readiness.sinceUnixMs,
+    };
+  }
   const ports = (holder.spec?.ports ?? []).filter(isIngress).map(({ targetPort }) => targetPort);
   const ready = new Set(status?.endpoints.filter((endpoint) => endpoint.ready).map((endpoint) => endpoint.targetPort));
   const missing = [...new Set(ports)].filter((port) => !ready.has(port)).map(String);

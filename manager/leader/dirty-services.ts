@@ -56,6 +56,7 @@ export class DirtyServices {
     switch (change.table) {
       case 'services':
       case 'serviceStatus':
+      case 'rebalance':
         this.mark(change.id);
         return;
       case 'specs':
@@ -101,7 +102,7 @@ export class DirtyServices {
   }
 
   #noteTask(taskId: string, task: Task | undefined): void {
-    const shallRun = task !== undefined && task.desired <= TaskState.RUNNING;
+    const shallRun = task !== undefined && task.desired <= TaskState.COMPLETE;
     if (shallRun && task.drain) this.#draining.set(taskId, task.serviceId);
     else this.#draining.delete(taskId);
     if (shallRun && isWaiting(task)) this.#waiting.set(taskId, task.serviceId);
@@ -127,7 +128,8 @@ function hasEnded({ before, after }: ChangeOf<'taskStatus'>): boolean {
   return isOver(after?.value.state) && !isOver(before?.value.state);
 }
 
-function movesTasks({ before, after }: ChangeOf<'nodeStatus'>): boolean {
+/** Whether it may change which tasks the node takes or keeps. */
+export function movesTasks({ before, after }: ChangeOf<'nodeStatus'>): boolean {
   if (before === undefined || after === undefined) return true;
   return before.value.state !== after.value.state || JSON.stringify(before.value.description) !== JSON.stringify(after.value.description);
 }

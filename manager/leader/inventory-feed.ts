@@ -56,7 +56,7 @@ export class InventoryFeed {
     const task = this.#state.get('tasks', taskId)?.value;
     if (task === undefined || task.nodeId === '' || !occupies(this.#state, task)) this.inventory.removeTask(taskId);
     else this.#count(task, this.#successors.has(taskId));
-    if (task !== undefined) this.#noteSuccessor(task, task.desired <= TaskState.RUNNING && isUnended(this.#state, task));
+    if (task !== undefined) this.#noteSuccessor(task, task.desired <= TaskState.COMPLETE && isUnended(this.#state, task));
   }
 
   #forget(taskId: string): void {

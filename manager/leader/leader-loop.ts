@@ -1,8 +1,9 @@
 // The leader's loop: changes mark services dirty; dirty services are reconciled, their waiting tasks placed, and the result is committed
 // in fenced transactions, many at once. A service is not looked at again before its own commits are in the state.
 import { type Clock, sleep, type Timer } from '../../lib/clock.ts';
-import { reconcileService } from '../orchestrator/index.ts';
+import { type BalanceSource, reconcileService } from '../orchestrator/index.ts';
 import type { WriteGroup } from '../orchestrator/plan.ts';
+import { betterPlace } from '../scheduler/index.ts';
 import { type ClusterState, commitTo } from '../state/index.ts';
 import { type BatchResult, Committer } from './committer.ts';
 import { DirtyServices } from './dirty-services.ts';
@@ -11,6 +12,7 @@ import { recordFailures } from './failure-record.ts';
 import { FirstSeenTimes } from './first-seen.ts';
 import { InventoryFeed } from './inventory-feed.ts';
 import type { LeadOptions } from './leadership.ts';
+import { NodeCalm } from './node-calm.ts';
 import { NodeWatchKeeper } from './node-watch-keeper.ts';
 import { placeWaiting } from './placer.ts';
 
@@ -43,6 +45,7 @@ class LeaderLoop {
   readonly #seen: FirstSeenTimes;
   readonly #committer: Committer;
   readonly #nodeWatch: NodeWatchKeeper;
+  readonly #calm: NodeCalm;
   readonly #busy = new Set<string>();
   readonly #timers = new Map<string, Timer>();
   readonly #underWay = new Set<Promise<void>>();
@@ -56,6 +59,7 @@ class LeaderLoop {
     this.#feed = new InventoryFeed(state, clock);
     this.#ring = new EventRing(state);
     this.#seen = new FirstSeenTimes(clock);
+    this.#calm = new NodeCalm(clock);
     this.#committer = new Committer(options);
     this.#nodeWatch = new NodeWatchKeeper(options, this.#committer, () => {
       this.#wakeUp();
@@ -67,6 +71,7 @@ class LeaderLoop {
     const unsubscribe = state.subscribe((changes) => {
       this.#nodeWatch.note(changes);
       this.#feed.note(changes);
+      this.#calm.note(changes);
       this.#ring.note(changes);
       this.#dirty.note(changes);
       this.#wakeUp();
@@ -123,7 +128,10 @@ class LeaderLoop {
     this.#timers.get(serviceId)?.cancel();
     this.#timers.delete(serviceId);
     this.#seen.begin();
-    const plan = reconcileService(state, serviceId, { nowMs: clock.nowMs(), wallMs: clock.wallMs(), ids, seen: this.#seen });
+    const nowMs = clock.nowMs();
+    const { calmMs, calmNumber } = this.#calm;
+    const balance: BalanceSource = { betterPlace: (asked) => betterPlace(this.#feed.inventory, asked, nowMs), calmMs, calmNumber };
+    const plan = reconcileService(state, serviceId, { nowMs, wallMs: clock.wallMs(), ids, seen: this.#seen, balance });
     this.#seen.end(serviceId);
     if (plan.wakeInMs !== undefined) this.#wakeLater(serviceId, plan.wakeInMs);
     return plan.groups;

@@ -7,7 +7,11 @@ import { specOf, type StateView } from '../state/index.ts';
 /** Undefined: the cluster does not allow it. Tasks that the plan writes (`touched`) stay out of it: the next pass sees what has become of them. */
 export function tenantsOf(state: StateView, touched: ReadonlySet<string>): Tenants | undefined {
   const gap = state.get('cluster', '')?.value.settings?.preemptionGap ?? 0;
-  if (gap === 0) return undefined;
+  return gap === 0 ? undefined : tenantsAbove(state, gap, touched);
+}
+
+/** As if the cluster allowed it with that gap. */
+export function tenantsAbove(state: StateView, gap: number, touched: ReadonlySet<string>): Tenants {
   return {
     gap,
     *on(nodeId) {
@@ -16,7 +20,7 @@ export function tenantsOf(state: StateView, touched: ReadonlySet<string>): Tenan
     mayLeave(taskId) {
       const task = state.get('tasks', taskId)?.value;
       // Slot 0: a global task, whose slot is this very node.
-      return task !== undefined && task.slot > 0 && task.desired <= TaskState.RUNNING && !touched.has(taskId);
+      return task !== undefined && task.slot > 0 && task.desired <= TaskState.COMPLETE && !touched.has(taskId);
     },
   };
 }

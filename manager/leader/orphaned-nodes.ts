@@ -44,7 +44,7 @@ export class OrphanTimes {
   }
 }
 
-/** Compares the session, so that an agent that registers meanwhile, anywhere, wins; and that its manager is still gone: one that is back speaks for it. */
+/** Compares the session and that its manager is away, so that an agent that registers meanwhile, anywhere, wins, and so does a manager that is back. */
 export function downGroup({ nodeId, session, status }: OrphanedNode, wallMs: number): WriteGroup {
   const message = `its manager ${session.value.managerId} is gone, and its agent registered with no other`;
   const before = status?.value ?? NodeStatus.create({ nodeId });
@@ -79,8 +79,6 @@ export function downGroup({ nodeId, session, status }: OrphanedNode, wallMs: num
 }
 
 const TICK_MS = 250;
-/** After a write that failed: a store that refuses is not asked, nor the log told, at every tick. */
-const RETRY_MS = 2000;
 const STALL_MS = 100;
 const DOWN_AFTER_MS = 5000;
 const WATCHED: ReadonlySet<TableName> = new Set<TableName>(['sessions', 'managers', 'nodes', 'nodeStatus', 'cluster']);
@@ -92,20 +90,18 @@ export async function watchOrphanedNodes(options: LeadOptions): Promise<void> {
   const times = new OrphanTimes();
   let orphans = orphanedNodes(state);
   let committing: Promise<void> | undefined;
-  let retryAtMs = 0;
   const unsubscribe = state.subscribe((changes: readonly Change[]) => {
     if (changes.some((change) => WATCHED.has(change.table))) orphans = orphanedNodes(state);
   });
   const markDown = (orphan: OrphanedNode): Promise<void> =>
-    committer.commit([downGroup(orphan, clock.wallMs())], ({ committed, error }) => {
+    committer.commit([downGroup(orphan, clock.wallMs())], ({ committed }) => {
       const { nodeId, session } = orphan;
       if (committed) log.warn('a node is down: its manager is gone', { node: nodeId, manager: session.value.managerId });
-      else if (error !== undefined) retryAtMs = time.nowMs() + RETRY_MS;
     });
   const judge = (stalled: boolean): void => {
     const downAfterMs = state.get('cluster', '')?.value.settings?.nodeDownAfterMs ?? DOWN_AFTER_MS;
     const overdue = times.overdue(orphans, time.nowMs(), downAfterMs);
-    if (stalled || overdue.length === 0 || committing !== undefined || leadership.ended.aborted || time.nowMs() < retryAtMs) return;
+    if (stalled || overdue.length === 0 || committing !== undefined || leadership.ended.aborted) return;
     log.warn('nodes of a manager that is gone did not register elsewhere; marking them down', {
       nodes: overdue.map((node) => node.nodeId),
     });

@@ -63,7 +63,7 @@ export function placeWaiting(
 }
 
 export function isWaiting(task: Task): boolean {
-  return task.verdict?.state === TaskState.PENDING && task.desired <= TaskState.RUNNING;
+  return task.verdict?.state === TaskState.PENDING && !task.held && task.desired <= TaskState.COMPLETE;
 }
 
 function waitingInPlan(groups: readonly WriteGroup[], state: StateView): Waiting[] {

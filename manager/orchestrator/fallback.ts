@@ -7,7 +7,8 @@ import type { TaskInfo } from './task-info.ts';
 
 /** `holder` takes over from `old`, and the scheduler has said that no node takes it. */
 export function fallsBack(pass: Pass, old: TaskInfo, holder: TaskInfo): boolean {
-  if (!holder.isWaiting || (holder.task.verdict?.message ?? '') === '' || holder.task.replaces !== old.row.id) return false;
+  if (!holder.isWaiting || holder.task.held || (holder.task.verdict?.message ?? '') === '' || holder.task.replaces !== old.row.id)
+    return false;
   return holder.spec !== undefined && fitsInPlaceOf(pass, old, holder.spec);
 }
 
@@ -30,7 +31,7 @@ function fitsInPlaceOf(pass: Pass, old: TaskInfo, spec: ServiceSpec): boolean {
     memoryBytes -= other?.task?.reservations?.memoryBytes ?? 0;
     for (const { kind, count } of other?.task?.genericReservations ?? []) generics.set(kind, (generics.get(kind) ?? 0) - count);
     for (const port of hostPorts(other)) ports.add(port);
-    if (value.serviceId === pass.serviceId && value.desired <= TaskState.RUNNING) copies++;
+    if (value.serviceId === pass.serviceId && value.desired <= TaskState.COMPLETE) copies++;
   }
   const maxReplicas = spec.task?.placement?.maxReplicasPerNode ?? 0;
   if (maxReplicas > 0 && copies >= maxReplicas) return false;

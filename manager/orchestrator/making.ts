@@ -1,6 +1,7 @@
 // New tasks: by which spec, held back or not, and how restarts are counted.
 import { TaskState } from '../../proto/index.ts';
 import { hasJustFailed } from './failure.ts';
+import { holdMessage, holdMs, movesAfter } from './move-damping.ts';
 import type { Pass } from './pass.ts';
 import type { SlotEdit } from './slot-edit.ts';
 import { isLeaving } from './stop.ts';
@@ -11,15 +12,23 @@ export interface Making {
   readonly replaced: TaskInfo | undefined;
   readonly restart: { readonly attempt: number; readonly delayMs: number } | undefined;
   readonly specNumber: number;
+  /** The one that is replaced has to leave its node, or has lost it: what happens too often is slowed down. */
+  readonly isMove?: boolean;
 }
 
 /** A new task for the slot. It is held at READY while its delay runs, or while somebody who leaves the slot is not gone. */
-export function makeTask(pass: Pass, edit: SlotEdit, { replaced, restart, specNumber }: Making): void {
+export function makeTask(pass: Pass, edit: SlotEdit, { replaced, restart, specNumber, isMove = false }: Making): void {
   const id = pass.context.ids.next();
   const { key, holder, others } = edit.slot;
   const delayMs = restart?.delayMs ?? 0;
   const isHeld = [holder, ...others].some((info) => info !== undefined && isLeaving(edit, info));
   if (delayMs > 0) pass.sinceMs(`restart:${id}`);
+  const moves = isMove && replaced !== undefined ? movesAfter(pass, replaced, specNumber) : 0;
+  const waitMs = holdMs(moves);
+  if (waitMs > 0) {
+    pass.sinceMs(`hold:${id}`);
+    pass.wakeIn(waitMs);
+  }
   noteAttempts(pass, key, restart?.attempt ?? 0);
   edit.create({
     id,
@@ -31,6 +40,8 @@ export function makeTask(pass: Pass, edit: SlotEdit, { replaced, restart, specNu
     replaces: replaced === undefined ? '' : replaced.isWaiting ? replaced.task.replaces : replaced.row.id,
     restart,
     failedUpdate: replaced !== undefined && specNumber === pass.specNumber && hasFailedUpdate(pass, replaced),
+    moves,
+    holdMessage: waitMs > 0 ? holdMessage(moves) : undefined,
   });
   if (delayMs > 0) pass.wakeIn(delayMs);
 }

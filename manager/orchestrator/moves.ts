@@ -26,7 +26,7 @@ interface Candidate {
   readonly isMoving: boolean;
 }
 
-type MoveReason = 'update' | 'drain' | 'misfit' | 'eviction';
+export type MoveReason = 'update' | 'drain' | 'misfit' | 'eviction' | 'rebalance';
 
 /** For slots that `settleSlot` has seen. `unwanted` ones that still run twice take their places among those on the way. */
 export function planMoves(pass: Pass, edits: readonly SlotEdit[], unwanted: readonly SlotTasks[]): MovesOutcome {
@@ -51,7 +51,7 @@ export function planMoves(pass: Pass, edits: readonly SlotEdit[], unwanted: read
       continue;
     }
     if (!candidate.isMoving) moving++;
-    move(pass, candidate);
+    moveTask(pass, candidate.edit, candidate.holder, candidate.reason);
   }
   return { moving, waiting };
 }
@@ -72,7 +72,8 @@ function byUrgency(one: Candidate, other: Candidate): number {
   );
 }
 
-function moveReason(pass: Pass, holder: TaskInfo): MoveReason | undefined {
+/** Undefined: it may stay where it is, and as it is. */
+export function moveReason(pass: Pass, holder: TaskInfo): MoveReason | undefined {
   if (holder.isEnded || holder.nodeCondition !== 'ready' || holder.task.desired > TaskState.RUNNING) return undefined;
   const isClean = pass.isClean(holder);
   // A global task whose node does not qualify any more is not moved but removed.
@@ -104,14 +105,19 @@ function isInDelay(pass: Pass, holder: TaskInfo): boolean {
   return leftMs > 0;
 }
 
-function move(pass: Pass, { edit, holder, reason }: Candidate): void {
+/** `why`: of a rebalancing. */
+export function moveTask(pass: Pass, edit: SlotEdit, holder: TaskInfo, reason: MoveReason, why = ''): void {
   const isStartFirst = holder.isUp && startsFirst(pass.spec, pass.config.order);
   if (!isStartFirst) stopTask(pass, edit, holder, TaskState.SHUTDOWN, stopVerdict(pass, holder));
-  makeTask(pass, edit, { replaced: holder, restart: undefined, specNumber: nextSpecNumber(pass, holder) });
+  // Updates and rebalancing have limits of their own.
+  const isMove = reason !== 'update' && reason !== 'rebalance';
+  makeTask(pass, edit, { replaced: holder, restart: undefined, specNumber: nextSpecNumber(pass, holder), isMove });
+  if (reason === 'rebalance')
+    edit.addEvent(taskEvent(pass, edit.slot, holder, 'move', `rebalancing (${why}): the task is replaced elsewhere`));
   if (reason === 'drain') edit.addEvent(taskEvent(pass, edit.slot, holder, 'move', 'its node is drained: the task is replaced elsewhere'));
   const problem = reason === 'eviction' ? evictionReason(pass, holder) : reason === 'misfit' ? misfit(pass, holder) : undefined;
   if (problem !== undefined) {
-    const why = holder.task.preempted === '' ? `it no longer fits its node (${problem})` : problem;
-    edit.addEvent(taskEvent(pass, edit.slot, holder, 'move', `${why}: the task is replaced elsewhere`));
+    const cause = holder.task.preempted === '' ? `it no longer fits its node (${problem})` : problem;
+    edit.addEvent(taskEvent(pass, edit.slot, holder, 'move', `${cause}: the task is replaced elsewhere`));
   }
 }

@@ -1,5 +1,5 @@
 // What reconcilers hand to the leader: writes, in groups that belong to one slot, and when to look again.
-import type { Event } from '../../proto/index.ts';
+import type { Event, ServiceSpec } from '../../proto/index.ts';
 import type { Ids } from '../../lib/ids.ts';
 import type { Row, TableName, TableTypes } from '../state/index.ts';
 
@@ -46,6 +46,30 @@ export interface FirstSeen {
   forget(owner: string, key: string): void;
 }
 
+/** What rebalancing asks of the scheduler, and of the watch over nodes. */
+export interface BalanceSource {
+  /** A move after which things are strictly better; undefined: there is none. Costs a look at every node. */
+  betterPlace(asked: BetterPlaceRequest): BetterPlace | undefined;
+  /** Since a node came, went or changed in a way that placement asks about, begun anew with a new leader; undefined: nothing is begun by itself. */
+  readonly calmMs: number | undefined;
+  /** Another one after each such change. */
+  readonly calmNumber: number;
+}
+
+export interface BetterPlaceRequest {
+  readonly serviceId: string;
+  readonly specNumber: number;
+  readonly spec: ServiceSpec;
+  /** Ids of its tasks that may move, by node; the last of a node is the first to go. */
+  readonly movable: ReadonlyMap<string, readonly string[]>;
+}
+
+export interface BetterPlace {
+  readonly taskId: string;
+  /** In plain words: what is uneven now. */
+  readonly why: string;
+}
+
 export interface ReconcileContext {
   /** Monotonic. */
   readonly nowMs: number;
@@ -53,4 +77,6 @@ export interface ReconcileContext {
   readonly wallMs: number;
   readonly ids: Ids;
   readonly seen: FirstSeen;
+  /** Unset: nothing is rebalanced. */
+  readonly balance?: BalanceSource;
 }

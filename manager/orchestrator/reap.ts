@@ -1,4 +1,5 @@
 // Rows that nobody needs any more. Those that a pass over their service meets go at once (slot-rules.ts, here: old specs); `sweep` finds the rest.
+import { JobState } from '../../proto/index.ts';
 import { type Row, specId, specOf, type StateView, type TableName } from '../state/index.ts';
 import { type Pass, specHistoryLimit } from './pass.ts';
 import type { PlannedWrite, Plan, WriteGroup } from './plan.ts';
@@ -58,7 +59,8 @@ function usedBy(view: StateView, serviceId: string, known: Map<string, Set<numbe
   let numbers = known.get(serviceId);
   if (numbers === undefined) {
     const status = view.get('serviceStatus', serviceId)?.value;
-    numbers = new Set([status?.activeSpecNumber ?? 0, status?.update?.fromSpecNumber ?? 0]);
+    const iterations = status?.job?.iterations.filter(({ state }) => state === JobState.JOB_RUNNING) ?? [];
+    numbers = new Set([status?.activeSpecNumber ?? 0, status?.update?.fromSpecNumber ?? 0, ...iterations.map((one) => one.specNumber)]);
     for (const { value } of view.tasksOfService(serviceId)) numbers.add(value.specNumber);
     known.set(serviceId, numbers);
   }

@@ -2,6 +2,7 @@
 // it has nothing to say until something else changes or the time it named has come.
 import { ServiceMode, TaskState } from '../../proto/index.ts';
 import type { StateView } from '../state/index.ts';
+import { reconcileJob } from './job.ts';
 import { markLateMeshes } from './late-meshes.ts';
 import { planMoves } from './moves.ts';
 import { Pass } from './pass.ts';
@@ -9,6 +10,7 @@ import type { Plan, ReconcileContext, WriteGroup } from './plan.ts';
 import { oldSpecs } from './reap.ts';
 import { reconcileRemoved } from './removed-service.ts';
 import { chooseSlots } from './scale.ts';
+import { planRebalance } from './rebalance.ts';
 import { rolloutOf } from './rollout.ts';
 import { SlotEdit } from './slot-edit.ts';
 import { MAX_FORGOTTEN, settleSlot } from './slot-rules.ts';
@@ -23,8 +25,10 @@ export function reconcileService(view: StateView, serviceId: string, context: Re
   const service = view.get('services', serviceId)?.value;
   if (service === undefined) return reconcileRemoved(view, serviceId);
   const rollout = rolloutOf(view, service);
-  if (rollout === undefined || (rollout.spec.mode !== ServiceMode.REPLICATED && rollout.spec.mode !== ServiceMode.GLOBAL)) return NOTHING;
-  return planService(new Pass(view, context, service, rollout));
+  if (rollout === undefined) return NOTHING;
+  const pass = new Pass(view, context, service, rollout);
+  const { mode } = rollout.spec;
+  return mode === ServiceMode.REPLICATED_JOB || mode === ServiceMode.GLOBAL_JOB ? reconcileJob(pass) : planService(pass);
 }
 
 function planService(pass: Pass): Plan {
@@ -37,18 +41,30 @@ function planService(pass: Pass): Plan {
   const wanted = choice.wanted.map(editOf);
   for (const edit of wanted) settleSlot(pass, edit);
   const moves = planMoves(pass, wanted, choice.unwanted);
+  const rebalance = planRebalance(pass, wanted, moves);
   const unwanted = choice.unwanted.map(editOf);
   for (const edit of unwanted) clearSlot(pass, edit);
 
   const groups: WriteGroup[] = [];
-  const status = planStatus(pass, setback, wanted, moves);
-  if (status !== undefined) groups.push(status);
+  const status = planStatus(pass, setback, wanted, moves, rebalance);
+  if (status !== undefined && rebalance.moved === undefined) groups.push(status);
   for (const edit of [...wanted, ...unwanted]) {
     const group = edit.build();
-    if (group !== undefined) groups.push(group);
+    if (group === undefined) continue;
+    groups.push(edit === rebalance.moved && status !== undefined ? joined(status, group) : group);
   }
   groups.push(...markLateMeshes(pass), ...oldSpecs(pass, usedSpecs(slots)));
   return { groups, wakeInMs: pass.wakeInMs };
+}
+
+/** What is said of the move is true only if it is made. */
+function joined(status: WriteGroup, slot: WriteGroup): WriteGroup {
+  const { serviceId } = slot;
+  const [writes, requires] = [
+    [...status.writes, ...slot.writes],
+    [...status.requires, ...slot.requires],
+  ];
+  return { serviceId, writes, requires, events: [...status.events, ...slot.events] };
 }
 
 /** The slot is not wanted any more: whoever is in it ends, and is forgotten. */

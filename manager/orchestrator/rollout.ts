@@ -1,8 +1,7 @@
 // What the tasks of a service are brought to at present, and by which settings: its newest spec, or the one that the leader went back to after
 // the update to the newest failed. Pure; read once per pass.
 import { type Service, type ServiceSpec, type ServiceStatus, type UpdateConfig, UpdateState } from '../../proto/index.ts';
-import { type Row, seenSpecNumber, specId, specOf, type StateView } from '../state/index.ts';
-import { rollbackConfigOf, updateConfigOf } from './spec-rules.ts';
+import { rollbackConfigOf, type Row, seenSpecNumber, specId, specOf, type StateView, updateConfigOf } from '../state/index.ts';
 
 /** `rollback`: by the rollback settings, and never itself rolled back. */
 export type RolloutKind = 'update' | 'rollback';

@@ -6,12 +6,12 @@ import type { SlotTasks } from './slot.ts';
 import type { TaskInfo } from './task-info.ts';
 
 /** What reconcilers change of a task. */
-export type TaskPatch = Partial<Pick<Task, 'desired' | 'drain' | 'lost' | 'verdict'>>;
+export type TaskPatch = Partial<Pick<Task, 'desired' | 'drain' | 'lost' | 'held' | 'verdict'>>;
 
 export interface NewTask {
   readonly id: string;
   readonly specNumber: number;
-  /** 0 for global. */
+  /** 0 for global. Of a replicated job the slot's number plus one. */
   readonly slot: number;
   /** Empty until placed; for global the only node that will do. */
   readonly nodeId: string;
@@ -19,6 +19,11 @@ export interface NewTask {
   readonly replaces: string;
   readonly restart: TaskRestart | undefined;
   readonly failedUpdate: boolean;
+  /** Moves in a row that it came of; unset: it came of none. */
+  readonly moves?: number;
+  /** Why it gets no node yet; unset: it gets one. */
+  readonly holdMessage?: string | undefined;
+  readonly jobIteration?: number;
 }
 
 export class SlotEdit {
@@ -65,11 +70,12 @@ export class SlotEdit {
   }
 
   /** A new task that fills the slot from now on. */
-  create(made: NewTask): void {
+  create({ holdMessage, ...made }: NewTask): void {
     this.#created = Task.create({
       ...made,
       serviceId: this.#serviceId,
-      verdict: { state: TaskState.PENDING, message: '', sinceUnixMs: this.#wallMs },
+      held: holdMessage !== undefined,
+      verdict: { state: TaskState.PENDING, message: holdMessage ?? '', sinceUnixMs: this.#wallMs },
       createdUnixMs: this.#wallMs,
     });
     this.#holderId = made.id;

@@ -5,6 +5,8 @@ import { formatDurationMs } from '../../lib/units.ts';
 import { fallsBack } from './fallback.ts';
 import { attemptKey, makeTask, nextSpecNumber, noteAttempts } from './making.ts';
 import { evictionReason, stopVerdict } from './misfit.ts';
+import { holdLeftMs, notePlaced } from './move-damping.ts';
+import { moveReason } from './moves.ts';
 import type { Pass } from './pass.ts';
 import { decideRestart, type RestartDecision } from './restart.ts';
 import type { SlotEdit } from './slot-edit.ts';
@@ -32,6 +34,7 @@ function settleHolder(pass: Pass, edit: SlotEdit, holder: TaskInfo): void {
   }
   noteAttempts(pass, edit.slot.key, task.restart?.attempt ?? 0);
   noteUp(pass, holder);
+  notePlaced(pass, holder);
   switch (holder.nodeCondition) {
     case 'removed':
       edit.patch(holder, { desired: TaskState.SHUTDOWN, ...orphaned(pass, holder) });
@@ -51,6 +54,7 @@ function settleHolder(pass: Pass, edit: SlotEdit, holder: TaskInfo): void {
         makeTask(pass, edit, { replaced: holder, restart, specNumber: pass.specNumber });
         return;
       }
+      if (task.held) release(pass, edit, holder);
       break;
     case 'ready':
     case 'away':
@@ -66,6 +70,13 @@ function isSuperseded(pass: Pass, holder: TaskInfo): boolean {
   if (holder.task.specNumber === pass.specNumber) return false;
   if (!pass.isClean(holder)) return pass.phase !== 'paused';
   return holder.spec === undefined || !samePlacement(holder.spec, pass.spec);
+}
+
+/** The slot was moved too often; when that is over it gets a node. */
+function release(pass: Pass, edit: SlotEdit, holder: TaskInfo): void {
+  const leftMs = holdLeftMs(pass, holder);
+  if (leftMs > 0) pass.wakeIn(leftMs);
+  else edit.patch(holder, { held: false, verdict: { state: TaskState.PENDING, message: '', sinceUnixMs: pass.context.wallMs } });
 }
 
 function promote(pass: Pass, edit: SlotEdit, holder: TaskInfo): void {
@@ -84,7 +95,7 @@ function delayLeftMs(pass: Pass, holder: TaskInfo): number {
 function replaceGone(pass: Pass, edit: SlotEdit, holder: TaskInfo, why: string): void {
   const { restart, desired } = holder.task;
   const kept = restart === undefined || desired === TaskState.READY ? restart : { ...restart, delayMs: 0 };
-  makeTask(pass, edit, { replaced: holder, restart: kept, specNumber: nextSpecNumber(pass, holder) });
+  makeTask(pass, edit, { replaced: holder, restart: kept, specNumber: nextSpecNumber(pass, holder), isMove: true });
   edit.addEvent(taskEvent(pass, edit.slot, holder, 'move', `${why}: the task is replaced elsewhere`));
 }
 
@@ -192,9 +203,16 @@ function returnsSlot(pass: Pass, edit: SlotEdit, holder: TaskInfo): boolean {
 
 /** The slot's earlier task still runs beside the one that was to take over, and is what is wanted after all: it keeps the slot. */
 function goesBack(pass: Pass, edit: SlotEdit, holder: TaskInfo): boolean {
-  if (pass.phase !== 'updating' || pass.isClean(holder)) return false;
+  const isUnwanted = pass.phase === 'updating' && !pass.isClean(holder);
+  const isFailed = holder.status?.state === TaskState.FAILED || holder.status?.state === TaskState.REJECTED;
+  const isRefused = holder.isWaiting && (holder.task.verdict?.message ?? '') !== '';
+  if (!isUnwanted && !isFailed && !isRefused) return false;
   const earlier = edit.slot.others.findLast((other) => other.isUp && !other.task.lost && pass.isClean(other));
   if (earlier === undefined || slotKeyOf(earlier.task) !== edit.slot.key) return false;
+  // What was to take over comes to nothing, and nothing (any more) says that this one must go.
+  if (!isUnwanted && moveReason(pass, earlier) !== undefined) return false;
+  if (isFailed && !isUnwanted)
+    edit.addEvent(taskEvent(pass, edit.slot, holder, 'fail', `${endReason(holder)}; the one that it was to replace stays`));
   edit.setHolder(earlier);
   if (earlier.task.drain) edit.patch(earlier, { drain: false });
   for (const other of edit.slot.others) if (other !== earlier) settleOther(pass, edit, other, earlier);

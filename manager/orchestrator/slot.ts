@@ -1,11 +1,11 @@
 // The tasks of one service by slot: who fills it, and who else is still about.
-import type { Slot } from '../../proto/index.ts';
+import type { Slot, Task } from '../../proto/index.ts';
 import { TaskState } from '../../proto/index.ts';
 import { type Row, slotId, type StateView } from '../state/index.ts';
 import { type TaskInfo, taskInfo } from './task-info.ts';
 
 export interface SlotTasks {
-  /** The slot's number, or its node's id for a global service. */
+  /** The slot's number, or its node's id for a global service; of a job its iteration before that, and a point. */
   readonly key: string;
   readonly row: Row<Slot> | undefined;
   /** The task that fills the slot; undefined: nobody, or it is to be removed. */
@@ -14,8 +14,14 @@ export interface SlotTasks {
   readonly others: readonly TaskInfo[];
 }
 
-export function slotKeyOf(task: { readonly slot: number; readonly nodeId: string }): string {
+export function slotKeyOf(task: Pick<Task, 'slot' | 'nodeId' | 'jobIteration'>): string {
+  if (task.jobIteration !== undefined) return jobSlotKey(task.jobIteration, task.slot > 0 ? String(task.slot - 1) : task.nodeId);
   return task.slot > 0 ? String(task.slot) : task.nodeId;
+}
+
+/** `name`: the slot's number, from 0, or its node's id. */
+export function jobSlotKey(iteration: number, name: string): string {
+  return `${iteration}.${name}`;
 }
 
 export function emptySlot(view: StateView, serviceId: string, key: string): SlotTasks {

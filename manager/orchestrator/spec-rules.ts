@@ -1,27 +1,10 @@
 // What specs mean for running tasks: which changes restart them, in which order they are replaced, and the defaults of what is not given.
 import { createHash } from 'node:crypto';
-import { FailureAction, MountType, PortMode, type PortSpec, type ServiceSpec, type UpdateConfig, UpdateOrder } from '../../proto/index.ts';
+import { MountType, PortMode, type PortSpec, type ServiceSpec, UpdateOrder } from '../../proto/index.ts';
+import { updateConfigOf } from '../state/index.ts';
 import { isIngress } from './task-info.ts';
 
-export const DEFAULT_UPDATE: UpdateConfig = {
-  parallelism: 1,
-  delayMs: 0,
-  monitorMs: 5000,
-  failureAction: FailureAction.FAILURE_PAUSE,
-  maxFailureRatio: 0,
-  order: UpdateOrder.AUTO,
-  progressDeadlineMs: undefined,
-};
-
 export const DEFAULT_PROGRESS_DEADLINE_MS = 10 * 60_000;
-
-export function updateConfigOf(spec: ServiceSpec): UpdateConfig {
-  return spec.update ?? DEFAULT_UPDATE;
-}
-
-export function rollbackConfigOf(spec: ServiceSpec): UpdateConfig {
-  return spec.rollback ?? DEFAULT_UPDATE;
-}
 
 /**
  * AUTO starts the new task first where that is safe: a service with an ingress port (so connections move over), without anything that only one

@@ -77,7 +77,7 @@ export function taskInfo(view: StateView, row: Row<Task>): TaskInfo {
     isWaiting,
     isFinished,
     isEnded: isWaiting || isFinished || nodeCondition === 'removed',
-    isUp: runs && task.desired === TaskState.RUNNING && !isUnready && ports.every(isReady),
+    isUp: runs && (task.desired === TaskState.RUNNING || task.desired === TaskState.COMPLETE) && !isUnready && ports.every(isReady),
     // One that was ready before may still have connections, and is in the tables of meshes that have not heard.
     isRouted: runs && (isUnready ? ports.length > 0 : ports.some(isReady)),
   };

@@ -6,6 +6,7 @@ import { failureOf, isGivenUp } from './failure.ts';
 import type { MovesOutcome } from './moves.ts';
 import type { Pass } from './pass.ts';
 import type { WriteGroup } from './plan.ts';
+import type { RebalanceOutcome } from './rebalance.ts';
 import { isOpen, isRollbackState, type RolloutKind } from './rollout.ts';
 import type { SlotEdit } from './slot-edit.ts';
 import type { SlotTasks } from './slot.ts';
@@ -62,22 +63,25 @@ export function planStatus(
   setback: Setback | undefined,
   wanted: readonly SlotEdit[],
   moves: MovesOutcome,
+  rebalance: RebalanceOutcome,
 ): WriteGroup | undefined {
   const { isNewSpec, status: before, specNumber } = pass.rollout;
   const next = isNewSpec ? begun(pass) : setback === undefined ? ended(pass, wanted, moves) : setBack(pass, setback);
-  if (!isNewSpec && next === undefined) return undefined;
+  if (!isNewSpec && next === undefined && rebalance.status === before?.value.rebalance) return undefined;
   const value: ServiceStatus = {
     serviceId: pass.serviceId,
     activeSpecNumber: setback?.kind === 'turn' ? setback.toSpecNumber : specNumber,
     seenSpecNumber: pass.service.specNumber,
     update: next?.update ?? keptUpdate(pass),
+    job: undefined,
     nodeFailures: before?.value.nodeFailures ?? [],
+    rebalance: rebalance.status,
   };
   return {
     serviceId: pass.serviceId,
     writes: [{ kind: 'put', table: 'serviceStatus', id: pass.serviceId, value, before }],
     requires: [],
-    events: next?.events ?? [],
+    events: [...(next?.events ?? []), ...rebalance.events],
   };
 }
 

@@ -44,7 +44,7 @@ export function demandOf(task: Task, spec: TaskSpec | undefined, ports: readonly
     hostPorts: hostPortsOf(ports),
     generics: task.genericResources,
     priority: spec?.placement?.priority ?? 0,
-    active: task.desired <= TaskState.RUNNING && !task.drain && !task.lost && task.preempted === '',
+    active: task.desired <= TaskState.COMPLETE && !task.drain && !task.lost && task.preempted === '',
   };
 }
 

@@ -42,6 +42,10 @@ export function hasGeneric(pools: GenericPools | undefined, wanted: readonly Gen
   return wanted.every(({ kind, count }) => count <= freeOf(pools?.get(kind)));
 }
 
+export function freeCount(pools: GenericPools | undefined, kind: string): number {
+  return freeOf(pools?.get(kind));
+}
+
 /** How many of a kind there would be, were some given back. */
 export function freeAfter(pools: GenericPools | undefined, kind: string, given: readonly GenericResource[]): number {
   const pool = pools?.get(kind);

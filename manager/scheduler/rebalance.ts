@@ -5,10 +5,11 @@
 // which two branches differ by more than one task, else between two nodes, weighed with the affinities as the scheduler weighs them. So the task is not
 // placed back where it came from, every move lowers a sum that none of an inner level raises, and it ends. A service that is drawn to itself
 // is left alone: there what is better depends on the order of moves.
+import type { ServiceSpec } from '../../proto/index.ts';
 import { refusal } from './filters.ts';
 import type { Inventory, NodeEntry } from './inventory.ts';
 import { affinityOf, affinityServices, branchValue, POINTS_PER_COPY } from './preferences.ts';
-import type { Shape } from './shape.ts';
+import { type Shape, shapeOf } from './shape.ts';
 
 export interface RebalanceMove {
   readonly taskId: string;
@@ -34,6 +35,15 @@ interface Place {
   readonly points: number;
   /** Takes one more. */
   readonly isOpen: boolean;
+}
+
+/** `rebalanceMove` for a service by its spec. */
+export function betterPlace(
+  inventory: Inventory,
+  { spec, ...asked }: Omit<RebalanceRequest, 'shape'> & { readonly spec: ServiceSpec },
+  nowMs: number,
+): RebalanceMove | undefined {
+  return spec.task && rebalanceMove(inventory, { ...asked, shape: shapeOf(spec.task, spec.ports) }, nowMs);
 }
 
 /** Undefined: no move makes it better. Costs a look at every node. */

@@ -7,6 +7,7 @@ export const TABLE_PREFIXES = {
   services: 'services/',
   specs: 'specs/',
   serviceStatus: 'service-status/',
+  rebalance: 'rebalance/',
   tasks: 'tasks/',
   slots: 'slots/',
   taskStatus: 'task-status/',

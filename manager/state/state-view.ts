@@ -42,3 +42,8 @@ export function activeSpecOf(state: StateView, serviceId: string): { readonly nu
   const spec = specOf(state, serviceId, number);
   return spec === undefined ? undefined : { number, spec };
 }
+
+/** The number of a task's slot as users see it: from 1 for a service, from 0 for a job. */
+export function shownSlot({ slot, jobIteration }: Pick<Task, 'slot' | 'jobIteration'>): number {
+  return jobIteration === undefined ? slot : Math.max(0, slot - 1);
+}

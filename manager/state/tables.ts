@@ -11,6 +11,7 @@ import {
   NodeStatus,
   NodeWatch,
   PortClaim,
+  RebalanceRequest,
   RemovedNode,
   RouteAcks,
   Service,
@@ -28,6 +29,7 @@ export interface TableTypes {
   services: Service;
   specs: StoredSpec;
   serviceStatus: ServiceStatus;
+  rebalance: RebalanceRequest;
   tasks: Task;
   slots: Slot;
   taskStatus: TaskStatus;
@@ -51,6 +53,7 @@ export const TABLE_CODECS: { readonly [T in TableName]: Codec<TableTypes[T]> } =
   services: Service,
   specs: StoredSpec,
   serviceStatus: ServiceStatus,
+  rebalance: RebalanceRequest,
   tasks: Task,
   slots: Slot,
   taskStatus: TaskStatus,

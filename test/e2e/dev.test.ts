@@ -58,7 +58,7 @@ for (const store of ['embedded', 'etcd'] as const) {
       assert.equal(started.code, 0, started.stderr);
       for (const address of ['127.0.0.1', '127.0.0.2', '127.0.0.3'])
         assert.match(started.stdout, new RegExp(`http://${address}:\\d+/.*demo\\.\\d`));
-      const scaled = await shoal(folder, 'service', 'scale', 'demo=5', '--timeout', '30s');
+      const scaled = await shoal(folder, 'service', 'scale', 'demo=5', '--verify', '0s', '--timeout', '30s');
       assert.equal(scaled.code, 0, scaled.stderr);
       const running = processes();
       const stopped = await shoal(folder, 'dev', 'down');
@@ -87,6 +87,33 @@ for (const store of ['embedded', 'etcd'] as const) {
       assert.match(stderr, /node-3 \(see .*node-3\.log\).*dev down/);
     });
 
+    it('stops everything in order when its terminal goes away', async () => {
+      const attached = spawn(process.execPath, [SHOAL, ...up.filter((flag) => flag !== '--detach')], {
+        cwd: folder,
+        stdio: ['ignore', 'pipe', 'pipe'],
+      });
+      let said = '';
+      for (const stream of [attached.stdout, attached.stderr]) stream.on('data', (text: Buffer) => (said += text.toString()));
+      const exited = once(attached, 'exit');
+      await until(() => said.includes('Ctrl-C stops everything'), 'the cluster runs');
+      const running = processes();
+      for (const stream of [attached.stdout, attached.stderr]) stream.destroy();
+      // From the terminal, and from npm's script.
+      for (let times = 0; times < 2; times++) attached.kill('SIGHUP');
+      await exited;
+      assert.deepEqual(running.filter(isAlive), []);
+      assert.equal(existsSync(join(folder, '.shoal/dev')), false);
+    });
+
+    it('does not take a service for converged whose tasks crash one after the other', async () => {
+      await started();
+      const crash = ['--restart-delay', '300ms', 'process', 'sh', '-c', 'sleep 0.3; exit 1'];
+      const { code, stderr } = await shoal(folder, 'service', 'create', '--name', 'crash', '--timeout', '6s', ...crash);
+      assert.equal(code, 6, stderr);
+      assert.match(stderr, /1\/1: .*its last task failed: exit code 1/);
+      assert.doesNotMatch(stderr, /service crash converged/);
+    });
+
     it('kills everything at the second Ctrl-C, also what does not stop', async () => {
       const attached = spawn(process.execPath, [SHOAL, ...up.filter((flag) => flag !== '--detach')], {
         cwd: folder,
@@ -97,7 +124,18 @@ for (const store of ['embedded', 'etcd'] as const) {
       const exited = once(attached, 'exit');
       await until(() => said.includes('Ctrl-C stops everything'), 'the cluster runs');
       const stubborn = ['process', '/bin/sh', '-c', `trap '' TERM; echo $$ >${join(folder, 'pid')}; while :; do sleep 0.1; done`];
-      const created = await shoal(folder, 'service', 'create', '--name', 'stubborn', '--stop-grace-period', '1h', ...stubborn);
+      const created = await shoal(
+        folder,
+        'service',
+        'create',
+        '--name',
+        'stubborn',
+        '--verify',
+        '0s',
+        '--stop-grace-period',
+        '1h',
+        ...stubborn,
+      );
       assert.equal(created.code, 0, created.stderr);
       const running = [...processes(), processId(Number(readFileSync(join(folder, 'pid'), 'utf8')))];
       attached.kill('SIGINT');

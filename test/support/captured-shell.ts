@@ -67,6 +67,7 @@ export function capturedShell(options: CapturedOptions = {}): CapturedShell {
       rng: seededRng(1),
       interrupt: () => controller.signal,
       hurry: () => hurry.signal,
+      outliveOutput: () => undefined,
       onResize: (listener) => {
         resizeListeners.add(listener);
         return () => resizeListeners.delete(listener);

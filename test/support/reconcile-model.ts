@@ -6,8 +6,8 @@ import { seededIds } from '../../lib/ids.ts';
 import { seededRng } from '../../lib/rng.ts';
 import { FirstSeenTimes } from '../../manager/leader/first-seen.ts';
 import { reconcileService } from '../../manager/orchestrator/index.ts';
-import type { PlannedWrite, WriteGroup } from '../../manager/orchestrator/plan.ts';
-import { demandOf, Inventory, place } from '../../manager/scheduler/index.ts';
+import type { BalanceSource, PlannedWrite, WriteGroup } from '../../manager/orchestrator/plan.ts';
+import { betterPlace, demandOf, Inventory, place } from '../../manager/scheduler/index.ts';
 import { activeSpecOf, specId, specOf, type StateView } from '../../manager/state/index.ts';
 import {
   type Availability,
@@ -17,6 +17,7 @@ import {
   NodeSession,
   NodeState,
   PortMode,
+  RebalanceRequest,
   RouteAcks,
   Service,
   type ServiceSpec,
@@ -70,7 +71,10 @@ export class ReconcileModel {
   readonly #reconcile: Reconcile;
   readonly #placing: ModelOptions['placing'];
   #seen = new FirstSeenTimes(this.clock);
+  /** Of the wall clock, from the one that runs: it may be set. */
+  wallOffsetMs = 0;
   wakeInMs: number | undefined;
+  #calm = { sinceMs: this.clock.nowMs(), number: 0 };
 
   constructor(options: ModelOptions = {}) {
     this.#ids = seededIds(seededRng(options.seed ?? 1));
@@ -86,6 +90,7 @@ export class ReconcileModel {
   /** Another leader takes over: what this one remembers is gone. */
   changeLeader(): void {
     this.#seen = new FirstSeenTimes(this.clock);
+    this.#noteNodes();
   }
 
   // ------------------------------------------------------------ nodes
@@ -95,6 +100,7 @@ export class ReconcileModel {
     if (known === undefined) this.nodes.set(traits.id, { traits, isCut: false, meshDead: false, tasks: new Map() });
     else known.traits = traits;
     const { node, status } = makeNode({ ...traits, ...(known?.isCut === true ? { state: NodeState.NODE_DOWN } : {}) });
+    this.#noteNodes();
     const meshUnready = this.state.get('nodeStatus', traits.id)?.value.meshUnready ?? false;
     this.world.change([
       row('nodes', traits.id, node),
@@ -123,6 +129,7 @@ export class ReconcileModel {
 
   /** The host is gone for good. */
   removeNode(id: string): void {
+    this.#noteNodes();
     this.nodes.delete(id);
     this.world.change(
       [],
@@ -154,6 +161,13 @@ export class ReconcileModel {
 
   scale(id: string, replicas: number): void {
     this.update(id, (spec) => ({ ...spec, replicas }));
+  }
+
+  /** As a user asks for it. */
+  rebalance(id: string): void {
+    const specNumber = this.state.get('services', id)?.value.specNumber ?? assert.fail(`no service ${id}`);
+    const number = (this.state.get('rebalance', id)?.value.number ?? 0) + 1;
+    this.world.change([row('rebalance', id, RebalanceRequest.create({ serviceId: id, number, specNumber }))]);
   }
 
   remove(id: string): void {
@@ -214,7 +228,9 @@ export class ReconcileModel {
   /** What the reconciler says now, without writing it. */
   plan(serviceId: string): readonly WriteGroup[] {
     this.#seen.begin();
-    const context = { nowMs: this.clock.nowMs(), wallMs: this.clock.wallMs(), ids: this.#ids, seen: this.#seen };
+    const nowMs = this.clock.nowMs();
+    const wallMs = this.clock.wallMs() + this.wallOffsetMs;
+    const context = { nowMs, wallMs, ids: this.#ids, seen: this.#seen, balance: this.#balance() };
     const plan = this.#reconcile(this.state, serviceId, context);
     this.#seen.end(serviceId);
     if (plan.wakeInMs !== undefined) this.wakeInMs = Math.min(this.wakeInMs ?? plan.wakeInMs, plan.wakeInMs);
@@ -254,16 +270,25 @@ export class ReconcileModel {
 
   /** A running task ends by itself. */
   crash(taskId: string): void {
+    this.#end(taskId, TaskState.FAILED);
+  }
+
+  /** A running task has done its work. */
+  complete(taskId: string): void {
+    this.#end(taskId, TaskState.COMPLETE);
+  }
+
+  #end(taskId: string, state: TaskState): void {
     for (const node of this.nodes.values()) {
       const local = node.tasks.get(taskId);
-      if (local !== undefined && local.state < TaskState.COMPLETE) local.state = TaskState.FAILED;
+      if (local !== undefined && local.state < TaskState.COMPLETE) local.state = state;
     }
   }
 
   /** Every mesh that lives acknowledges what is stored now. */
   acknowledge(): boolean {
     const draining = [...this.state.all('tasks')]
-      .filter(({ value }) => value.drain && value.desired <= TaskState.RUNNING)
+      .filter(({ value }) => value.drain && value.desired <= TaskState.COMPLETE)
       .map(({ id }) => id);
     const before = this.state.get('routeAcks', 'm')?.value;
     if (draining.length === 0) return false;
@@ -319,6 +344,7 @@ export class ReconcileModel {
   }
 
   #setState(id: string, state: NodeState): void {
+    this.#noteNodes();
     const status = this.state.get('nodeStatus', id)?.value ?? assert.fail();
     this.world.change([row('nodeStatus', id, { ...status, state })]);
   }
@@ -343,7 +369,7 @@ export class ReconcileModel {
         local.state = image === REJECTED_IMAGE ? TaskState.REJECTED : TaskState.READY;
         return;
       case TaskState.READY:
-        if (task.desired !== TaskState.RUNNING) return;
+        if (task.desired !== TaskState.RUNNING && task.desired !== TaskState.COMPLETE) return;
         local.state = TaskState.RUNNING;
         local.ready = spec?.ports.every((port) => port.mode !== PortMode.INGRESS) ?? false;
         return;
@@ -375,8 +401,20 @@ export class ReconcileModel {
     });
   }
 
-  /** As the leader does: new tasks, and those that wait already, get their node in the same transaction. */
-  #placed(serviceId: string, groups: readonly WriteGroup[]): readonly WriteGroup[] {
+  #noteNodes(): void {
+    this.#calm = { sinceMs: this.clock.nowMs(), number: this.#calm.number + 1 };
+  }
+
+  #balance(): BalanceSource {
+    const nowMs = this.clock.nowMs();
+    return {
+      betterPlace: (asked) => betterPlace(this.#inventory(), asked, nowMs),
+      calmMs: nowMs - this.#calm.sinceMs,
+      calmNumber: this.#calm.number,
+    };
+  }
+
+  #inventory(): Inventory {
     const inventory = new Inventory();
     for (const { id, value } of this.state.all('nodes')) inventory.putNode(value, this.state.get('nodeStatus', id)?.value);
     for (const { id, value } of this.state.all('tasks')) {
@@ -384,6 +422,12 @@ export class ReconcileModel {
       const isThere = value.nodeId !== '' && value.verdict?.state !== TaskState.PENDING && this.statusOf(id) < TaskState.COMPLETE;
       if (isThere) inventory.putTask(demandOf(value, spec?.task, spec?.ports ?? []));
     }
+    return inventory;
+  }
+
+  /** As the leader does: new tasks, and those that wait already, get their node in the same transaction. */
+  #placed(serviceId: string, groups: readonly WriteGroup[]): readonly WriteGroup[] {
+    const inventory = this.#inventory();
     const touched = new Set(groups.flatMap((group) => group.writes.filter(({ table }) => table === 'tasks').map(idOf)));
     const extra = [...this.state.tasksOfService(serviceId)]
       .filter((task) => isWaiting(task.value) && !touched.has(task.id))
@@ -413,7 +457,8 @@ export class ReconcileModel {
       result?.nodeId === undefined
         ? { state: TaskState.PENDING, message: result?.explanation ?? '', sinceUnixMs: 0 }
         : { state: TaskState.ASSIGNED, message: '', sinceUnixMs: 0 };
-    return { ...write, value: { ...task, nodeId: result?.nodeId ?? task.nodeId, verdict } };
+    const genericResources = result?.nodeId === undefined ? task.genericResources : result.generics;
+    return { ...write, value: { ...task, nodeId: result?.nodeId ?? task.nodeId, genericResources, verdict } };
   }
 
   /** False where nothing changes, or where a compare does not hold. */
@@ -439,7 +484,7 @@ export class ReconcileModel {
     if (write.table !== 'tasks') return;
     const before = this.state.get('tasks', idOf(write));
     const desired = write.kind === 'put' ? (write.value as Task).desired : TaskState.REMOVE;
-    if (before === undefined || before.value.desired > TaskState.RUNNING || desired <= TaskState.RUNNING) return;
+    if (before === undefined || before.value.desired > TaskState.COMPLETE || desired <= TaskState.COMPLETE) return;
     if (this.state.get('services', before.value.serviceId) === undefined) return;
     const isReady = this.state.get('nodeStatus', before.value.nodeId)?.value.state === NodeState.NODE_READY;
     const status = this.state.get('taskStatus', before.id)?.value;
@@ -455,7 +500,7 @@ export class ReconcileModel {
 }
 
 function isWaiting(task: Task): boolean {
-  return task.verdict?.state === TaskState.PENDING && task.desired <= TaskState.RUNNING;
+  return task.verdict?.state === TaskState.PENDING && !task.held && task.desired <= TaskState.COMPLETE;
 }
 
 function idOf(write: PlannedWrite): string {

@@ -24,6 +24,7 @@ export function watchHealth(
 ): void {
   if (signal.aborted) return;
   let told: Health | undefined;
+  let toldDetail = '';
   let timer: Timer | undefined;
   let looking = false;
   let again = false;
@@ -47,8 +48,10 @@ export function watchHealth(
         return;
       }
       const { health, detail } = healthOf(info);
-      if (health !== told) onChange(health, detail);
+      // While it starts, a check that fails is news too.
+      if (health !== told || (health === 'starting' && detail !== toldDetail)) onChange(health, detail);
       told = health;
+      toldDetail = detail;
       if (health === 'none') end();
     } catch {
       // An engine that does not answer says nothing about the container; it is asked again.

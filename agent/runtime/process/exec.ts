@@ -15,7 +15,9 @@ export function startExec(record: TaskRecord, options: ExecOptions, signal: Abor
   if (options.user !== '') {
     throw new ShoalError('failed_precondition', `a plain process runs as the agent's user; leave --user ${options.user} out`);
   }
-  const env = { ...record.env, ...Object.fromEntries(options.env.map(splitEntry)) };
+  // As Docker's: programs on a terminal need to know which kind.
+  const terminal = options.tty ? { TERM: 'xterm' } : {};
+  const env = { ...terminal, ...record.env, ...Object.fromEntries(options.env.map(splitEntry)) };
   const workdir = options.workdir === '' ? record.workdir : options.workdir;
   if (statSync(workdir, { throwIfNoEntry: false })?.isDirectory() !== true) {
     throw new ShoalError('failed_precondition', `the working directory ${workdir} does not exist on this node`);

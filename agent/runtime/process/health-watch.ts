@@ -24,6 +24,7 @@ export async function followHealth(
   let state: HealthState = { health: known === 'healthy' || known === 'unhealthy' ? known : 'starting', failures: 0 };
   if (signal.aborted) return;
   onChange(state.health, '');
+  let toldDetail = '';
   while (await isThere(folder)) {
     await sleep(clock, rules.intervalMs, signal);
     const { passed, detail } = await runCheck(rules, record.env, record.workdir, clock, signal);
@@ -32,7 +33,11 @@ export async function followHealth(
     if (next.health !== state.health) {
       await folder.noteHealth(next.health);
       onChange(next.health, detail);
+    } else if (next.health === 'starting' && detail !== toldDetail) {
+      // A check that fails is news, long before it has failed often enough.
+      onChange(next.health, detail);
     }
+    toldDetail = detail;
     state = next;
   }
 }

@@ -2,7 +2,7 @@
 import { enumName, PlannedAction, type PlannedTask, type ServicePlan } from '../../../proto/index.ts';
 import { goTemplate, type Struct, toJson } from '../../format/go-template/index.ts';
 import { renderTable } from '../../format/table.ts';
-import { type FieldChange, fieldChanges } from './field-changes.ts';
+import { type SpecChange, specChanges } from '../spec/spec-changes.ts';
 
 const INDENT = 4;
 
@@ -11,8 +11,13 @@ export function versionText({ version, digest }: ServicePlan): string {
   return `${String(version)}-${digest}`;
 }
 
-export function changesOf({ before, after }: ServicePlan): readonly FieldChange[] {
-  return after === undefined ? [] : fieldChanges(before, after);
+export function changesOf({ before, after }: ServicePlan): readonly SpecChange[] {
+  return after === undefined ? [] : specChanges(before, after, before === undefined ? 'create' : 'update');
+}
+
+/** Neither the service nor any of its tasks would change. */
+export function changesNothing(plan: ServicePlan): boolean {
+  return changesOf(plan).length === 0 && plan.tasks.length === 0;
 }
 
 /** Throws `invalid_argument` on a wrong template. */
@@ -27,8 +32,12 @@ function forPeople(plan: ServicePlan): string {
   const changes = changesOf(plan);
   const { serviceName, version, before, tasks, moreTasks, unchangedTasks, fits, isCut } = plan;
   const from = before === undefined ? 'a new service' : `version ${String(version)}`;
-  if (changes.length === 0) return `${serviceName} (${from}): nothing would change\n`;
-  const fields = changes.map(({ flag, before: was, after: is }) => ['', flag, before === undefined ? is : `${shown(was)} -> ${shown(is)}`]);
+  if (changesNothing(plan)) return `${serviceName} (${from}): nothing would change\n`;
+  const fields = changes.map(({ flag, before: was, after: is }) => [
+    '',
+    flag,
+    before === undefined ? (is ?? '') : `${shown(was)} -> ${shown(is)}`,
+  ]);
   const lines = tasks.map((task) => ['', actionName(task), task.name, whereText(task)]);
   return [
     `${serviceName} (${from}):\n`,
@@ -38,7 +47,7 @@ function forPeople(plan: ServicePlan): string {
     moreTasks === 0 ? '' : `  and ${String(moreTasks)} more\n`,
     isCut ? 'the roll-out is too long to be played through; the rest goes on by the same rules\n' : '',
     fits ? '' : 'not every task finds a node: `shoal service explain` says afterwards what would change that\n',
-    `apply exactly this with --if-version ${versionText(plan)}\n`,
+    changes.length === 0 ? '' : `apply exactly this with --if-version ${versionText(plan)}\n`,
     unchangedTasks + tasks.length === 0 ? 'no task is wanted\n' : '',
   ].join('');
 }
@@ -53,8 +62,8 @@ function indented(rows: readonly (readonly string[])[]): string {
         .join('');
 }
 
-function shown(text: string): string {
-  return text === '' ? '(none)' : text;
+function shown(text: string | undefined): string {
+  return text ?? '(none)';
 }
 
 function summary({ tasks, unchangedTasks, moreTasks }: ServicePlan): string {
@@ -89,7 +98,7 @@ function structOf(plan: ServicePlan): Struct {
     Version: plan.version,
     IfVersion: versionText(plan),
     Revision: plan.revision,
-    Changes: changesOf(plan).map(({ flag, path, before, after }) => ({ Flag: flag, Path: path, Before: before, After: after })),
+    Changes: changesOf(plan).map(({ flag, path, before, after }) => ({ Flag: flag, Path: path, Before: before ?? '', After: after ?? '' })),
     Tasks: plan.tasks.map((task) => ({
       Name: task.name,
       Action: actionName(task),

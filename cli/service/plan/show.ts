@@ -4,7 +4,7 @@ import type { VerbContext } from '../../command-line/verb.ts';
 import { reportError } from '../../error-report.ts';
 import { inFlags, type SpecPurpose } from '../spec/flag-paths.ts';
 import { tellWarnings } from '../finish.ts';
-import { changesOf, planRenderer } from './render.ts';
+import { changesNothing, planRenderer } from './render.ts';
 
 const CHANGES = 1;
 const LEAST_ERROR = 2;
@@ -24,7 +24,7 @@ export async function showPlan(
     const plan = await inFlags(purpose, () => control.read((client, options) => client.planService({ change }, options)));
     tellWarnings(context, plan);
     shell.out.write(render(plan));
-    return changesOf(plan).length === 0 ? 0 : CHANGES;
+    return changesNothing(plan) ? 0 : CHANGES;
   } catch (error) {
     return Math.max(LEAST_ERROR, reportError(shell, error));
   }

@@ -1,5 +1,13 @@
 // What a service's progress says, in lines; the two views show them each in its own way.
-import { enumName, type ServiceProgress, type SlotProgress, TaskState, UpdateState } from '../../../proto/index.ts';
+import {
+  enumName,
+  type JobProgress,
+  RebalanceState,
+  type ServiceProgress,
+  type SlotProgress,
+  TaskState,
+  UpdateState,
+} from '../../../proto/index.ts';
 
 export interface ProgressLine {
   /** The same for the same thing over time: a view can tell what changed. */
@@ -7,6 +15,8 @@ export interface ProgressLine {
   readonly text: string;
   /** What `text` gives as reasons, one after the other: a view that says each only once leaves those out that it has said. */
   readonly reasons: readonly string[];
+  /** Counts down: where lines stay, the first is enough. */
+  readonly isCountdown?: boolean;
 }
 
 /** Reasons shown where there are too many slots for a line each. */
@@ -15,11 +25,33 @@ const MAX_REASONS = 5;
 const BETWEEN_REASONS = '; ';
 
 export function progressLines(progress: ServiceProgress): readonly ProgressLine[] {
-  const slots = progress.slots.length > 0 ? progress.slots.map((slot) => slotLine(slot, progress.desired)) : reasons(progress.waiting);
+  const total = progress.job?.total ?? progress.desired;
+  const slots = progress.slots.length > 0 ? progress.slots.map((slot) => slotLine(slot, total)) : reasons(progress.waiting);
+  if (progress.job !== undefined) return [...jobLines(progress, progress.job), ...slots];
   return [
     { key: 'overall', text: `overall progress: ${progress.running} out of ${progress.desired} tasks${updateText(progress)}`, reasons: [] },
+    ...rebalanceLines(progress),
     ...slots,
+    ...(progress.verifyLeftMs > 0 ? [verifyLine(progress.verifyLeftMs)] : []),
   ];
+}
+
+function verifyLine(leftMs: number): ProgressLine {
+  return { key: 'verify', text: `verifying that they stay up: ${String(Math.ceil(leftMs / 1000))} s left`, reasons: [], isCountdown: true };
+}
+
+/** Docker's words. */
+function jobLines({ running, desired }: ServiceProgress, { iteration, completed, total }: JobProgress): readonly ProgressLine[] {
+  if (iteration === undefined) return [];
+  return [
+    { key: 'overall', text: `job progress: ${completed} out of ${total} complete`, reasons: [] },
+    { key: 'active', text: `active tasks: ${running} out of ${desired} tasks`, reasons: [] },
+  ];
+}
+
+function rebalanceLines({ rebalance }: ServiceProgress): readonly ProgressLine[] {
+  if (rebalance?.state !== RebalanceState.REBALANCING) return [];
+  return [{ key: 'rebalance', text: `rebalancing: ${rebalance.moved} moved, ${rebalance.message}`, reasons: [] }];
 }
 
 function updateText({ update }: ServiceProgress): string {
@@ -35,16 +67,17 @@ function updateText({ update }: ServiceProgress): string {
   }
 }
 
-/** "3/5" for a slot by number, the hostname for a global service. */
-function slotName({ slot }: SlotProgress, desired: number): string {
-  return /^\d+$/.test(slot) ? `${slot}/${desired}` : slot;
+/** "3/5" for a slot by number, the hostname for a global service. After a scale down the numbers that are left may be higher. */
+function slotName({ slot, surplus }: SlotProgress, total: number): string {
+  if (!/^\d+$/.test(slot)) return slot;
+  return surplus || Number(slot) > total ? `slot ${slot}` : `${slot}/${total}`;
 }
 
-function slotLine(slot: SlotProgress, desired: number): ProgressLine {
+function slotLine(slot: SlotProgress, total: number): ProgressLine {
   const why = reasonOf(slot);
   return {
     key: `slot ${slot.slot}`,
-    text: withReason(`${slotName(slot, desired)}: ${stateText(slot)}`, why),
+    text: withReason(`${slotName(slot, total)}: ${stateText(slot)}`, why),
     reasons: why === '' ? [] : why.split(BETWEEN_REASONS),
   };
 }
@@ -56,7 +89,7 @@ function stateText({ state, nodeHostname }: SlotProgress): string {
 
 /** Messages that say no more than the state does are left out. */
 function reasonOf({ state, message }: SlotProgress): string {
-  const isPlain = state === TaskState.RUNNING || message.toLowerCase() === enumName(TaskState, state).toLowerCase();
+  const isPlain = message.toLowerCase() === enumName(TaskState, state).toLowerCase();
   return isPlain ? '' : oneLine(message);
 }
 

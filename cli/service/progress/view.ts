@@ -24,7 +24,7 @@ interface Shown {
   readonly reasons: readonly string[];
 }
 
-/** Each line once, and again when it changed; a reason once, and again after another one. */
+/** Each line once, and again when it changed or lost its reasons; a reason once, and again after another one. */
 function plainView(output: Output): ProgressView {
   const shown = new Map<string, Shown>();
   return {
@@ -32,12 +32,13 @@ function plainView(output: Output): ProgressView {
       for (const line of lines) {
         const { key, text } = line;
         const before = shown.get(key);
-        if (before?.text === text) continue;
+        if (before?.text === text || (before !== undefined && line.isCountdown === true)) continue;
         const known = before?.reasons ?? [];
         const print = withoutReasons(line, (reason) => known.includes(reason));
         const bare = withoutReasons(line, () => true);
         shown.set(key, { text, bare, reasons: line.reasons.length > 0 ? line.reasons : known });
-        if (print !== before?.bare) output.write(`${print}\n`);
+        const isCleared = line.reasons.length === 0 && before !== undefined && before.text !== before.bare;
+        if (print !== before?.bare || isCleared) output.write(`${print}\n`);
       }
       // A reason that is gone and comes back is news.
       for (const key of [...shown.keys()]) if (!lines.some((line) => line.key === key)) shown.delete(key);
@@ -69,5 +70,5 @@ function terminalView(shell: Shell): ProgressView {
 function coloured(shell: Shell, text: string): string {
   if (/: (?:failed|rejected|orphaned)\b/.test(text)) return styled(shell, shell.err, 'red', text);
   if (/(?:: |tasks? )pending\b/.test(text)) return styled(shell, shell.err, 'yellow', text);
-  return /: running\b/.test(text) ? styled(shell, shell.err, 'green', text) : text;
+  return /: running(?: on \S+)?$/.test(text) ? styled(shell, shell.err, 'green', text) : text;
 }

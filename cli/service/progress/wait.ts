@@ -1,7 +1,8 @@
 // Waits until a service has converged on a change, on one stream from a manager; another manager takes over where that one goes away.
 import { ShoalError } from '../../../lib/errors.ts';
-import { type ServiceProgress, UpdateState } from '../../../proto/index.ts';
+import { type JobProgress, JobState, type ServiceProgress, UpdateState } from '../../../proto/index.ts';
 import { followUntil } from '../../client/follow.ts';
+import { timestamp } from '../../format/text.ts';
 import type { VerbContext } from '../../command-line/verb.ts';
 import { progressLines } from './describe.ts';
 import { type ProgressView, progressView } from './view.ts';
@@ -10,6 +11,7 @@ export interface WaitFlags {
   readonly detach?: boolean;
   readonly quiet?: boolean;
   readonly timeout?: string;
+  readonly verify?: string;
 }
 
 export interface Change {
@@ -25,11 +27,19 @@ export interface Change {
   readonly isRollback: boolean;
 }
 
+export interface WaitTimes {
+  /** How long all has to stay up to count as converged. */
+  readonly stableMs: number;
+  /** Undefined: as long as it takes. */
+  readonly timeoutMs: number | undefined;
+}
+
 /**
- * Resolves when the service has converged. Rejects with `not_converged` after `timeoutMs` or where the update was paused or rolled back,
+ * Resolves when the service has converged and stayed so. Rejects with `not_converged` after `timeoutMs` or where the update was paused or rolled back,
  * `not_found` where the service was removed, `cancelled` on Ctrl-C; in all cases the change itself stands.
  */
-export async function waitForConvergence(context: VerbContext, change: Change, quiet: boolean, timeoutMs?: number): Promise<void> {
+export async function waitForConvergence(context: VerbContext, change: Change, quiet: boolean, times: WaitTimes): Promise<void> {
+  const { stableMs, timeoutMs } = times;
   const { shell } = context;
   const control = await context.control();
   const view = progressView(shell, quiet);
@@ -37,7 +47,7 @@ export async function waitForConvergence(context: VerbContext, change: Change, q
     shell,
     control,
     {
-      open: (client, options) => client.watchProgress({ serviceRef: change.serviceId, revision: change.revision }, options),
+      open: (client, options) => client.watchProgress({ serviceRef: change.serviceId, revision: change.revision, stableMs }, options),
       isOver: (progress: ServiceProgress) => isOver(progress, change, view),
       silence: `the managers do not say how ${change.serviceName} is doing; the change stands. ${wayToLook(change)}`,
     },
@@ -48,17 +58,37 @@ export async function waitForConvergence(context: VerbContext, change: Change, q
 function isOver(progress: ServiceProgress, change: Change, view: ProgressView): boolean {
   view.show(progressLines(progress));
   if (progress.removed) throw new ShoalError('not_found', `the service ${change.serviceName} was removed meanwhile`);
+  if (progress.job !== undefined) return isJobOver(progress.converged, progress.job, change, view);
   const { update } = progress;
   const news = update !== undefined && (!change.isChanged || update.specNumber === change.specNumber) ? update : undefined;
   if (progress.converged) {
     const isUndone = news?.state === UpdateState.ROLLBACK_COMPLETED && change.isChanged && !change.isRollback;
     if (isUndone) throw undoneError(change, news.message);
-    view.finish(`service ${change.serviceName} converged`);
+    view.finish(`service ${change.serviceName} converged${leftovers(progress)}`);
     return true;
   }
   if (news?.state === UpdateState.UPDATE_PAUSED) throw pausedError(change, 'update', news.message);
   if (news?.state === UpdateState.ROLLBACK_PAUSED) throw pausedError(change, 'rollback', news.message);
   return false;
+}
+
+/** Tasks that are no longer wanted have been told to stop; that need not be waited for. */
+function leftovers({ slots, desired }: ServiceProgress): string {
+  const count = slots.filter((slot) => slot.surplus).length;
+  if (count === 0) return '';
+  return `: ${desired} ${desired === 1 ? 'task runs' : 'tasks run'}, ${count} ${count === 1 ? 'is' : 'are'} still stopping`;
+}
+
+function isJobOver(converged: boolean, { iteration, nextRunUnixMs }: JobProgress, change: Change, view: ProgressView): boolean {
+  if (!converged) return false;
+  const { serviceName } = change;
+  const isOurs = iteration !== undefined && (!change.isChanged || iteration.specNumber === change.specNumber);
+  if (isOurs && (iteration.state === JobState.JOB_FAILED || iteration.state === JobState.JOB_REPLACED)) {
+    throw new ShoalError('not_converged', `job ${serviceName} did not complete: ${iteration.message}. ${wayToLook(change)}`);
+  }
+  const next = nextRunUnixMs === 0 ? '' : `; it runs next at ${timestamp(nextRunUnixMs)}`;
+  view.finish(isOurs ? `job ${serviceName} complete` : `job ${serviceName} is as it shall be${next}`);
+  return true;
 }
 
 /** The service runs well, but not as it was asked for. */

@@ -29,7 +29,18 @@ const SINGLE: Readonly<Record<string, string>> = {
   replicas: 'replicas',
   drainPeriodMs: 'drain-period',
   specHistoryLimit: 'spec-history-limit',
+  'job.maxConcurrent': 'max-concurrent',
+  'job.historyLimit': 'history-limit',
+  'job.deadlineMs': 'job-deadline',
+  'job.ttlMs': 'ttl',
+  'job.schedule': 'schedule',
+  'job.schedule.cron': 'schedule',
+  'job.schedule.timezone': 'schedule-timezone',
+  'job.schedule.overlap': 'schedule-overlap',
+  'job.schedule.missed': 'schedule-missed',
+  'job.schedule.paused': 'schedule-paused',
   onReturn: 'on-return',
+  rebalance: 'rebalance',
   'task.container.image': 'image',
   'task.container.resolvedImage': 'image',
   'task.container.readOnly': 'read-only',
@@ -115,6 +126,20 @@ function flagOf(path: string, purpose: SpecPurpose): string | undefined {
   return single === undefined ? undefined : `--${single}`;
 }
 
+/** The same with flags in the place of paths, where there are such. */
+export function problemsInFlags(purpose: SpecPurpose, problems: readonly FieldProblem[]): readonly FieldProblem[] {
+  return problems.map(({ path, message }) => ({
+    path: flagOfPath(path, purpose) ?? path,
+    // "... is published twice, by ports[1] too"
+    message: message.replaceAll(/\b[a-z][\w.]*\[\d+\](?:\.\w+)*/gi, (other) => flagOfPath(other, purpose) ?? other),
+  }));
+}
+
+/** "--publish" and "--publish-add" alike: it may be given several times. */
+export function isListFlag(flag: string): boolean {
+  return Object.values(LISTS).includes(flag.replace(/^--/, '').replace(/-add$/, '')) || /^--cap-(?:add|drop)$/.test(flag);
+}
+
 /** The error as `call` rejects with, its paths replaced by flags where there are such. */
 export async function inFlags<T>(purpose: SpecPurpose, call: () => Promise<T>): Promise<T> {
   try {
@@ -122,11 +147,7 @@ export async function inFlags<T>(purpose: SpecPurpose, call: () => Promise<T>): 
   } catch (thrown) {
     const error = ShoalError.from(thrown);
     if (error.fields.length === 0) throw error;
-    const fields = error.fields.map(({ path, message }): FieldProblem => ({
-      path: flagOfPath(path, purpose) ?? path,
-      // "... is published twice, by ports[1] too"
-      message: message.replaceAll(/\b[a-z][\w.]*\[\d+\](?:\.\w+)*/gi, (other) => flagOfPath(other, purpose) ?? other),
-    }));
+    const fields = problemsInFlags(purpose, error.fields);
     throw new ShoalError(error.code, messageWith(error, fields), { fields, cause: error });
   }
 }

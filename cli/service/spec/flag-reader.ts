@@ -29,6 +29,8 @@ export interface FlagReader {
   nanoCpus(name: string): number | undefined;
   ratio(name: string): number | undefined;
   choice<T>(name: string, choices: Readonly<Record<string, T>>, later?: Readonly<Record<string, string>>): T | undefined;
+  /** All so far. */
+  readonly problems: readonly FieldProblem[];
   /** Throws `invalid_argument` with all problems, if there are any. */
   check(what: string): void;
 }
@@ -61,6 +63,7 @@ export function flagReader(values: FlagValues, purpose: 'create' | 'update'): Fl
   };
   return {
     purpose,
+    problems,
     problem,
     text,
     toggle: (name) => {

@@ -46,3 +46,13 @@ function failureAction(kind: 'update' | 'rollback', flags: FlagReader): FailureA
   const name = `${kind}-failure-action`;
   return kind === 'update' ? flags.choice(name, AFTER_UPDATE) : flags.choice(name, AFTER_ROLLBACK, NO_ROLLBACK);
 }
+
+const SETTINGS = ['parallelism', 'delay', 'monitor', 'progress-deadline', 'failure-action', 'max-failure-ratio', 'order'];
+
+/** Jobs have none. */
+export function refuseUpdateConfig(kind: 'update' | 'rollback', flags: FlagReader): void {
+  for (const setting of SETTINGS) {
+    const name = `${kind}-${setting}`;
+    if (flags.text(name) !== undefined) flags.problem(`--${name}`, 'is not for jobs: a new spec begins a job anew');
+  }
+}

@@ -1,58 +1,63 @@
 // From flags to a service's spec. Creating is changing an empty spec, so that both verbs share every rule.
-import { LogDriver, OnReturn, ServiceMode, ServiceSpec, TaskSpec } from '../../../proto/index.ts';
+import type { FieldProblem } from '../../../lib/errors.ts';
+import { LogDriver, OnReturn, RebalancePolicy, ServiceMode, ServiceSpec, TaskSpec, type UpdateConfig } from '../../../proto/index.ts';
+import { isJobMode } from '../../format/service.ts';
 import { LATER_FLAGS } from '../later-flags.ts';
 import { applyContainer, EMPTY_CONTAINER } from './container.ts';
 import { type FlagReader, flagReader, type FlagValues } from './flag-reader.ts';
 import { applyGenericResources } from './generic-resources.ts';
+import { applyJob } from './job.ts';
 import { applyLabels, type EnvironmentSource, parseRecord } from './key-values.ts';
 import { applyPlacement } from './placement.ts';
-import { applyRestart, applyUpdateConfig } from './policies.ts';
+import { applyRestart, applyUpdateConfig, refuseUpdateConfig } from './policies.ts';
 import { applyPorts } from './ports.ts';
 import { applyProbes } from './probes.ts';
 import { applyResources } from './resources.ts';
 
 const DEFAULT_DRAIN_PERIOD_MS = 10_000;
 const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}$/;
-const LATER_MODES = {
-  'replicated-job': 'jobs come with a later version; use replicated or global',
-  'global-job': 'jobs come with a later version; use replicated or global',
+const MODES = {
+  replicated: ServiceMode.REPLICATED,
+  global: ServiceMode.GLOBAL,
+  'replicated-job': ServiceMode.REPLICATED_JOB,
+  'global-job': ServiceMode.GLOBAL_JOB,
 };
 
-/** Throws `invalid_argument` with every wrong flag named. */
+/** What the flags make of a spec; where there are problems, without the flags that are wrong. */
+export interface SpecDraft {
+  readonly spec: ServiceSpec;
+  readonly problems: readonly FieldProblem[];
+}
+
 export function createSpec(
   image: string,
   args: readonly string[],
   values: FlagValues,
   source: EnvironmentSource,
   makeName: () => string,
-): ServiceSpec {
+): SpecDraft {
   const flags = flagReader(values, 'create');
   const name = flags.text('name') ?? makeName();
   if (!NAME.test(name))
     flags.problem('--name', `"${name}" is not a name: up to 63 letters, digits, "_", "." and "-", beginning with a letter or digit`);
-  const mode =
-    flags.choice('mode', { replicated: ServiceMode.REPLICATED, global: ServiceMode.GLOBAL }, LATER_MODES) ?? ServiceMode.REPLICATED;
+  const mode = flags.choice('mode', MODES) ?? ServiceMode.REPLICATED;
   const empty = ServiceSpec.create({
     name,
     mode,
-    replicas: mode === ServiceMode.REPLICATED ? 1 : 0,
+    replicas: hasReplicas(mode) ? 1 : 0,
     drainPeriodMs: DEFAULT_DRAIN_PERIOD_MS,
     task: TaskSpec.create({ container: { ...EMPTY_CONTAINER, image, args } }),
   });
-  const spec = applyFlags(empty, flags, source);
-  flags.check('the service cannot be created');
-  return spec;
+  return { spec: applyFlags(empty, flags, source), problems: flags.problems };
 }
 
-/** Throws `invalid_argument` with every wrong flag named. */
-export function updateSpec(before: ServiceSpec, values: FlagValues, source: EnvironmentSource): ServiceSpec {
+export function updateSpec(before: ServiceSpec, values: FlagValues, source: EnvironmentSource): SpecDraft {
   const flags = flagReader(values, 'update');
-  const spec = applyFlags(before, flags, source);
-  flags.check(`the service ${before.name} cannot be updated`);
-  return spec;
+  return { spec: applyFlags(before, flags, source), problems: flags.problems };
 }
 
 const ON_RETURN = { 'keep-new': OnReturn.KEEP_NEW, 'keep-old': OnReturn.KEEP_OLD };
+const REBALANCE = { manual: RebalancePolicy.REBALANCE_MANUAL, auto: RebalancePolicy.REBALANCE_AUTO };
 
 function applyFlags(before: ServiceSpec, flags: FlagReader, source: EnvironmentSource): ServiceSpec {
   refuseLaterFlags(flags);
@@ -62,20 +67,33 @@ function applyFlags(before: ServiceSpec, flags: FlagReader, source: EnvironmentS
     labels: applyLabels(before.labels, 'label', flags),
     replicas: replicas(before, flags),
     task: applyTask(before.task ?? TaskSpec.create(), flags, source),
-    update: applyUpdateConfig(before.update, 'update', flags),
-    rollback: applyUpdateConfig(before.rollback, 'rollback', flags),
+    job: applyJob(before, flags),
+    update: rollout(before, 'update', flags),
+    rollback: rollout(before, 'rollback', flags),
     ports,
     drainPeriodMs: flags.durationMs('drain-period') ?? before.drainPeriodMs,
     specHistoryLimit: flags.count('spec-history-limit') ?? before.specHistoryLimit,
+    rebalance: flags.choice('rebalance', REBALANCE) ?? before.rebalance,
     onReturn: flags.choice('on-return', ON_RETURN) ?? before.onReturn,
   };
 }
 
+function rollout(before: ServiceSpec, kind: 'update' | 'rollback', flags: FlagReader): UpdateConfig | undefined {
+  if (!isJobMode(before.mode)) return applyUpdateConfig(before[kind], kind, flags);
+  refuseUpdateConfig(kind, flags);
+  return undefined;
+}
+
 function replicas(before: ServiceSpec, flags: FlagReader): number {
   const given = flags.count('replicas', { max: 1_000_000 });
-  if (given !== undefined && before.mode !== ServiceMode.REPLICATED)
+  if (given !== undefined && !hasReplicas(before.mode))
     flags.problem('--replicas', 'a global service runs one task on each node; replicas are for the mode replicated');
   return given ?? before.replicas;
+}
+
+/** Of a job: completions that it takes. */
+function hasReplicas(mode: ServiceMode): boolean {
+  return mode === ServiceMode.REPLICATED || mode === ServiceMode.REPLICATED_JOB;
 }
 
 function applyTask(before: TaskSpec, flags: FlagReader, source: EnvironmentSource): TaskSpec {

@@ -1,13 +1,17 @@
-// How two specs differ, setting by setting, each under the flag that sets it and in the words that the flag takes. What no flag sets goes by its
-// path. Lists and maps are compared entry by entry.
+// How two specs differ, setting by setting, each under the flag that sets it and in the words that the flag takes: for `service diff` and for plans. What
+// no flag sets goes by its path. Lists and maps are compared entry by entry.
 import { formatDurationMs, formatSizeBytes } from '../../../lib/units.ts';
 import {
   enumName,
   FailureAction,
+  JobMissed,
+  JobOverlap,
   type Mount,
   MountType,
+  OnReturn,
   PortMode,
   type PortSpec,
+  RebalancePolicy,
   RestartCondition,
   ServiceMode,
   type ServiceSpec,
@@ -18,7 +22,7 @@ import { protocolName } from '../../format/ports.ts';
 import { flagOfPath } from './flag-paths.ts';
 
 export interface SpecChange {
-  /** "--env", or the path of what no flag sets. */
+  /** "--env" ("--env-add" or "--env-rm" of an update), or the path of what no flag sets. */
   readonly flag: string;
   readonly path: string;
   /** Undefined: not set, or no such entry. */
@@ -26,16 +30,23 @@ export interface SpecChange {
   readonly after: string | undefined;
 }
 
-/** In the order of the fields of a spec. */
-export function specChanges(before: ServiceSpec | undefined, after: ServiceSpec | undefined): readonly SpecChange[] {
+/** In the order of the fields of a spec. `purpose`: by whose flags. A spec that is not there has all at its default. */
+export function specChanges(
+  before: ServiceSpec | undefined,
+  after: ServiceSpec | undefined,
+  purpose: 'create' | 'update' = 'create',
+): readonly SpecChange[] {
   const [olds, news] = [settingsOf(before), settingsOf(after)];
   const keys = new Set([...olds.keys(), ...news.keys()]);
   return [...keys].flatMap((key) => {
     const [old, fresh] = [olds.get(key), news.get(key)];
     const path = (old ?? fresh)?.path ?? key;
-    return old?.text === fresh?.text ? [] : [{ flag: flagOf(path), path, before: old?.text, after: fresh?.text }];
+    if (old?.text === fresh?.text || (before === undefined && DEFAULTS.has(fresh?.text ?? ''))) return [];
+    return [{ flag: flagOf(path, purpose, fresh === undefined), path, before: old?.text, after: fresh?.text }];
   });
 }
+
+const DEFAULTS: ReadonlySet<string> = new Set(['', '0', '0s']);
 
 interface Setting {
   readonly path: string;
@@ -49,12 +60,17 @@ const MAPS: ReadonlySet<string> = new Set(['labels', 'task.container.labels', 't
 /** Their order is what they mean. */
 const WHOLE_LISTS: ReadonlySet<string> = new Set(['task.container.command', 'task.container.args', 'task.container.healthCheck.test']);
 /** 0 stands for "not given". */
-const UNSET_AT_ZERO = /^task\.(?:limits|reservations|container\.healthCheck|placement)\.|^task\.forceUpdate$/;
+const UNSET_AT_ZERO =
+  /^job\.(?:maxConcurrent|deadlineMs)$|^task\.(?:limits|reservations|container\.healthCheck|placement)\.|^task\.forceUpdate$/;
 const ENUMS: readonly (readonly [path: RegExp, values: Readonly<Record<string, number>>])[] = [
   [/^mode$/, ServiceMode],
+  [/^onReturn$/, OnReturn],
+  [/^rebalance$/, RebalancePolicy],
   [/^task\.restart\.condition$/, RestartCondition],
   [/^(?:update|rollback)\.failureAction$/, FailureAction],
   [/^(?:update|rollback)\.order$/, UpdateOrder],
+  [/^job\.schedule\.overlap$/, JobOverlap],
+  [/^job\.schedule\.missed$/, JobMissed],
 ];
 
 function settingsOf(spec: ServiceSpec | undefined): Settings {
@@ -86,7 +102,11 @@ function scalarText(path: string, value: unknown): string {
   if (typeof value !== 'number') return value === true ? 'true' : '';
   if (value === 0 && UNSET_AT_ZERO.test(path)) return '';
   const names = ENUMS.find(([pattern]) => pattern.test(path))?.[1];
-  if (names !== undefined) return enumName(names, value).replace('FAILURE_', '').toLowerCase().replaceAll('_', '-');
+  if (names !== undefined)
+    return enumName(names, value)
+      .replace(/^(?:FAILURE|OVERLAP|MISSED|REBALANCE)_/, '')
+      .toLowerCase()
+      .replaceAll('_', '-');
   if (path.endsWith('Ms')) return formatDurationMs(value);
   if (path.endsWith('Bytes')) return formatSizeBytes(value);
   return path.endsWith('nanoCpus') ? String(value / 1e9) : String(value);
@@ -153,9 +173,10 @@ function quoted(word: string): string {
   return /^[\w./:=@%+,-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`;
 }
 
-/** As `create` calls it, and its operands as `update` does. */
-function flagOf(path: string): string {
-  const flag = flagOfPath(path, 'create');
+/** Operands of `create` as `update` calls them. */
+function flagOf(path: string, purpose: 'create' | 'update', isGone: boolean): string {
+  const flag = flagOfPath(path, purpose);
   if (flag === 'IMAGE') return '--image';
-  return flag === 'COMMAND' ? '--args' : (flag ?? path);
+  if (flag === 'COMMAND') return '--args';
+  return (isGone ? flag?.replace(/-add\b/, '-rm') : flag) ?? path;
 }

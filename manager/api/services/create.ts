@@ -1,11 +1,13 @@
 // CreateService: the service, its first spec, its name and its ports in one transaction.
 import { ShoalError } from '../../../lib/errors.ts';
-import { type CreateServiceRequest, Service, ServiceChange, StoredSpec } from '../../../proto/index.ts';
+import { type CreateServiceRequest, Service, ServiceChange, type ServiceSpec, StoredSpec } from '../../../proto/index.ts';
 import { nameId, specId, type StateView, TransactionBuilder } from '../../state/index.ts';
 import { type Attempt, commitChange } from '../change.ts';
 import { addEvent } from '../change-events.ts';
 import type { ApiContext } from '../context.ts';
 import { serviceSpecProblems } from '../validate/service-spec.ts';
+import { takenByOthers } from './check.ts';
+import { constraintWarnings } from './constraint-warnings.ts';
 import { type ResolvedSpec, resolveImage } from './image.ts';
 import { refuseOtherOutcome } from './plan-digest.ts';
 import { claimPorts, fillPublishedPorts } from './ports.ts';
@@ -15,9 +17,11 @@ import { serviceView } from './service-view.ts';
 export async function proposedService(context: ApiContext, request: CreateServiceRequest, signal: AbortSignal): Promise<ResolvedSpec> {
   if (request.spec === undefined) throw ShoalError.invalid('the request is not valid', [{ path: 'spec', message: 'is missing' }]);
   const problems = serviceSpecProblems(request.spec);
-  if (problems.length > 0) throw ShoalError.invalid('the service is not valid', problems);
-  refuseTakenName(context.state, request.spec.name);
-  return resolveImage(context, request.spec, undefined, request, signal);
+  if (problems.length > 0)
+    throw ShoalError.invalid('the service is not valid', [...problems, ...takenByOthers(context.state, request.spec)]);
+  refuseTakenName(context.state, request.spec);
+  const resolved = await resolveImage(context, request.spec, undefined, request, signal);
+  return { ...resolved, warnings: [...resolved.warnings, ...constraintWarnings(request.spec)] };
 }
 
 /** Errors: `invalid_argument` with every wrong field, `already_exists`, `conflict` (ports, plan), and those of commitChange. */
@@ -29,7 +33,7 @@ export async function createService(context: ApiContext, request: CreateServiceR
   const id = ids.next();
 
   const attempt = (): Attempt<Service> => {
-    refuseTakenName(state, name);
+    refuseTakenName(state, spec);
     const builder = new TransactionBuilder();
     const ports = fillPublishedPorts(state, spec.ports, [], rng);
     const nowUnixMs = clock.wallMs();
@@ -48,8 +52,9 @@ export async function createService(context: ApiContext, request: CreateServiceR
   return ServiceChange.create({ service: serviceView(state, row), revision, warnings });
 }
 
-function refuseTakenName(state: StateView, name: string): void {
-  const holder = state.get('byName', nameId('service', name))?.value.objectId;
-  if (holder === undefined) return;
-  throw new ShoalError('already_exists', `the name ${name} is taken by service ${holder}: choose another, or update that one`);
+/** Says at once what else is taken; ports alone are claimPorts' to refuse. */
+function refuseTakenName(state: StateView, spec: ServiceSpec): void {
+  if (state.get('byName', nameId('service', spec.name)) === undefined) return;
+  const fields = takenByOthers(state, spec);
+  throw new ShoalError('already_exists', fields.map(({ message }) => message).join('; '), { fields });
 }

@@ -4,6 +4,7 @@ import { sleep } from '../../../lib/clock.ts';
 import { ShoalError } from '../../../lib/errors.ts';
 import {
   type PlanServiceRequest,
+  type RebalanceServiceRequest,
   Service,
   ServicePlan,
   type ServiceSpec,
@@ -15,11 +16,14 @@ import { plannedTasks, Rehearsal, type ScratchWrite } from '../../explain/index.
 import { specId, TransactionBuilder } from '../../state/index.ts';
 import { checkAnswerSize } from '../answer-size.ts';
 import type { ApiContext } from '../context.ts';
+import { serviceByRef } from '../refs.ts';
 import { withoutLogin } from '../spec-secrets.ts';
 import { proposedService } from './create.ts';
 import { planDigest } from './plan-digest.ts';
 import { claimPorts, fillPublishedPorts } from './ports.ts';
-import { atVersion, normalized, proposedUpdate, storedSpec } from './update.ts';
+import { newWish } from './rebalance.ts';
+import { storedSpec } from './stored-spec.ts';
+import { atVersion, normalized, proposedUpdate } from './update.ts';
 
 /** Longer than that nobody waits for a plan; the rest goes on by the same rules. */
 const BUDGET_MS = 5000;
@@ -44,9 +48,8 @@ interface Proposal {
 /** Errors: those that the change itself would meet. */
 export async function planService(context: ApiContext, { change }: PlanServiceRequest, signal: AbortSignal): Promise<ServicePlan> {
   if (change === undefined)
-    throw ShoalError.invalid('the request is not valid', [{ path: 'change', message: 'is missing: create or update' }]);
-  const proposal =
-    change.case === 'create' ? await proposeCreate(context, change.value, signal) : await proposeUpdate(context, change.value, signal);
+    throw ShoalError.invalid('the request is not valid', [{ path: 'change', message: 'is missing: create, update or rebalance' }]);
+  const proposal = await propose(context, change, signal);
   const { id, name, version, before, after, digest, warnings, rows } = proposal;
   const { revision } = context.state;
   const serviceId = before === undefined ? '' : id;
@@ -59,7 +62,8 @@ export async function planService(context: ApiContext, { change }: PlanServiceRe
   const { tasks, unchanged, fits } = plannedTasks(rehearsal.before, rehearsal.state, id, after, isCut);
   const plan = ServicePlan.create({
     ...{ ...known, ...shown, fits, isCut },
-    tasks: tasks.slice(0, MAX_TASKS),
+    // Why its node does not keep a task is said for changes of the service.
+    tasks: tasks.slice(0, MAX_TASKS).map((task) => (change.case === 'rebalance' ? { ...task, reason: '' } : task)),
     moreTasks: Math.max(0, tasks.length - MAX_TASKS),
     unchangedTasks: unchanged,
   });
@@ -76,6 +80,29 @@ async function play({ clock }: ApiContext, rehearsal: Rehearsal, signal: AbortSi
     await sleep(clock, 0, signal);
     sliceMs = clock.nowMs();
   }
+}
+
+type PlannedChange = NonNullable<PlanServiceRequest['change']>;
+
+function propose(context: ApiContext, change: PlannedChange, signal: AbortSignal): Promise<Proposal> | Proposal {
+  switch (change.case) {
+    case 'create':
+      return proposeCreate(context, change.value, signal);
+    case 'update':
+      return proposeUpdate(context, change.value, signal);
+    case 'rebalance':
+      return proposeRebalance(context, change.value);
+  }
+}
+
+/** The service stays as it is; its tasks move. */
+function proposeRebalance({ state, clock }: ApiContext, { ref }: RebalanceServiceRequest): Proposal {
+  const row = serviceByRef(state, ref);
+  const { id, value: service, modRevision: version } = row;
+  const spec = storedSpec(state, id);
+  const wish = newWish(state, row, clock.wallMs());
+  const rows: readonly ScratchWrite[] = [{ table: 'rebalance', id, value: wish }];
+  return { id, name: service.name, version, before: spec, after: spec, digest: '', warnings: [], rows };
 }
 
 async function proposeCreate(context: ApiContext, request: CreateServiceRequest, signal: AbortSignal): Promise<Proposal> {

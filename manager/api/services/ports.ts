@@ -67,9 +67,8 @@ export function claimPorts(
   before: readonly PortSpec[],
   kept: readonly PortSpec[] = [],
 ): void {
-  const uses = usesOf(after);
-  refuseHeldPorts(state, serviceId, uses);
-  const wanted = new Map([...usesOf(kept), ...uses].map((use) => [portId(use.protocol, use.port), use.mode]));
+  refuseHeldPorts(state, serviceId, after);
+  const wanted = new Map(usesOf([...kept, ...after]).map((use) => [portId(use.protocol, use.port), use.mode]));
   const keys = new Set([...wanted.keys(), ...usesOf(before).map((use) => portId(use.protocol, use.port))]);
   for (const key of keys) {
     const row = state.get('byPort', key);
@@ -84,25 +83,34 @@ function usesOf(ports: readonly PortSpec[]): Use[] {
   return ports.map(({ protocol, publishedPort: port, mode }, index) => ({ protocol, port, mode, index })).filter((use) => use.port !== 0);
 }
 
-function refuseHeldPorts(state: StateView, serviceId: string, uses: readonly Use[]): void {
+function refuseHeldPorts(state: StateView, serviceId: string, ports: readonly PortSpec[]): void {
+  const problems = heldPorts(state, serviceId, ports);
+  if (problems.length > 0) throw new ShoalError('conflict', problems.map((problem) => problem.message).join('; '), { fields: problems });
+}
+
+/** Each port that others hold, once, and who. `serviceId`: who wants them; empty: a new service. */
+export function heldPorts(state: StateView, serviceId: string, ports: readonly PortSpec[]): FieldProblem[] {
   const problems: FieldProblem[] = [];
-  for (const { protocol, port, mode, index } of uses) {
+  const add = (problem: FieldProblem): void => {
+    if (!problems.some(({ message }) => message === problem.message)) problems.push(problem);
+  };
+  for (const { protocol, port, mode, index } of usesOf(ports)) {
     const claim = state.get('byPort', portId(protocol, port))?.value;
     if (claim === undefined) continue;
     const path = `ports[${index}].publishedPort`;
     const name = describePort(protocol, port);
     const hosts = claim.hostServiceIds.filter((id) => id !== serviceId);
     if (claim.objectId !== '' && claim.objectId !== serviceId) {
-      problems.push({ path, message: `port ${name} is already published by service ${nameOf(state, claim.objectId)}` });
+      add({ path, message: `port ${name} is already published by service ${nameOf(state, claim.objectId)}` });
     } else if (mode === PortMode.INGRESS && hosts.length > 0) {
       const names = hosts
         .map((id) => nameOf(state, id))
         .sort()
         .slice(0, 5);
-      problems.push({ path, message: `port ${name} is already used in host mode by service ${names.join(', ')}` });
+      add({ path, message: `port ${name} is already used in host mode by service ${names.join(', ')}` });
     }
   }
-  if (problems.length > 0) throw new ShoalError('conflict', problems.map((problem) => problem.message).join('; '), { fields: problems });
+  return problems;
 }
 
 /** The claim row's value once the service uses the port in that mode, or not at all; undefined: nobody is left. */

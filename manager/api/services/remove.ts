@@ -24,6 +24,8 @@ export async function removeService(context: ApiContext, request: RemoveServiceR
     }
     const { name } = row.value;
     const builder = new TransactionBuilder().delete('services', row);
+    const wish = state.get('rebalance', id);
+    if (wish !== undefined) builder.delete('rebalance', wish);
     const claim = state.get('byName', nameId('service', name));
     if (claim?.value.objectId === id) builder.delete('byName', claim);
     claimPorts(builder, state, id, [], claimedPorts(state, id));

@@ -1,11 +1,13 @@
 // One service as users see it: newest and previous spec, progress of its update, counts, and nodes that could not open its ports.
-import { NodeState, PortMode, type Service, ServiceMode, type ServiceSpec, ServiceView, TaskState } from '../../../proto/index.ts';
+import { PortMode, type Service, ServiceMode, type ServiceSpec, ServiceView, TaskState } from '../../../proto/index.ts';
 import type { NodePortProblem, TaskReadiness } from '../../../proto/index.ts';
 import { activeSpecOf, portId, type Row, type StateView } from '../../state/index.ts';
 import { withoutLogin } from '../spec-secrets.ts';
 import { hostnameOf, taskName } from '../task-names.ts';
 import { previousSpec } from './history.ts';
-import { seenTask, shallRun } from '../task-state.ts';
+import { isRunning, seenTask, shallRun } from '../task-state.ts';
+import { isJobMode } from '../job-mode.ts';
+import { jobCounts } from './job-view.ts';
 
 export function serviceView(state: StateView, row: Row<Service>, problems = portProblemsByService(state)): ServiceView {
   const service = row.value;
@@ -22,7 +24,7 @@ export function serviceView(state: StateView, row: Row<Service>, problems = port
     previousSpec: previous && withoutLogin(previous.spec),
     previousSpecNumber: previous?.number ?? 0,
     status: state.get('serviceStatus', row.id)?.value,
-    ...countTasks(state, row.id, spec),
+    ...(spec !== undefined && isJobMode(spec.mode) ? jobCounts(state, row.id, spec) : countTasks(state, row.id, spec)),
     portProblems: problems.get(row.id) ?? [],
     notReady: notReady(state, row.id),
   });
@@ -35,8 +37,7 @@ function countTasks(state: StateView, serviceId: string, spec: ServiceSpec | und
   for (const { id, value: task } of state.tasksOfService(serviceId)) {
     if (!shallRun(task) || task.lost) continue;
     globalNodes.add(task.nodeId === '' ? id : task.nodeId);
-    const up = state.get('nodeStatus', task.nodeId)?.value.state === NodeState.NODE_READY;
-    if (up && seenTask(state, task).state === TaskState.RUNNING) runningTasks++;
+    if (isRunning(state, task)) runningTasks++;
   }
   const isGlobal = spec?.mode === ServiceMode.GLOBAL;
   return { runningTasks, desiredTasks: isGlobal ? globalNodes.size : (spec?.replicas ?? 0) };

@@ -2,18 +2,20 @@
 import { isDeepStrictEqual } from 'node:util';
 import { ShoalError } from '../../../lib/errors.ts';
 import { type Service, ServiceChange, ServiceSpec, type UpdateServiceRequest } from '../../../proto/index.ts';
-import { activeSpecOf, type Row, type StateView, TransactionBuilder } from '../../state/index.ts';
+import { type Row, type StateView, TransactionBuilder } from '../../state/index.ts';
 import { type Attempt, commitChange } from '../change.ts';
 import { addEvent } from '../change-events.ts';
 import type { ApiContext } from '../context.ts';
 import { serviceByRef } from '../refs.ts';
 import { withLoginOf } from '../spec-secrets.ts';
 import { changeProblems, serviceSpecProblems } from '../validate/service-spec.ts';
+import { constraintWarnings } from './constraint-warnings.ts';
 import { type ResolvedSpec, resolveImage } from './image.ts';
 import { putSpec } from './new-spec.ts';
 import { refuseOtherOutcome } from './plan-digest.ts';
-import { fillPublishedPorts } from './ports.ts';
+import { fillPublishedPorts, heldPorts } from './ports.ts';
 import { serviceView } from './service-view.ts';
+import { storedSpec } from './stored-spec.ts';
 
 export interface ProposedUpdate extends ResolvedSpec {
   readonly id: string;
@@ -27,10 +29,13 @@ export async function proposedUpdate(context: ApiContext, request: UpdateService
   if (request.spec === undefined) throw ShoalError.invalid('the request is not valid', [{ path: 'spec', message: 'is missing' }]);
   const known = storedSpec(state, id);
   const problems = [...serviceSpecProblems(request.spec), ...changeProblems(known, request.spec)];
-  if (problems.length > 0) throw ShoalError.invalid(`the new spec of service ${service.name} is not valid`, problems);
+  if (problems.length > 0) {
+    problems.push(...heldPorts(state, id, request.spec.ports));
+    throw ShoalError.invalid(`the new spec of service ${service.name} is not valid`, problems);
+  }
   atVersion(state, id, service.name, request.version);
   const resolved = await resolveImage(context, withLoginOf(known, request.spec), known, request, signal);
-  return { id, service, ...resolved };
+  return { id, service, ...resolved, warnings: [...resolved.warnings, ...constraintWarnings(request.spec, known)] };
 }
 
 /**
@@ -66,13 +71,6 @@ export function atVersion(state: StateView, id: string, name: string, version: n
     'conflict',
     `service ${name} is at version ${row.modRevision}, the change was made from version ${version}: read it again and repeat the change`,
   );
-}
-
-/** What users see, and change. */
-export function storedSpec(state: StateView, id: string): ServiceSpec {
-  const spec = activeSpecOf(state, id)?.spec;
-  if (spec === undefined) throw new ShoalError('internal', `the spec of service ${id} is not in the store`);
-  return spec;
 }
 
 /** As it will be read back, so that two specs can be compared. */

@@ -3,6 +3,7 @@ import { isIP } from 'node:net';
 import { constants } from 'node:os';
 import type { ContainerSpec, DnsConfig, HealthCheck, Ulimit } from '../../../proto/index.ts';
 import { parseImageReference } from '../registry/image-reference.ts';
+import { capabilityProblem } from './capabilities.ts';
 import { checkCommand, checkEnv } from './environment.ts';
 import { checkMounts } from './mounts.ts';
 import { checkCount, checkDuration, checkListLength, checkMap, checkText, type Report } from './report.ts';
@@ -11,7 +12,6 @@ import type { TemplateCheck } from './templates.ts';
 const PATH = 'task.container';
 const MAX_ENTRIES = 200;
 const HOST_NAME = /^[a-zA-Z0-9_]([a-zA-Z0-9_.-]*[a-zA-Z0-9_])?$/;
-const CAPABILITY = /^(?:ALL|(?:CAP_)?[A-Z][A-Z_]*)$/i;
 const REALTIME_SIGNAL = /^RTM(?:IN|AX)(?:[+-]\d{1,2})?$/;
 /** What Docker's engine knows (docker/go-units). */
 const ULIMITS = 'core cpu data fsize locks memlock msgqueue nice nofile nproc rss rtprio rttime sigpending stack'.split(' ');
@@ -34,9 +34,7 @@ export function checkContainer(container: ContainerSpec, report: Report, checkTe
   checkEach(`${PATH}.hosts`, container.hosts, report, hostProblem);
   if (container.dns !== undefined) checkDns(container.dns, report);
   for (const field of ['capAdd', 'capDrop'] as const) {
-    checkEach(`${PATH}.${field}`, container[field], report, (cap) =>
-      CAPABILITY.test(cap) ? undefined : 'is not a capability such as NET_ADMIN',
-    );
+    checkEach(`${PATH}.${field}`, container[field], report, capabilityProblem);
   }
   checkUlimits(container.ulimits, report);
   checkText(`${PATH}.registryAuth`, container.registryAuth, 64 * 1024, report);

@@ -3,17 +3,18 @@
 /** Takes one refused field: its path, and what is wrong with it in words that follow the path. */
 export type Report = (path: string, message: string) => void;
 
-/** No setting of time needs more; a week also fits every timer. */
-export const MAX_DURATION_MS = 7 * 24 * 60 * 60 * 1000;
+const DAY_MS = 24 * 60 * 60 * 1000;
+/** Few settings of time need more; a week also fits every timer. */
+export const MAX_DURATION_MS = 7 * DAY_MS;
 const MAX_LABEL_KEY_LENGTH = 256;
 const MAX_MAP_BYTES = 128 * 1024;
 // eslint-disable-next-line no-control-regex -- control characters are what is looked for
 const CONTROL = /[\u0000-\u001f\u007f]/;
 
-export function checkDuration(path: string, durationMs: number | undefined, report: Report): void {
+export function checkDuration(path: string, durationMs: number | undefined, report: Report, maxMs = MAX_DURATION_MS): void {
   if (durationMs === undefined) return;
   if (!Number.isSafeInteger(durationMs) || durationMs < 0) report(path, `${durationMs} is not a number of milliseconds, 0 or more`);
-  else if (durationMs > MAX_DURATION_MS) report(path, `${durationMs} ms are longer than 7 days`);
+  else if (durationMs > maxMs) report(path, `${durationMs} ms are longer than ${maxMs / DAY_MS} days`);
 }
 
 export function checkEnum(path: string, value: number, known: Readonly<Record<string, number>>, report: Report): void {

@@ -1,7 +1,8 @@
 // The one entry for service specs: finds every wrong field, not just the first. Pure.
 import type { FieldProblem } from '../../../lib/errors.ts';
-import { OnReturn, ServiceMode, ServiceSpec, type TaskSpec } from '../../../proto/index.ts';
+import { OnReturn, RebalancePolicy, ServiceMode, ServiceSpec, type TaskSpec } from '../../../proto/index.ts';
 import { checkContainer } from './container.ts';
+import { checkJob } from './job.ts';
 import { checkName } from './names.ts';
 import { checkPlacement } from './placement.ts';
 import { checkRestart, checkUpdateConfig } from './policies.ts';
@@ -30,9 +31,13 @@ export function serviceSpecProblems(spec: ServiceSpec): FieldProblem[] {
   else checkTask(spec.task, report, templateCheck(spec.labels, report));
   if (spec.update !== undefined) checkUpdateConfig('update', spec.update, report);
   if (spec.rollback !== undefined) checkUpdateConfig('rollback', spec.rollback, report);
+  checkJob(spec, MAX_REPLICAS, report);
   checkPorts(spec.ports, report);
   checkDuration('drainPeriodMs', spec.drainPeriodMs, report);
   checkCount('specHistoryLimit', spec.specHistoryLimit ?? 0, MAX_SPEC_HISTORY, report);
+  checkEnum('rebalance', spec.rebalance, RebalancePolicy, report);
+  if (spec.rebalance === RebalancePolicy.REBALANCE_AUTO && spec.mode !== ServiceMode.REPLICATED)
+    report('rebalance', 'auto is for replicated services: the tasks of others have their nodes by other rules');
   checkEnum('onReturn', spec.onReturn, OnReturn, report);
   const bytes = ServiceSpec.encode(spec).length;
   if (bytes > MAX_SPEC_BYTES) report('spec', `takes ${bytes} bytes in all; at most ${MAX_SPEC_BYTES} are taken`);
@@ -54,14 +59,14 @@ export function changeProblems(before: ServiceSpec, after: ServiceSpec): FieldPr
 function checkMode({ mode, replicas }: ServiceSpec, report: Report): void {
   switch (mode) {
     case ServiceMode.REPLICATED:
+    case ServiceMode.REPLICATED_JOB:
       checkCount('replicas', replicas, MAX_REPLICAS, report);
       return;
     case ServiceMode.GLOBAL:
       if (replicas !== 0) report('replicas', 'a global service runs one task on each node and takes no number of replicas');
       return;
-    case ServiceMode.REPLICATED_JOB:
     case ServiceMode.GLOBAL_JOB:
-      report('mode', 'jobs are not built yet and come with a later release; use replicated or global');
+      if (replicas !== 0) report('replicas', 'a global job runs one task on each node and takes no number of replicas');
       return;
     default:
       checkEnum('mode', mode, ServiceMode, report);

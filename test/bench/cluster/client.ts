@@ -24,7 +24,7 @@ async function createService(replicas: number): Promise<void> {
   const container = ContainerSpec.create({ image, args: COMMAND, stopSignal: 'SIGKILL' });
   const spec = ServiceSpec.create({ name: 'bench', replicas, task: TaskSpec.create({ container }) });
   const { revision } = await control.createService(CreateServiceRequest.create({ spec, noResolveImage: true }));
-  for await (const progress of messages(control.watchProgress({ serviceRef: 'bench', revision }), manager)) {
+  for await (const progress of messages(control.watchProgress({ serviceRef: 'bench', revision, stableMs: 0 }), manager)) {
     if (progress.converged) return;
   }
 }

@@ -136,9 +136,9 @@ describe('control API: explanations and plans', () => {
     assert.equal(exitCode, 1);
     const lines = stdout.split('\n').map((line) => line.trim().replaceAll(/\s{2,}/g, ' '));
     for (const line of [
-      '--env-add 1 -> 3',
-      '--env-rm 2 -> (none)',
-      '--publish-rm 8080:80/tcp, ingress -> (none)',
+      '--env-add A=1 -> A=3',
+      '--env-rm B=2 -> (none)',
+      '--publish-rm published=8080,target=80,protocol=tcp -> (none)',
       '--reserve-memory (none) -> 64MiB',
       '--image nginx:1 -> nginx:2',
     ])
@@ -146,7 +146,7 @@ describe('control API: explanations and plans', () => {
     assert.ok(lines.includes('create web.1 on host-a'), stdout);
     const json = await shoal('service', 'update', ...args, '--format', 'json', 'web');
     const parsed = JSON.parse(json.stdout) as { Changes: { Flag: string; Path: string }[]; IfVersion: string; Fits: boolean };
-    assert.ok(parsed.Changes.some(({ Flag, Path }) => Flag === '--env-rm' && Path === 'task.container.env[B]'));
+    assert.ok(parsed.Changes.some(({ Flag, Path }) => Flag === '--env-rm' && Path === 'task.container.env'));
     assert.match(parsed.IfVersion, /^\d+-[0-9a-f]{12}$/);
     assert.equal(parsed.Fits, true);
   });

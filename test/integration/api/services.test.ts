@@ -3,11 +3,13 @@ import { ShoalError } from '../../../lib/errors.ts';
 import type { ImageResolver } from '../../../manager/api/index.ts';
 import { createMemoryServer } from '../../../manager/store/memory.ts';
 import {
+  CheckServiceRequest,
   type CreateServiceRequest,
   CreateServiceRequest as Create,
   Filter,
   GetServiceRequest,
   ListServicesRequest,
+  Placement,
   PortMode,
   PortProtocol,
   RemoveServiceRequest,
@@ -67,6 +69,38 @@ describe('control API: services', () => {
     manager.client.updateService(
       UpdateServiceRequest.create({ ref: service.id, version: service.version, spec, noResolveImage: true, ...more }),
     );
+
+  it('warns of a constraint that no node can satisfy, once', async () => {
+    const placement = Placement.create({ constraints: ['node.label.ssd==1'] });
+    const created = await manager.client.createService(createRequest(specOf({ spec: { name: 'typo' }, task: { placement } })));
+    assert.match(created.warnings.join(), /did you mean node\.labels\.ssd/);
+    const { id, version, spec } = serviceOf(created);
+    const request = UpdateServiceRequest.create({ ref: id, version, spec: { ...spec, replicas: 3 }, noResolveImage: true });
+    assert.deepEqual((await manager.client.updateService(request)).warnings, []);
+    await manager.client.removeService(RemoveServiceRequest.create({ ref: id }));
+  });
+
+  it('checks a service without making it, and names all that is wrong or taken', async () => {
+    const holder = await manager.client.createService(createRequest(specOf({ spec: { name: 'holder', ports: [publish(8951, 80)] } })));
+    const wrong = specOf({ spec: { name: 'holder', ports: [publish(8951, 1), publish(8951, 2)] }, container: { stopSignal: 'FOO' } });
+    const expected = [
+      'task.container.stopSignal: "FOO" is not a signal such as SIGTERM or 15',
+      'ports[1].publishedPort: port 8951/tcp is published twice, by ports[0] too',
+      `name: the name holder is taken by service ${serviceOf(holder).id}: choose another, or update that one`,
+      'ports[0].publishedPort: port 8951/tcp is already published by service holder',
+    ];
+    const listed = (fields: readonly { readonly path: string; readonly message: string }[]): string[] =>
+      fields.map(({ path, message }) => `${path}: ${message}`);
+    const { problems } = await manager.client.checkService(CheckServiceRequest.create({ spec: wrong }));
+    assert.deepEqual(listed(problems), expected);
+    assert.deepEqual(listed((await failure(manager.client.createService(createRequest(wrong)))).fields), expected);
+    const fine = specOf({ spec: { name: 'not-made' } });
+    assert.deepEqual((await manager.client.checkService(CheckServiceRequest.create({ spec: fine }))).problems, []);
+    assert.equal((await failure(manager.client.getService(GetServiceRequest.create({ ref: 'not-made' })))).code, 'not_found');
+    const own = await manager.client.checkService(CheckServiceRequest.create({ ref: 'holder', spec: serviceOf(holder).spec }));
+    assert.deepEqual(own.problems, []);
+    await manager.client.removeService(RemoveServiceRequest.create({ ref: 'holder' }));
+  });
 
   it('creates, shows, updates and removes a service, and any manager reads what was written', async () => {
     const created = await manager.client.createService(createRequest(specOf({ spec: { name: 'life', ports: [publish(8001, 80)] } })));

@@ -96,6 +96,31 @@ describe('control API: streams', () => {
       assert.equal(await progress.ended(), undefined);
     });
 
+    it('has converged only when the same tasks have stayed up for as long as was asked for', async () => {
+      const created = await create('crash');
+      const id = idOf(created);
+      const request = WatchProgressRequest.create({ serviceRef: id, revision: created.revision, stableMs: 1000 });
+      const progress = reading<ServiceProgress>(manager.client.watchProgress(request));
+      await put(
+        row('serviceStatus', id, ServiceStatus.create({ serviceId: id, activeSpecNumber: 1 })),
+        task('t1', id),
+        status('t1', TaskState.RUNNING),
+      );
+      await progress.find((each) => each.running === 1 && each.verifyLeftMs === 1000, 'the beginning of the verification');
+      // Replaced at once: the number never drops.
+      await put(
+        task('t1', id, { desired: TaskState.SHUTDOWN }),
+        status('t1', TaskState.FAILED, { error: 'exit code 1' }),
+        task('t2', id, { replaces: 't1' }),
+        status('t2', TaskState.RUNNING),
+      );
+      const again = await progress.find((each) => each.slots[0]?.message !== '' && each.verifyLeftMs > 0, 'the second task');
+      assert.equal(again.verifyLeftMs, 1000);
+      assert.equal(again.slots[0]?.message, 'its last task failed: exit code 1');
+      await progress.find((each) => each.converged, 'the end');
+      assert.equal(await progress.ended(), undefined);
+    });
+
     it('puts changes that come together into one message', async () => {
       const id = idOf(await create('burst', 1));
       const progress = watch(id);

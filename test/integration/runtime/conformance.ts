@@ -266,6 +266,13 @@ export function conformance(subject: () => Subject): void {
     assert.equal(await session.ended, 0);
   });
 
+  it('tells a command on a terminal which kind of terminal it is', async () => {
+    const taskId = await run(shell(SLEEPER));
+    const command = ['/bin/sh', '-c', 'echo "is $TERM"'];
+    const session = await runtime.exec(taskId, { ...exec, command, tty: true, rows: 30, columns: 100 }, never);
+    assert.match(await text(session.stdout), /is xterm/);
+  });
+
   it('executes on a terminal of the size asked for, and resizes it', async () => {
     const taskId = await run(shell(SLEEPER));
     const command = ['/bin/sh', '-c', 'while read line; do stty size 2>/dev/null; done; exit 6'];
@@ -330,7 +337,21 @@ export function conformance(subject: () => Subject): void {
     await mark(['rm', '-f', file]);
     await until(() => told.includes('unhealthy') && later.includes('unhealthy'), 'unhealthy');
     controller.abort();
-    assert.deepEqual(told, ['starting', 'healthy', 'unhealthy']);
+    assert.deepEqual([...new Set(told)], ['starting', 'healthy', 'unhealthy']);
+  });
+
+  it('tells what a failing check says while the task starts', async () => {
+    const test = ['CMD-SHELL', 'echo not yet; exit 3'];
+    const check = HealthCheck.create({ test, intervalMs: 100, timeoutMs: 5000, startPeriodMs: 60_000 });
+    const taskId = await run(shell(SLEEPER, { healthCheck: check }));
+    const controller = new AbortController();
+    const told: string[] = [];
+    runtime.watchHealth(taskId, (health, detail) => told.push(`${health}: ${detail}`), controller.signal);
+    await until(
+      () => told.includes('starting: exit code 3: not yet'),
+      () => told.join(', '),
+    );
+    controller.abort();
   });
 
   it('tells none for a task without a health check', async () => {

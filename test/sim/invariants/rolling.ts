@@ -1,7 +1,8 @@
 // While nothing is wrong, what rolls (an update, a drained node) never leaves a service with fewer replicas than its update settings allow; and a restart of one of
 // Shoal's own processes stops nothing (I7). Switched on by the parts of a seed in which nothing is wrong.
 import { PortMode, ServiceMode, TargetState } from '../../../proto/index.ts';
-import { startsFirst, updateConfigOf } from '../../../manager/orchestrator/spec-rules.ts';
+import { startsFirst } from '../../../manager/orchestrator/spec-rules.ts';
+import { updateConfigOf } from '../../../manager/state/index.ts';
 import { short } from '../core/trace.ts';
 import type { Truth } from '../truth/truth.ts';
 

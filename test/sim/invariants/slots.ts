@@ -1,7 +1,8 @@
 // I2: no slot runs more tasks than desired plus the update's surge, except on a node that is cut off, and not for long after it is back; no container is
 // started twice; a task that failed is not replaced before its restart delay is over.
 import type { Container } from '../parts/engine.ts';
-import { rollbackConfigOf, startsFirst } from '../../../manager/orchestrator/spec-rules.ts';
+import { startsFirst } from '../../../manager/orchestrator/spec-rules.ts';
+import { rollbackConfigOf } from '../../../manager/state/index.ts';
 import { type ServiceSpec, TaskState } from '../../../proto/index.ts';
 import { short } from '../core/trace.ts';
 import type { Truth } from '../truth/truth.ts';

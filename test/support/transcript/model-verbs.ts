@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { formatDurationMs } from '../../../lib/units.ts';
 import { Availability, enumName, type Task, TaskState, UpdateState } from '../../../proto/index.ts';
 import { ReconcileModel } from '../reconcile-model.ts';
+import { jobVerbs } from './job-verbs.ts';
 import { changedBy, durationOf, emptySpec } from './spec-words.ts';
 import type { Verbs } from './transcript.ts';
 
@@ -26,6 +27,8 @@ export function modelVerbs(): Verbs {
   const settle = (): void => {
     model.settle(look);
   };
+
+  const ofJobs = jobVerbs(model, settle);
 
   return {
     acts: {
@@ -80,8 +83,10 @@ export function modelVerbs(): Verbs {
       time: ([duration = '']) => {
         model.run(durationOf(duration), look);
       },
+      ...ofJobs.acts,
     },
     views: {
+      ...ofJobs.views,
       /** Those that shall run. */
       tasks: ([name = '']) => shownTasks(model, name, ({ desired }) => desired <= TaskState.RUNNING),
       /** history TASK: all that its slot has had, oldest first */

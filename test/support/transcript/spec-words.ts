@@ -3,6 +3,10 @@ import assert from 'node:assert/strict';
 import { parseDurationMs } from '../../../lib/units.ts';
 import {
   FailureAction,
+  JobMissed,
+  JobOverlap,
+  JobSchedule,
+  JobSpec,
   Mount,
   MountType,
   PortMode,
@@ -25,9 +29,18 @@ const ACTIONS = { pause: FailureAction.FAILURE_PAUSE, continue: FailureAction.FA
 const ORDERS = { auto: UpdateOrder.AUTO, 'stop-first': UpdateOrder.STOP_FIRST, 'start-first': UpdateOrder.START_FIRST };
 const CONDITIONS = { any: RestartCondition.ANY, 'on-failure': RestartCondition.ON_FAILURE, none: RestartCondition.NONE };
 
+const MODES = {
+  replicated: ServiceMode.REPLICATED,
+  global: ServiceMode.GLOBAL,
+  'replicated-job': ServiceMode.REPLICATED_JOB,
+  'global-job': ServiceMode.GLOBAL_JOB,
+};
+const OVERLAPS = { allow: JobOverlap.OVERLAP_ALLOW, forbid: JobOverlap.OVERLAP_FORBID, replace: JobOverlap.OVERLAP_REPLACE };
+const MISSED = { 'run-once': JobMissed.MISSED_RUN_ONCE, skip: JobMissed.MISSED_SKIP };
+
 const CHANGES: Readonly<Record<string, Change>> = {
   replicas: (spec, value) => ({ ...spec, replicas: Number(value) }),
-  mode: (spec, value) => ({ ...spec, mode: value === 'global' ? ServiceMode.GLOBAL : ServiceMode.REPLICATED, replicas: 0 }),
+  mode: (spec, value) => inMode(spec, oneOf(MODES, value)),
   image: (spec, image) => withContainer(spec, { image }),
   login: (spec, registryAuth) => withContainer(spec, { registryAuth }),
   mount: (spec, source) => withContainer(spec, { mounts: [Mount.create({ type: MountType.VOLUME, source, target: '/data' })] }),
@@ -43,9 +56,33 @@ const CHANGES: Readonly<Record<string, Change>> = {
   'restart.delay': (spec, value) => withRestart(spec, { delayMs: durationOf(value) }),
   'restart.attempts': (spec, value) => withRestart(spec, { maxAttempts: Number(value) }),
   'restart.window': (spec, value) => withRestart(spec, { windowMs: durationOf(value) }),
+  'max-concurrent': (spec, value) => withJob(spec, { maxConcurrent: Number(value) }),
+  deadline: (spec, value) => withJob(spec, { deadlineMs: durationOf(value) }),
+  ttl: (spec, value) => withJob(spec, { ttlMs: durationOf(value) }),
+  runs: (spec, value) => withJob(spec, { historyLimit: Number(value) }),
+  // schedule=0_3_*_*_*
+  schedule: (spec, value) => withSchedule(spec, { cron: value.replaceAll('_', ' ') }),
+  timezone: (spec, timezone) => withSchedule(spec, { timezone }),
+  overlap: (spec, value) => withSchedule(spec, { overlap: oneOf(OVERLAPS, value) }),
+  missed: (spec, value) => withSchedule(spec, { missed: oneOf(MISSED, value) }),
+  paused: (spec, value) => withSchedule(spec, { paused: value === 'yes' }),
   ...rollout('update'),
   ...rollout('rollback'),
 };
+
+/** A job has no settings of updates, and one completion unless told otherwise. */
+function inMode(spec: ServiceSpec, mode: ServiceMode): ServiceSpec {
+  if (mode === ServiceMode.REPLICATED || mode === ServiceMode.GLOBAL) return { ...spec, mode, replicas: 0 };
+  return { ...spec, mode, replicas: mode === ServiceMode.GLOBAL_JOB ? 0 : 1, update: undefined, rollback: undefined };
+}
+
+function withJob(spec: ServiceSpec, changes: Partial<JobSpec>): ServiceSpec {
+  return { ...spec, job: { ...(spec.job ?? JobSpec.create()), ...changes } };
+}
+
+function withSchedule(spec: ServiceSpec, changes: Partial<JobSchedule>): ServiceSpec {
+  return withJob(spec, { schedule: { ...(spec.job?.schedule ?? JobSchedule.create()), ...changes } });
+}
 
 function rollout(kind: 'update' | 'rollback'): Readonly<Record<string, Change>> {
   const change =

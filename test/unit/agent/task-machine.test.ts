@@ -72,6 +72,14 @@ describe('task machine', () => {
     assert.equal(step(starting.machine, { kind: 'health', health: 'healthy', detail: '' }).next.observed, TaskState.RUNNING);
   });
 
+  it('says what a failing check says, before it has failed often enough and while it is being stopped', () => {
+    const failing: TaskEvent = { kind: 'health', health: 'starting', detail: 'exit code 1' };
+    const starting = live(accept('running'), PREPARED, STARTED, failing);
+    assert.equal(starting.machine.message, 'unhealthy so far: exit code 1');
+    const stopping = step(starting.machine, { ...failing, health: 'unhealthy' }).next;
+    assert.equal(stopping.message, 'stopping: unhealthy: exit code 1');
+  });
+
   it('fails with the words of the health check, after it has been stopped', () => {
     const life = live(accept('running'), PREPARED, STARTED, HEALTHY, { kind: 'health', health: 'unhealthy', detail: 'connection refused' });
     assert.deepEqual(life.effects.slice(-1), ['stop']);

@@ -120,8 +120,8 @@ describe('progress', () => {
     const endpoints = [Endpoint.create({ targetPort: 80, ready: true }), Endpoint.create({ targetPort: 81 })];
     putRows(state, status('t1', TaskState.RUNNING, { endpoints }), status('t2', TaskState.RUNNING, { endpoints }));
     assert.deepEqual(waitingOf(state), [
-      '1: runs; waiting until it accepts connections on port 81',
-      '2: runs; waiting until it accepts connections on port 81',
+      '1: waiting until it accepts connections on port 81',
+      '2: waiting until it accepts connections on port 81',
     ]);
     const ready = endpoints.map((endpoint) => ({ ...endpoint, ready: true }));
     putRows(state, status('t1', TaskState.RUNNING, { endpoints: ready }), status('t2', TaskState.RUNNING, { endpoints: ready }));
@@ -132,7 +132,7 @@ describe('progress', () => {
     const state = settled();
     const readiness = { ready: false, reason: 'GET http://10.0.0.2:80/: 503 Service Unavailable', sinceUnixMs: 1 };
     putRows(state, status('t1', TaskState.RUNNING, { readiness }));
-    assert.deepEqual(waitingOf(state), ['1: runs; not ready: GET http://10.0.0.2:80/: 503 Service Unavailable']);
+    assert.deepEqual(waitingOf(state), ['1: not ready: GET http://10.0.0.2:80/: 503 Service Unavailable']);
     putRows(state, status('t1', TaskState.RUNNING, { readiness: { ...readiness, ready: true, reason: '' } }));
     assert.equal(progressOf(state, ID).converged, true);
   });
@@ -178,6 +178,29 @@ describe('progress', () => {
     ]);
     putRows(state, task(3, { desired: TaskState.SHUTDOWN }), task(4, { desired: TaskState.SHUTDOWN, drain: true }));
     assert.equal(progressOf(state, ID).converged, true);
+  });
+
+  it('shows surplus tasks until they have stopped', () => {
+    const state = settled();
+    const surplus = (): string[] =>
+      progressOf(state, ID)
+        .slots.filter((slot) => slot.surplus)
+        .map((slot) => `${slot.slot}: ${slot.message}`);
+    putRows(state, task(3, { desired: TaskState.SHUTDOWN }), status('t3', TaskState.RUNNING));
+    assert.deepEqual(surplus(), ['3: is no longer wanted and is stopping']);
+    putRows(state, status('t3', TaskState.SHUTDOWN));
+    assert.deepEqual(surplus(), []);
+  });
+
+  it('says of a slot that runs again that its last task failed since the change', () => {
+    const state = settled();
+    putRows(state, task(2, { desired: TaskState.SHUTDOWN }), status('t2', TaskState.FAILED, { error: 'exit code 3' }));
+    putRows(state, task(2, { id: 'next', replaces: 't2' }), status('next', TaskState.RUNNING));
+    const failedAt = state.get('taskStatus', 't2')?.modRevision ?? 0;
+    const messages = (sinceRevision: number): string[] => progressOf(state, ID, sinceRevision).slots.map((slot) => slot.message);
+    assert.deepEqual(messages(failedAt - 1), ['', 'its last task failed: exit code 3']);
+    assert.deepEqual(messages(failedAt), ['', '']);
+    assert.equal(progressOf(state, ID, failedAt - 1).converged, true);
   });
 
   it('takes whichever slots are left after a scale down', () => {

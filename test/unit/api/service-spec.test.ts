@@ -51,7 +51,6 @@ const CASES: readonly Case[] = [
     changes: { spec: { mode: ServiceMode.GLOBAL, replicas: 2 } },
     problems: [['replicas', /one task on each node/]],
   },
-  { what: 'a job', changes: { spec: { mode: ServiceMode.REPLICATED_JOB } }, problems: [['mode', /later release/]] },
   { what: 'an unknown mode', changes: { spec: { mode: 9 as ServiceMode } }, problems: [['mode', /not known/]] },
   { what: 'no task', changes: { spec: { task: undefined } }, problems: [['task', /missing/]] },
   { what: 'no container', changes: { task: { container: undefined } }, problems: [['task.container', /missing/]] },
@@ -132,6 +131,15 @@ const CASES: readonly Case[] = [
     what: 'a capability with a blank',
     changes: { container: { capAdd: ['NET ADMIN'] } },
     problems: [['task.container.capAdd[0]', /capability/]],
+  },
+  {
+    what: 'capabilities that Linux does not have',
+    changes: { container: { capAdd: ['CAP_FOO', 'CAP_NET_ADMN', 'cap_net_admin', 'ALL'], capDrop: ['SYS_TIM'] } },
+    problems: [
+      ['task.container.capAdd[0]', /"CAP_FOO" is not a capability/],
+      ['task.container.capAdd[1]', /did you mean NET_ADMIN/],
+      ['task.container.capDrop[0]', /did you mean SYS_TIME/],
+    ],
   },
   {
     what: 'bad ulimits',

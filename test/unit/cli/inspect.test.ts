@@ -3,7 +3,7 @@ import { toJson } from '../../../cli/format/go-template/index.ts';
 import { nodeStruct, renderNodePretty } from '../../../cli/inspect/node.ts';
 import { serviceStruct } from '../../../cli/inspect/service.ts';
 import { renderServicePretty } from '../../../cli/inspect/service-pretty.ts';
-import { createSpec } from '../../../cli/service/spec/service-spec.ts';
+import { createSpec } from '../../support/flag-specs.ts';
 import { EngineDescription, NodeDescription, PortProtocol, ServiceStatus, UpdateState, UpdateStatus } from '../../../proto/index.ts';
 import { NOW_UNIX_MS } from '../../support/captured-shell.ts';
 import { idOf, nodeView, serviceView } from '../../support/cli-fixtures.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'mocha';
-import { matchesConstraint, parseConstraint } from '../../../manager/constraint/index.ts';
+import { matchesConstraint, parseConstraint, unknownKeyWarning } from '../../../manager/constraint/index.ts';
 import { NodeRole } from '../../../proto/index.ts';
 import { makeNode } from '../../support/placement.ts';
 
@@ -122,5 +122,13 @@ describe('constraints', () => {
       assert.match(problemOf(text), problem, text);
       assert.match(problemOf(text), new RegExp(`at character ${position} of`), text);
     }
+  });
+
+  it('that name nothing that nodes have are warned of, with the nearest known key', () => {
+    assert.match(unknownKeyWarning('node.label.ssd==1') ?? '', /node\.label\.ssd==1 matches no node.*did you mean node\.labels\.ssd\?/);
+    assert.match(unknownKeyWarning('engine.lables.gpu!=1') ?? '', /did you mean engine\.labels\.gpu\?/);
+    assert.match(unknownKeyWarning('node.hostnam==a') ?? '', /did you mean node\.hostname\?/);
+    assert.match(unknownKeyWarning('color==red') ?? '', /nodes have no "color"; known are node\.id, .*node\.labels\.KEY/);
+    for (const known of ['node.labels.ssd==1', 'NODE.ROLE==worker', 'node.ip!=10.0.0.1']) assert.equal(unknownKeyWarning(known), undefined);
   });
 });

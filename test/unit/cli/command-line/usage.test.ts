@@ -57,9 +57,8 @@ describe('the command line', () => {
   }
 
   it('says what comes later instead of calling it unknown', async () => {
-    const { stderr, exitCode } = await shoal(['service', 'create', '--network', 'front', '--mode', 'global-job', 'nginx']);
+    const { stderr, exitCode } = await shoal(['service', 'create', '--network', 'front', 'nginx']);
     assert.match(stderr, /--network: is not there yet: networks come with a later version/);
-    assert.match(stderr, /--mode: jobs come with a later version/);
     assert.equal(exitCode, 2);
   });
 

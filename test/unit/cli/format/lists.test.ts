@@ -80,6 +80,7 @@ web000000000   web       replicated   3/3        nginx:1.25             *:8080-8
       Image: 'ghcr.io/acme/agent:2',
       Ports: '',
       Labels: {},
+      NextRun: '',
     });
   });
 

@@ -3,7 +3,9 @@ import { ShoalError } from '../../../../lib/errors.ts';
 import { runCli } from '../../../../cli/run.ts';
 import {
   type CreateServiceRequest,
+  type CheckServiceRequest,
   ServiceChange,
+  ServiceCheck,
   ServiceMode,
   ServiceProgress,
   ServiceStatus,
@@ -35,10 +37,7 @@ const CONVERGES: Watch = (_request, call) => {
   );
   call.write(
     progress(1, 2, {
-      slots: [
-        slot('1', TaskState.RUNNING, 'started', 'h1'),
-        slot('2', TaskState.PENDING, 'no suitable node (insufficient resources on 3 nodes)'),
-      ],
+      slots: [slot('1', TaskState.RUNNING, '', 'h1'), slot('2', TaskState.PENDING, 'no suitable node (insufficient resources on 3 nodes)')],
     }),
   );
   call.write(progress(1, 2, { slots: [slot('1', TaskState.RUNNING, '', 'h1'), slot('2', TaskState.PREPARING, 'pulling nginx', 'h2')] }));
@@ -80,7 +79,7 @@ describe('changing services', () => {
       const { exitCode, stdout, stderr } = await shoal(['service', 'create', '--name', 'web', '--replicas', '2', 'nginx'], { manager });
       assert.equal(exitCode, 0);
       assert.equal(stdout, `${idOf('web')}\n`);
-      assert.deepEqual(asked, { serviceRef: idOf('web'), revision: 20 });
+      assert.deepEqual(asked, { serviceRef: idOf('web'), revision: 20, stableMs: 5000 });
       assert.equal(
         stderr,
         `warning: image nginx could not be resolved
@@ -128,6 +127,88 @@ service web converged
           '1/1: running',
         ],
       );
+    });
+
+    it('says what a running task lacks, which tasks are surplus, and that it verifies', async () => {
+      const manager = await start({
+        createService: () => change(serviceView('web')),
+        watchProgress: (_request, call) => {
+          const surplus = SlotProgress.create({ slot: '4', state: TaskState.RUNNING, message: 'is stopping', surplus: true });
+          const notReady = slot('1', TaskState.RUNNING, 'waiting until it accepts connections on port 81');
+          const slots = [slot('1', TaskState.RUNNING), slot('5', TaskState.RUNNING), surplus];
+          call.write(progress(1, 2, { slots: [notReady, slot('5', TaskState.RUNNING), surplus] }));
+          for (const verifyLeftMs of [2000, 1000]) call.write(progress(2, 2, { slots, verifyLeftMs }));
+          call.write(progress(2, 2, { slots, converged: true }));
+          return Promise.resolve();
+        },
+      });
+      const { stderr } = await shoal(['service', 'create', 'nginx'], { manager });
+      assert.deepEqual(stderr.split('\n').slice(0, -1), [
+        'overall progress: 1 out of 2 tasks',
+        '1/2: running: waiting until it accepts connections on port 81',
+        'slot 5: running',
+        'slot 4: running: is stopping',
+        'overall progress: 2 out of 2 tasks',
+        '1/2: running',
+        'verifying that they stay up: 2 s left',
+        'service web converged: 2 tasks run, 1 is still stopping',
+      ]);
+    });
+
+    it('names what is wrong with the flags and what a manager would refuse of the rest, each once', async () => {
+      let asked: CheckServiceRequest | undefined;
+      const manager = await start({
+        checkService: (request) => {
+          asked = request;
+          const problems = [
+            { path: 'task.container.stopSignal', message: '"FOO" is not a signal' },
+            { path: 'ports[1].publishedPort', message: 'port 8080/tcp is published twice, by ports[0] too' },
+            { path: 'ports[0].publishedPort', message: 'port 8080/tcp is already published by service other' },
+          ];
+          return Promise.resolve(ServiceCheck.create({ problems }));
+        },
+      });
+      const wrong = ['--stop-signal', 'FOO', '--replicas', '-1', '-p', '8080:1', '-p', '8080:2', 'nginx'];
+      const { exitCode, stderr } = await shoal(['service', 'create', ...wrong], { manager });
+      assert.equal(exitCode, 2);
+      assert.deepEqual(stderr.trimEnd().split('\n'), [
+        'shoal: the service cannot be created:',
+        '  --publish: port 8080/tcp is published twice',
+        '  --replicas: "-1" is not a whole number of at least 0',
+        '  --stop-signal: "FOO" is not a signal',
+        '  --publish published port: port 8080/tcp is already published by service other',
+      ]);
+      assert.equal(asked?.spec?.task?.container?.stopSignal, 'FOO');
+      assert.deepEqual(fake?.calls, ['checkService']);
+    });
+
+    it('names what is wrong with the flags also where no manager answers', async () => {
+      const { exitCode, stderr } = await shoal(['service', 'create', '--replicas', '-1', 'nginx'], { manager: '127.0.0.1:1' });
+      assert.equal(exitCode, 2);
+      assert.match(stderr, /--replicas: "-1" is not a whole number/);
+    });
+
+    it('says in its help that npx cannot pass --env-file', async () => {
+      const { stdout } = await shoal(['service', 'create', '--help']);
+      assert.match(stdout.replaceAll(/\s+/g, ' '), /--env-file <FILE> file of KEY=VALUE lines \(not with npx/);
+    });
+
+    it('verifies for as long as --verify says', async () => {
+      let asked = -1;
+      const manager = await start({
+        createService: () => change(serviceView('web')),
+        watchProgress: (request, call, context) => {
+          asked = request.stableMs;
+          return CONVERGES(request, call, context);
+        },
+      });
+      await shoal(['service', 'create', '--verify', '0s', 'nginx'], { manager });
+      assert.equal(asked, 0);
+      await shoal(['service', 'create', '--verify', '1m', 'nginx'], { manager });
+      assert.equal(asked, 60_000);
+      const wrong = await shoal(['service', 'create', '--verify', '2h', 'nginx'], { manager });
+      assert.match(wrong.stderr, /--verify: "2h" is not a duration/);
+      assert.equal(wrong.exitCode, 2);
     });
 
     it('redraws in place on a terminal', async () => {
@@ -345,7 +426,8 @@ service web converged
       });
       const { exitCode, stdout } = await shoal(['service', 'scale', 'web=5', 'api=0'], { manager });
       assert.deepEqual([exitCode, stdout], [0, 'web scaled to 5\napi scaled to 0\n']);
-      assert.deepEqual(fake?.calls, ['getService', 'updateService', 'getService', 'updateService', 'watchProgress', 'watchProgress']);
+      const changes = ['getService', 'updateService'];
+      assert.deepEqual(fake?.calls, ['getService', 'getService', ...changes, ...changes, 'watchProgress', 'watchProgress']);
     });
 
     it('says at once that the update is paused where there is nothing to scale', async () => {
@@ -370,16 +452,26 @@ service web converged
 
     it('refuses a global service, and goes on with the others', async () => {
       const manager = await start({
-        getService: ({ ref }) =>
-          ref === 'gone'
-            ? Promise.reject(new ShoalError('not_found', 'there is no service gone'))
-            : Promise.resolve(serviceView(ref, { mode: ref === 'agent' ? ServiceMode.GLOBAL : ServiceMode.REPLICATED })),
+        getService: ({ ref }) => Promise.resolve(serviceView(ref, { mode: ref === 'agent' ? ServiceMode.GLOBAL : ServiceMode.REPLICATED })),
         updateService: ({ spec }) => change(serviceView(spec?.name ?? '', spec)),
       });
-      const { exitCode, stdout, stderr } = await shoal(['service', 'scale', '-d', 'agent=2', 'gone=1', 'web=3'], { manager });
+      const { exitCode, stdout, stderr } = await shoal(['service', 'scale', '-d', 'agent=2', 'web=3'], { manager });
       assert.equal(stdout, 'web scaled to 3\n');
-      assert.match(stderr, /agent is not replicated[^\n]*\nshoal: there is no service gone\n$/);
-      assert.equal(exitCode, 3);
+      assert.match(stderr, /agent is not replicated/);
+      assert.equal(exitCode, 1);
+    });
+
+    it('scales nothing where a name is wrong, and says which ones are', async () => {
+      const manager = await start({
+        getService: ({ ref }) =>
+          ref.startsWith('gone')
+            ? Promise.reject(new ShoalError('not_found', `there is no service ${ref}`))
+            : Promise.resolve(serviceView(ref)),
+      });
+      const { exitCode, stdout, stderr } = await shoal(['service', 'scale', 'web=3', 'gone1=1', 'gone2=1'], { manager });
+      assert.deepEqual([exitCode, stdout], [3, '']);
+      assert.equal(stderr, 'shoal: there is no service gone1; there is no service gone2; nothing was scaled\n');
+      assert.deepEqual(fake?.calls, ['getService', 'getService', 'getService']);
     });
   });
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { EnvironmentSource } from '../../../../cli/service/spec/key-values.ts';
 import type { FlagValues } from '../../../../cli/service/spec/flag-reader.ts';
-import { createSpec } from '../../../../cli/service/spec/service-spec.ts';
+import { createSpec } from '../../../support/flag-specs.ts';
 import { ShoalError } from '../../../../lib/errors.ts';
 import { RestartCondition, ServiceMode, type ServiceSpec, UpdateOrder } from '../../../../proto/index.ts';
 
@@ -166,7 +166,7 @@ describe('the spec of a new service', () => {
       problemsOf(
         {
           name: '-x',
-          mode: 'replicated-job',
+          mode: 'batch',
           replicas: '-1',
           publish: ['x', '70000:80', '80:80', '80:81'],
           env: ['=1'],

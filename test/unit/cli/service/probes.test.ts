@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { probeText, whyNotReady } from '../../../../cli/format/probes.ts';
 import type { FlagValues } from '../../../../cli/service/spec/flag-reader.ts';
 import { parseProbe } from '../../../../cli/service/spec/probes.ts';
-import { createSpec, updateSpec } from '../../../../cli/service/spec/service-spec.ts';
+import { createSpec, updateSpec } from '../../../support/flag-specs.ts';
 import { ShoalError } from '../../../../lib/errors.ts';
 import { Endpoint, Probe, type Probes, TaskState, TaskStatus, TaskView } from '../../../../proto/index.ts';
 import { shoal } from '../../../support/captured-shell.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import type { FlagValues } from '../../../../cli/service/spec/flag-reader.ts';
-import { createSpec, updateSpec } from '../../../../cli/service/spec/service-spec.ts';
+import { createSpec, updateSpec } from '../../../support/flag-specs.ts';
 import { ServiceMode, type ServiceSpec } from '../../../../proto/index.ts';
 
 const HERE = { env: {}, cwd: '/' };

@@ -1,0 +1,1 @@
+export { type ScheduledTimes, scheduledTimes, scheduleProblem, type ScheduleProblem } from './schedule.ts';
