@@ -33,6 +33,8 @@ interface DownNode {
   readonly nonce: string;
   /** Its tasks are being replaced: nothing holds them any more. */
   evicted: boolean;
+  /** Of the loss that is held: it counts for as long as that lasts, evicted or not. */
+  isPart: boolean;
 }
 
 interface ReturnedNode {
@@ -56,13 +58,15 @@ export class NodeWatchBook {
     const nowMs = clock.nowMs();
     const before = state.get('nodeWatch', '')?.value;
     const evicted = new Map(before?.evicted.map((node) => [node.nodeId, node.sessionNonce]));
+    const isMassive = before?.held.some((node) => node.reason === HoldReason.HOLD_MASS_LOSS) ?? false;
     for (const { id, value } of state.all('nodeStatus')) {
       if (value.state !== NodeState.NODE_DOWN) continue;
       const nonce = this.#nonceOf(id);
       // What fell silent while nobody led is judged now, as if it had just gone.
-      this.#down.set(id, { sinceMs: nowMs, nonce, evicted: evicted.get(id) === nonce });
+      const isEvicted = evicted.get(id) === nonce;
+      this.#down.set(id, { sinceMs: isEvicted ? Number.NEGATIVE_INFINITY : nowMs, nonce, evicted: isEvicted, isPart: isMassive });
     }
-    if (before?.held.some((node) => node.reason === HoldReason.HOLD_MASS_LOSS)) this.#massUntilMs = nowMs + this.#settings().holdMs;
+    if (isMassive) this.#massUntilMs = nowMs + this.#settings().holdMs;
     for (const { nodeId, returns, settleMs } of before?.unsettled ?? []) {
       this.#returned.set(nodeId, { timesMs: Array.from({ length: returns }, () => nowMs), unsettledUntilMs: nowMs + settleMs, settleMs });
     }
@@ -80,7 +84,7 @@ export class NodeWatchBook {
       if (change.table !== 'nodeStatus') continue;
       const isDown = change.after?.value.state === NodeState.NODE_DOWN;
       if (isDown && !this.#down.has(change.id)) {
-        this.#down.set(change.id, { sinceMs: this.#clock.nowMs(), nonce: this.#nonceOf(change.id), evicted: false });
+        this.#down.set(change.id, { sinceMs: this.#clock.nowMs(), nonce: this.#nonceOf(change.id), evicted: false, isPart: false });
       } else if (!isDown && this.#down.delete(change.id) && change.after?.value.state === NodeState.NODE_READY) this.#noteReturn(change.id);
     }
   }
@@ -155,16 +159,26 @@ export class NodeWatchBook {
     let lost = 0;
     let present = 0;
     for (const { id, value } of this.#state.all('nodeStatus')) {
-      const down = this.#down.get(id);
-      const isRecent =
-        down !== undefined && !down.evicted && (this.#massUntilMs !== undefined || nowMs - down.sinceMs <= MASS_LOSS_WINDOW_MS);
+      // Also those that were evicted before the others fell silent.
+      const isLost = this.#isPartOfLoss(this.#down.get(id), nowMs);
       // Those that are quiet count once one is down: they fell silent with it.
-      if (isRecent || (value.state === NodeState.NODE_READY && value.silent)) lost++;
+      if (isLost || (value.state === NodeState.NODE_READY && value.silent)) lost++;
       else if (value.state === NodeState.NODE_READY) present++;
     }
     const isMassive = lost + present >= MASS_LOSS_LEAST_NODES && lost * 100 >= percent * (lost + present);
-    if (!isMassive) this.#massUntilMs = undefined;
-    else if (holdMs > 0) this.#massUntilMs ??= nowMs + holdMs;
+    if (!isMassive || holdMs === 0) {
+      if (!isMassive) this.#massUntilMs = undefined;
+      return;
+    }
+    if (this.#massUntilMs === undefined) {
+      for (const down of this.#down.values()) down.isPart = nowMs - down.sinceMs <= MASS_LOSS_WINDOW_MS;
+    }
+    this.#massUntilMs ??= nowMs + holdMs;
+  }
+
+  #isPartOfLoss(down: DownNode | undefined, nowMs: number): boolean {
+    if (down === undefined) return false;
+    return this.#massUntilMs === undefined ? nowMs - down.sinceMs <= MASS_LOSS_WINDOW_MS : down.isPart || !down.evicted;
   }
 
   #noteReturn(nodeId: string): void {

@@ -122,7 +122,7 @@ const storeFailing = storeFault(
 );
 const answersLost = storeFault(
   'store answers lost',
-  (faults, rng) => (faults.losing = between(rng, 0.05, 0.5)),
+  (faults, rng) => (faults.losing = between(rng, 0.1, 0.8)),
   (faults) => (faults.losing = 0),
 );
 const storeFull = storeFault(

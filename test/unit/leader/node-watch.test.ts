@@ -147,6 +147,26 @@ describe('the watch over nodes', () => {
     assert.deepEqual(held(), []);
   });
 
+  it('counts to a mass loss those that were evicted just before the others fell silent, but none that is long gone', () => {
+    begin(...nodeRows('a'), ...nodeRows('b'), ...nodeRows('c'), ...nodeRows('d'));
+    set(...nodeRows('a', DOWN));
+    assert.deepEqual(held(), []);
+    pass(3000);
+    set(...nodeRows('b', DOWN));
+    pass(1000);
+    set(...nodeRows('c', DOWN));
+    assert.deepEqual(held(), ['c']);
+    pass(59_000);
+    assert.deepEqual(held(), ['c']);
+    pass(1000);
+    assert.deepEqual(held(), []);
+    set(...nodeRows('b'), ...nodeRows('c'));
+    pass(20_000);
+    lead();
+    set(...nodeRows('b', DOWN));
+    assert.deepEqual(held(), []);
+  });
+
   it('still holds a node that is back with another agent, while its row says down', () => {
     begin(settings({ evictionDelayMs: 20_000 }), ...nodeRows('a'));
     set(...nodeRows('a', DOWN));
