@@ -163,7 +163,7 @@ export const VARIANTS: readonly Variant[] = [
   {
     name: 'session-not-compared',
     what: "a manager writes what agents say after the agent's session has moved to another manager (I3)",
-    knownSeed: 4,
+    knownSeed: 5,
     patches: [{ file: 'manager/dispatcher/fenced-writer.ts', from: "builder.require('sessions', queue.fence);", to: '' }],
   },
   {
