@@ -1,1 +1,1 @@
-export { type ScheduledTimes, scheduledTimes, scheduleProblem, type ScheduleProblem } from './schedule.ts';
+export { type ScheduledTimes, scheduledTimes, scheduleProblems, type ScheduleProblem } from './schedule.ts';
