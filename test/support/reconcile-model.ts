@@ -487,13 +487,31 @@ export class ReconcileModel {
     const writes = group.writes.filter((write) => write.kind === 'delete' || write.before?.value !== write.value);
     if (group.writes.some((write) => this.state.get(write.table, idOf(write))?.modRevision !== beforeOf(write)?.modRevision)) return false;
     const changing = writes.filter((write) => write.kind === 'delete' || !isSame(write.before?.value, write.value));
-    for (const write of changing) this.#checkStop(write);
+    for (const write of changing) {
+      this.#checkStop(write);
+      this.#checkOneShot(write);
+    }
     if (changing.length === 0) return false;
     this.world.change(
       changing.flatMap((write) => (write.kind === 'put' ? [row(write.table, write.id, write.value)] : [])),
       changing.flatMap((write) => (write.kind === 'delete' ? [[write.table, write.row.id] as const] : [])),
     );
     return true;
+  }
+
+  /** A task keeps its service, spec, slot and node for ever, and no wish is ever taken back; a replacement is another task. */
+  #checkOneShot(write: PlannedWrite): void {
+    if (write.table !== 'tasks' || write.kind !== 'put') return;
+    const before = this.state.get('tasks', write.id)?.value;
+    if (before === undefined) return;
+    const after = write.value as Task;
+    const isSameTask =
+      after.serviceId === before.serviceId &&
+      after.specNumber === before.specNumber &&
+      after.slot === before.slot &&
+      after.jobIteration === before.jobIteration;
+    assert.ok(isSameTask && (before.nodeId === '' || after.nodeId === before.nodeId), `${after.id} became another task, or moved`);
+    assert.ok(after.desired >= before.desired, `${after.id} is wished back from ${before.desired} to ${after.desired}`);
   }
 
   /** Nobody who may have connections is told to stop before every mesh that counts has heard of it. */

@@ -12,6 +12,8 @@ export interface Verbs {
   readonly acts: Readonly<Record<string, (args: readonly string[]) => void | Promise<void>>>;
   /** One for each verb of `then`: the lines that are seen. */
   readonly views: Readonly<Record<string, (args: readonly string[]) => readonly string[] | Promise<readonly string[]>>>;
+  /** At the end, however it came. */
+  readonly stop?: () => Promise<void>;
 }
 
 const INDENT = '  ';
