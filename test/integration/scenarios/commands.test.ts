@@ -4,6 +4,9 @@ import { describe } from 'mocha';
 import { commandVerbs } from '../../support/transcript/command-verbs.ts';
 import { playTranscripts } from '../../support/transcript/recorded.ts';
 
-describe('transcripts of command lines', () => {
+describe('transcripts of command lines', function () {
+  // Some have dozens of calls.
+  this.timeout(60_000);
+
   playTranscripts(join(import.meta.dirname, '../../scenarios/commands'), commandVerbs);
 });

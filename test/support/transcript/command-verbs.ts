@@ -6,8 +6,7 @@ import { shellWords } from '../../../cli/service/spec/shell-words.ts';
 import { ShoalError } from '../../../lib/errors.ts';
 import { seededIds } from '../../../lib/ids.ts';
 import { seededRng } from '../../../lib/rng.ts';
-import { specOf } from '../../../manager/state/index.ts';
-import { NodeSession, NodeState, Task, TaskState } from '../../../proto/index.ts';
+import { Cluster, NodeSession, NodeState, Task, TaskState, TaskStatus } from '../../../proto/index.ts';
 import { NOW_UNIX_MS, shoal } from '../captured-shell.ts';
 import { type ControlManager, startControlManager } from '../control-manager.ts';
 import { manualClock } from '../manual-clock.ts';
@@ -23,9 +22,10 @@ export async function commandVerbs(): Promise<Verbs> {
   const put = async (...rows: readonly RowWrite[]): Promise<void> => {
     await manager.state.reached(await storeRows(manager.store, ...rows), 5000);
   };
+  await put(row('cluster', '', Cluster.create({ id: 'c', incarnation: 'first', incarnationNumber: 1 })));
   const run = async (args: readonly string[]): Promise<readonly string[]> => {
     const words = shellWords(args.join(' ')) ?? assert.fail('a quote is not closed');
-    const { exitCode, stdout, stderr } = await shoal(words, { manager: manager.address, env: { SHOAL_MADE_UP: '1' } });
+    const { exitCode, stdout, stderr } = await shoal(words, { manager: manager.address });
     const lines = `${stdout}${stderr}`.replaceAll(manager.address, 'MANAGER').split('\n').filter(Boolean);
     return exitCode === 0 ? lines : [...lines, `exit code ${exitCode}`];
   };
@@ -45,6 +45,14 @@ export async function commandVerbs(): Promise<Verbs> {
         );
         await put(...tasks.map((task) => row('tasks', task.id, task)));
       },
+      /** ended TASK...: as its node says it */
+      ended: async (ids) => {
+        const rows = ids.map((taskId) => {
+          const nodeId = manager.state.get('tasks', taskId)?.value.nodeId ?? assert.fail(`no task ${taskId}`);
+          return row('taskStatus', taskId, TaskStatus.create({ taskId, nodeId, state: TaskState.SHUTDOWN }));
+        });
+        await put(...rows);
+      },
       /** shoal ARGUMENTS: must go well */
       shoal: async (args) => {
         const lines = await run(args);
@@ -56,11 +64,9 @@ export async function commandVerbs(): Promise<Verbs> {
       shoal: run,
       /** rpc METHOD JSON-OF-THE-REQUEST: what is refused, field by field; else "taken" */
       rpc: ([method = '', ...json]) => call(manager, method, JSON.parse(json.join(' '), revive)),
-      /** What is stored: services with the number of their newest spec, and of which nodes what was changed. */
+      /** Services with the number of their newest spec, and how often the API wrote anything at all. */
       stored: () => [
-        ...[...manager.state.all('services')].map(
-          ({ id, value }) => `service ${value.name}: spec ${value.specNumber}, ${specOf(manager.state, id, value.specNumber)?.mode ?? '?'}`,
-        ),
+        ...[...manager.state.all('services')].map(({ value }) => `${value.name}: spec ${value.specNumber}`),
         `${manager.commits} commits`,
       ],
     },
@@ -88,6 +94,6 @@ async function call(manager: ControlManager, method: string, request: unknown): 
     return ['taken'];
   } catch (thrown) {
     const { code, message, fields } = ShoalError.from(thrown);
-    return fields.length === 0 ? [`${code}: ${message}`] : [`${code}`, ...fields.map((field) => `${field.path}: ${field.message}`)];
+    return fields.length === 0 ? [`${code}: ${message}`] : [code, ...fields.map((field) => `${field.path}: ${field.message}`)];
   }
 }
