@@ -14,6 +14,7 @@ import { systemClock } from '../../../lib/clock.ts';
 import { silentLogger } from '../../../lib/log.ts';
 import { isAlive, processId } from '../../../lib/process-id.ts';
 import { type ContainerSpec, LogsRequest } from '../../../proto/index.ts';
+import { ownLoopback } from '../../support/sockets.ts';
 import { taskContext } from '../../support/task-context.ts';
 import { until } from '../../support/until.ts';
 import { conformance, hasCode } from './conformance.ts';
@@ -36,7 +37,7 @@ describe('process runtime', () => {
       log: silentLogger,
     });
 
-  conformance(() => ({ create, image: 'process', dataAddress: '127.0.0.1', httpGet }));
+  conformance(() => ({ create, image: 'process', dataAddress: ownLoopback(), httpGet }));
 
   const signal = new AbortController().signal;
   const made: string[] = [];
@@ -275,7 +276,7 @@ describe('process runtime', () => {
 
 function httpGet(port: number, path: string): Promise<string> {
   return new Promise((resolve) => {
-    const request = get({ host: '127.0.0.1', port, path, agent: false }, (response) => {
+    const request = get({ host: ownLoopback(), port, path, agent: false }, (response) => {
       let body = '';
       response.on('data', (chunk: Buffer) => (body += chunk.toString()));
       response.on('end', () => resolve(body));
