@@ -17,14 +17,11 @@ async function main() {
   installPackages();
   const folder = mkdtempSync(join(tmpdir(), 'shoal-test-'));
   const counts = join(folder, 'counts');
-  try {
-    const suites = SUITES.filter(({ name }) => wanted.length === 0 || wanted.includes(name));
-    const failed = await runSuites(suites, { SHOAL_TEST_COUNTS: counts });
-    report(counts, failed);
-    process.exitCode = failed.length === 0 ? 0 : 1;
-  } finally {
-    rmSync(folder, { recursive: true, force: true });
-  }
+  process.once('exit', () => rmSync(folder, { recursive: true, force: true }));
+  const suites = SUITES.filter(({ name }) => wanted.length === 0 || wanted.includes(name));
+  const failed = await runSuites(suites, { SHOAL_TEST_COUNTS: counts });
+  report(counts, failed);
+  process.exitCode = failed.length === 0 ? 0 : 1;
 }
 
 function report(counts, failed) {
