@@ -1,5 +1,6 @@
 // Two whole managers on one etcd, one of which may lag: what agents and clients see of it.
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { Metadata } from '@grpc/grpc-js';
 import { fromServiceError } from '../../../lib/rpc/index.ts';
 import { applyDelta, applyTable, type Table } from '../../../mesh/table/table.ts';
@@ -114,6 +115,8 @@ describe('two managers on one etcd', function () {
       const started = runtime.calls.filter((call) => call.startsWith('start ')).sort();
       assert.equal(started.length, 4);
 
+      const known = `${agent.dataDir}/managers.json`;
+      await until(() => readFileSync(known, 'utf8').includes(second.address), 'the agent knows the other manager');
       await first.stop();
       await until(
         () => agent.problems.some((problem) => problem.includes('this manager is behind')),
