@@ -24,7 +24,7 @@ export class TransactionBuilder {
 
   /** Compares that rows are as seen, without writing them. */
   require(table: TableName, row: Row<unknown> | undefined, id = row?.id ?? ''): this {
-    this.#expect(this.#entry(keyOf(table, id)), row?.modRevision ?? 0);
+    this.#expect(this.#entry(row?.key ?? keyOf(table, id)), row?.modRevision ?? 0);
     return this;
   }
 
@@ -38,7 +38,7 @@ export class TransactionBuilder {
 
   /** `before` is the row that the new value was made from; undefined: the row must not exist. */
   put<T extends TableName>(table: T, id: string, value: TableTypes[T], before: Row<TableTypes[T]> | undefined, leaseId?: LeaseId): this {
-    const entry = this.#entry(keyOf(table, id));
+    const entry = this.#entry(before?.key ?? keyOf(table, id));
     this.#expect(entry, before?.modRevision ?? 0);
     this.#put(entry, table, id, value, leaseId);
     return this;
@@ -51,7 +51,7 @@ export class TransactionBuilder {
   }
 
   delete(table: TableName, row: Row<unknown>): this {
-    const entry = this.#entry(keyOf(table, row.id));
+    const entry = this.#entry(row.key);
     this.#expect(entry, row.modRevision);
     this.#write(entry, { type: 'delete', key: entry.key }, { table, id: row.id, value: undefined }, 0);
     return this;
