@@ -48,7 +48,13 @@ export async function createService(context: ApiContext, request: CreateServiceR
   };
   const what = { object: `service ${name}`, verb: 'created', look: `shoal service inspect ${name}` };
   const { result, revision } = await commitChange(context, what, attempt);
-  const row = state.get('services', id) ?? { id, key: keyOf('services', id), value: result, createRevision: revision, modRevision: revision };
+  const row = state.get('services', id) ?? {
+    id,
+    key: keyOf('services', id),
+    value: result,
+    createRevision: revision,
+    modRevision: revision,
+  };
   return ServiceChange.create({ service: serviceView(state, row), revision, warnings });
 }
 
