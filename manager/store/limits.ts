@@ -30,7 +30,7 @@ export function checkTransaction(transaction: Transaction, limits: StoreLimits =
 /** As it counts against `maxBytes`: compared keys twice. Only a bound of it where even that is not more: most are far from the limit. */
 function transactionBytes(transaction: Transaction, maxBytes: number): number {
   const bound = sumBytes(transaction, mostBytesOf);
-  return bound <= maxBytes ? bound : sumBytes(transaction, Buffer.byteLength);
+  return bound <= maxBytes ? bound : sumBytes(transaction, (key) => Buffer.byteLength(key));
 }
 
 function sumBytes({ compare, ops }: Transaction, bytesOf: (key: string) => number): number {
