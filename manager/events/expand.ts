@@ -33,6 +33,8 @@ const NAMES: Readonly<Record<TaskAction, string>> = {
   [TaskAction.TASK_LOST]: 'lost',
   [TaskAction.TASK_FOUND]: 'found',
   [TaskAction.TASK_REMOVE]: 'remove',
+  [TaskAction.TASK_READY]: 'ready',
+  [TaskAction.TASK_UNREADY]: 'unready',
 };
 
 function messageOf({ action, reason, nodeId }: TaskChange, stateName: string): string {
@@ -49,6 +51,8 @@ function messageOf({ action, reason, nodeId }: TaskChange, stateName: string): s
       return 'its node is down';
     case TaskAction.TASK_FOUND:
       return 'its node is back';
+    case TaskAction.TASK_UNREADY:
+      return `gets no new traffic: ${reason}`;
     default:
       return reason;
   }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { ChangeRecord, eventsOf } from '../../../manager/events/index.ts';
-import { NodeState, NodeStatus, Task, TaskState, TaskStatus } from '../../../proto/index.ts';
+import { Endpoint, NodeState, NodeStatus, Task, TaskState, TaskStatus } from '../../../proto/index.ts';
 import { serviceRows } from '../../support/cluster-rows.ts';
 import { makeNode } from '../../support/placement.ts';
 import { specOf } from '../../support/service-specs.ts';
@@ -78,6 +78,27 @@ describe('what the writes of a transaction mean for people', () => {
       told((record) => record.noteTaskStatus(undefined, { ...running, taskId: 'gone' })),
       [],
     );
+  });
+
+  it('is told when what runs becomes ready for traffic, and when it is not any more, each with its reason', () => {
+    const readiness = (ready: boolean, reason = ''): TaskStatus['readiness'] => ({ ready, reason, sinceUnixMs: 1 });
+    const running = TaskStatus.create({ taskId: 't1', nodeId: 'n1', state: TaskState.RUNNING });
+    const waiting = { ...running, readiness: readiness(false, 'its readiness probe has not answered yet') };
+    const passing = { ...running, readiness: readiness(true) };
+    const refusing = { ...running, readiness: readiness(false, 'HTTP status 503') };
+    const change = (before: TaskStatus | undefined, after: TaskStatus): readonly string[] =>
+      told((record) => record.noteTaskStatus(before, after));
+    assert.deepEqual(change(undefined, waiting), ['task state web.3 running']);
+    assert.deepEqual(change(waiting, passing), ['task ready web.3 its readiness probe passes']);
+    assert.deepEqual(change(passing, refusing), ['task unready web.3 gets no new traffic: HTTP status 503']);
+    // Why it is not ready may change with each try.
+    assert.deepEqual(change(refusing, { ...refusing, readiness: readiness(false, 'HTTP status 500') }), []);
+    assert.deepEqual(change(refusing, passing), ['task ready web.3 its readiness probe passes']);
+    const port = (ready: boolean): Endpoint => Endpoint.create({ targetPort: 80, ready });
+    const closed = { ...passing, endpoints: [port(true), port(false)] };
+    const open = { ...passing, endpoints: [port(true), port(true)] };
+    assert.deepEqual(change(closed, open), ['task ready web.3 its published ports answer']);
+    assert.deepEqual(change(passing, { ...passing, state: TaskState.SHUTDOWN, readiness: undefined }), ['task state web.3 shutdown']);
   });
 
   it('is told of nodes: state, engine, mesh and ports', () => {
