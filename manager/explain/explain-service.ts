@@ -154,7 +154,6 @@ function urgency({ finding }: ExplainedTask): number {
     case 'prepare-failing':
       return 3;
     case 'restart-delay':
-    case 'restart-window':
     case 'not-ready':
     case 'node-down':
       return 2;

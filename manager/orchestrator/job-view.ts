@@ -2,9 +2,9 @@
 import { Availability, type JobIteration, JobState, type JobStatus, ServiceMode, type ServiceSpec, TaskState } from '../../proto/index.ts';
 import { placementProblem, takesGlobalTask } from '../constraint/index.ts';
 import { specOf } from '../state/index.ts';
-import { attemptKey } from './making.ts';
 import type { Pass } from './pass.ts';
-import { decideRestart, type RestartDecision } from './restart.ts';
+import { decideFor } from './restart-window.ts';
+import type { RestartDecision } from './restart.ts';
 import { emptySlot, jobSlotKey, type SlotTasks } from './slot.ts';
 import type { TaskInfo } from './task-info.ts';
 
@@ -96,10 +96,7 @@ export function hasFailed(info: TaskInfo): boolean {
 
 /** What the restart policy says of a holder that has failed: condition any is as good as on-failure. */
 export function restartOf(pass: Pass, slot: SlotTasks, holder: TaskInfo): RestartDecision {
-  return decideRestart(holder.spec?.task?.restart, holder, attemptsOf(slot), {
-    upMs: pass.notedUpMs(holder),
-    sinceAttemptMs: (attempt) => (attempt > 0 ? pass.sinceMs(attemptKey(slot.key, attempt)) : undefined),
-  });
+  return decideFor(pass, slot.key, holder);
 }
 
 export function attemptsOf({ holder }: SlotTasks): number {

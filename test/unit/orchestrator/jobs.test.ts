@@ -115,14 +115,29 @@ describe('a replicated job', () => {
     assert.ok(messages(model).some((message) => message.startsWith('iteration 0 failed: task batch.0 failed')));
   });
 
-  it('waits for the window where attempts are counted within one', () => {
+  it('fails when the attempts within a window are used up, and goes on as long as they are not', () => {
     const model = new JobModel(jobSpec({ restart: { maxAttempts: 1, windowMs: 60_000 } }));
     model.crashSlot('0');
-    model.run(1100);
+    model.run(61_000);
     model.crashSlot('0');
-    assert.deepEqual(model.iterations, ['0 running']);
-    model.run(70_000);
+    model.run(1100);
     assert.deepEqual(slotsOf(model.running()), ['0']);
+    model.crashSlot('0');
+    assert.deepEqual(model.iterations, ['0 failed']);
+    model.run(70_000);
+    assert.deepEqual(model.iterations, ['0 failed']);
+  });
+
+  it('stands by what it said of a node of a global job, though the window goes on', () => {
+    const model = new JobModel(jobSpec({ isGlobal: true, restart: { maxAttempts: 1, windowMs: 60_000 } }));
+    const [name = '', ...others] = slotsOf(model.running());
+    model.crashSlot(name);
+    model.run(1100);
+    model.crashSlot(name);
+    model.changeLeader();
+    model.run(70_000);
+    assert.deepEqual(slotsOf(model.running()), others);
+    assert.deepEqual(model.iterations, ['0 running']);
   });
 
   it('replaces a task whose node is lost, at once and without counting a failure', () => {
