@@ -271,6 +271,51 @@ describe('a replicated job', () => {
     assert.deepEqual(model.running(), []);
   });
 
+  it('keeps its deadline and its time to live over changes of leader, and whatever the wall clock is set to', () => {
+    const job = { deadlineMs: 600_000, ttlMs: 600_000 };
+    const model = new JobModel(jobSpec({ job }));
+    const led = (ms: number): void => {
+      model.run(ms);
+      model.wallOffsetMs += ms > 255_000 ? -3_600_000 : 7_200_000;
+      model.changeLeader();
+      model.settle();
+    };
+    led(250_000);
+    led(260_000);
+    // 480 s were noted: it is later than the limit by the rest, never earlier.
+    model.run(115_000);
+    assert.deepEqual(model.iterations, ['0 running']);
+    model.run(6000);
+    assert.deepEqual(model.iterations, ['0 failed']);
+    led(250_000);
+    led(260_000);
+    model.run(110_000);
+    assert.equal(model.iteration(0).expired, false);
+    model.run(11_000);
+    assert.equal(model.iteration(0).expired, true);
+    assert.deepEqual(model.tasks('batch'), []);
+  });
+
+  it('notes its time rarely', () => {
+    const model = new JobModel(jobSpec({ job: { deadlineMs: 86_400_000 } }));
+    const before = model.state.revision;
+    model.run(3_600_000);
+    assert.equal(model.state.revision - before, 6);
+    assert.deepEqual(model.iterations, ['0 running']);
+  });
+
+  it('of a global job loses its tasks, too, though later nodes might have had a part in it', () => {
+    const model = new JobModel(jobSpec({ isGlobal: true, job: { ttlMs: 60_000 } }));
+    for (const slot of slotsOf(model.running())) model.completeSlot(slot);
+    assert.deepEqual(model.iterations, ['0 completed']);
+    model.run(61_000);
+    assert.equal(model.iteration(0).expired, true);
+    assert.deepEqual(model.tasks('batch'), []);
+    model.addNode({ id: 'late' });
+    model.run(10_000);
+    assert.deepEqual(model.running(), []);
+  });
+
   it('loses its tasks when the time to live after its end has passed, and is known to have completed still', () => {
     const model = new JobModel(jobSpec({ replicas: 2, image: COMPLETING_IMAGE, job: { ttlMs: 30_000 } }));
     model.run(29_000);
