@@ -11,6 +11,7 @@ import {
   MountType,
   PortMode,
   PortSpec,
+  RebalancePolicy,
   RestartCondition,
   RestartPolicy,
   ServiceMode,
@@ -36,6 +37,7 @@ const MODES = {
   'global-job': ServiceMode.GLOBAL_JOB,
 };
 const OVERLAPS = { allow: JobOverlap.OVERLAP_ALLOW, forbid: JobOverlap.OVERLAP_FORBID, replace: JobOverlap.OVERLAP_REPLACE };
+const REBALANCE = { manual: RebalancePolicy.REBALANCE_MANUAL, auto: RebalancePolicy.REBALANCE_AUTO };
 const MISSED = { 'run-once': JobMissed.MISSED_RUN_ONCE, skip: JobMissed.MISSED_SKIP };
 
 const CHANGES: Readonly<Record<string, Change>> = {
@@ -51,6 +53,7 @@ const CHANGES: Readonly<Record<string, Change>> = {
   constraint: (spec, value) => withTask(spec, { placement: { ...placementOf(spec), constraints: value === '' ? [] : [value] } }),
   'max-per-node': (spec, value) => withTask(spec, { placement: { ...placementOf(spec), maxReplicasPerNode: Number(value) } }),
   force: (spec) => withTask(spec, { forceUpdate: (spec.task?.forceUpdate ?? 0) + 1 }),
+  rebalance: (spec, value) => ({ ...spec, rebalance: oneOf(REBALANCE, value) }),
   history: (spec, value) => ({ ...spec, specHistoryLimit: Number(value) }),
   'restart.condition': (spec, value) => withRestart(spec, { condition: oneOf(CONDITIONS, value) }),
   'restart.delay': (spec, value) => withRestart(spec, { delayMs: durationOf(value) }),
