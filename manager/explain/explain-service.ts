@@ -1,5 +1,5 @@
 // `service explain`: everything of one service that is not as it should be, each with its reason and the way out, and what could be better. Pure;
-// costs a pass over all tasks.
+// costs a pass over the service's tasks, and over the nodes for each that waits.
 import { type ConsideredNode, ExplainedTask, Finding, ServiceExplanation, TaskState } from '../../proto/index.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { takesGlobalTask } from '../constraint/index.ts';
@@ -19,12 +19,20 @@ import { NO_NODE, OUTDATED, taskFinding } from './task-finding.ts';
 
 const MAX_TASKS = 100;
 
-/** For a service that is there; `clock` gives the wall time that what is left is counted from. */
-export function explainService(view: StateView, serviceId: string, clock: Clock): ServiceExplanation {
+/**
+ * For a service that is there; `clock` gives the wall time that what is left is counted from. `inventoryOf` gives that of `view`; where there is
+ * none it is built, by a pass over all tasks.
+ */
+export function explainService(
+  view: StateView,
+  serviceId: string,
+  clock: Clock,
+  inventoryOf: () => Inventory = () => new InventoryFeed(view, clock).inventory,
+): ServiceExplanation {
   const scene = sceneOf(view, serviceId, clock.wallMs());
   const service = view.get('services', serviceId)?.value;
   if (scene === undefined) return ServiceExplanation.create({ serviceId, serviceName: service?.name ?? '', revision: view.revision });
-  const inventory = lazyInventory(view, clock);
+  const inventory = onlyOnce(inventoryOf);
   const considered = nodeConsideration(scene, inventory);
   const tasks: ExplainedTask[] = [];
   for (const slot of scene.filled) {
@@ -56,9 +64,9 @@ interface Considered extends Consideration {
 
 type Consider = (candidate: Candidate) => Considered;
 
-function lazyInventory(view: StateView, clock: Clock): () => Inventory {
-  let feed: InventoryFeed | undefined;
-  return () => (feed ??= new InventoryFeed(view, clock)).inventory;
+function onlyOnce(inventoryOf: () => Inventory): () => Inventory {
+  let inventory: Inventory | undefined;
+  return () => (inventory ??= inventoryOf());
 }
 
 function nodeConsideration({ view, wallMs, name }: ServiceScene, inventory: () => Inventory): Consider {
