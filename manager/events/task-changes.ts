@@ -43,7 +43,9 @@ export function statusChange(task: Task, before: TaskStatus | undefined, after: 
 /** Of a task that runs on. That it is not ready when it has just started is no news. */
 function readinessChange(task: Task, before: TaskStatus, after: TaskStatus): TaskChange | undefined {
   const isReady = ready(after);
-  if (after.state !== TaskState.RUNNING || isReady === ready(before)) return undefined;
+  // One that is being stopped is closed, which is told as that.
+  const isStopping = !isReady && task.desired > TaskState.COMPLETE;
+  if (after.state !== TaskState.RUNNING || isReady === ready(before) || isStopping) return undefined;
   const isProbed = after.readiness !== undefined && after.readiness.ready !== before.readiness?.ready;
   if (isReady) {
     return change(task, TaskAction.TASK_READY, after.state, isProbed ? 'its readiness probe passes' : 'its published ports answer');
@@ -55,6 +57,6 @@ function ready({ readiness, endpoints }: TaskStatus): boolean {
   return readiness?.ready !== false && endpoints.every((endpoint) => endpoint.ready);
 }
 
-function change({ id, slot, nodeId }: Task, action: TaskAction, state: TaskState = TaskState.NEW, reason = ''): TaskChange {
-  return { taskId: id, slot, nodeId, action, state, reason: reason.slice(0, MAX_REASON) };
+function change({ id, slot, nodeId, jobIteration }: Task, action: TaskAction, state: TaskState = TaskState.NEW, reason = ''): TaskChange {
+  return { taskId: id, slot, nodeId, action, state, reason: reason.slice(0, MAX_REASON), jobIteration };
 }

@@ -11,7 +11,7 @@ import { adviceFor } from './advice.ts';
 import { type Candidate, type Consideration, considerNodes } from './considered-nodes.ts';
 import { nodeTenants } from './node-tenants.ts';
 import { portFindings } from './port-findings.ts';
-import { jobFindings } from './job-findings.ts';
+import { jobFindings, jobSummary } from './job-findings.ts';
 import { preemptionFinding } from './preemption-finding.ts';
 import { rolloutFindings } from './rollout-findings.ts';
 import { sceneOf, type ServiceScene, slotName, isServiceMode } from './service-scene.ts';
@@ -54,6 +54,7 @@ export function explainService(
     moreTasks: Math.max(0, tasks.length - MAX_TASKS),
     rollout,
     ports,
+    job: jobSummary(scene),
     advice: adviceFor(scene, inventory(), tasks.length === 0 && rollout.length === 0, clock.nowMs()),
   });
 }

@@ -123,14 +123,16 @@ function endedFinding(scene: ServiceScene, holder: TaskInfo): Found {
 }
 
 function gaveUpReason(reason: 'condition' | 'attempts' | 'window', policy: RestartPolicy | undefined): string {
-  const attempts = String(policy?.maxAttempts ?? 0);
+  const { maxAttempts = 0, windowMs = 0 } = policy ?? {};
+  const used = (within: string): string =>
+    maxAttempts === 1 ? `its one restart${within} is used up` : `its ${String(maxAttempts)} restarts${within} are used up`;
   switch (reason) {
     case 'condition':
       return `its restart policy does not replace it (--restart-condition ${policy?.condition === RestartCondition.NONE ? 'none' : 'on-failure'})`;
     case 'attempts':
-      return `its ${attempts} restarts are used up (--restart-max-attempts)`;
+      return `${used('')} (--restart-max-attempts)`;
     case 'window':
-      return `its ${attempts} restarts within ${formatDurationMs(policy?.windowMs ?? 0)} are used up (--restart-max-attempts, --restart-window)`;
+      return `${used(` within ${formatDurationMs(windowMs)}`)} (--restart-max-attempts, --restart-window)`;
   }
 }
 

@@ -59,6 +59,19 @@ describe('what the writes of a transaction mean for people', () => {
     );
   });
 
+  it('names tasks as everything else does: those of a job from 0, with their iteration', () => {
+    const job = { ...TASK, slot: 1, jobIteration: 4, nodeId: 'n1', verdict: verdict(TaskState.ASSIGNED) };
+    const record = new ChangeRecord(STATE, 1000);
+    record.noteTask(undefined, job);
+    const [event] = eventsOf(record.build() ?? assert.fail('nothing was told'));
+    assert.deepEqual([event?.objectName, event?.attributes['iteration']], ['web.0', '4']);
+    const preparing = TaskStatus.create({ taskId: 't1', state: TaskState.PREPARING, message: 'preparing' });
+    assert.deepEqual(
+      told((other) => other.noteTaskStatus(undefined, preparing)),
+      ['task state web.3 preparing'],
+    );
+  });
+
   it('is told of what its node says, but not of what says nothing new', () => {
     const running = TaskStatus.create({ taskId: 't1', nodeId: 'n1', state: TaskState.RUNNING, message: 'running' });
     const failed = { ...running, state: TaskState.FAILED, exitCode: 137, error: 'killed: out of memory' };
@@ -98,6 +111,12 @@ describe('what the writes of a transaction mean for people', () => {
     const closed = { ...passing, endpoints: [port(true), port(false)] };
     const open = { ...passing, endpoints: [port(true), port(true)] };
     assert.deepEqual(change(closed, open), ['task ready web.3 its published ports answer']);
+    // What is being stopped closes its ports: that is told as its stop.
+    const stopping = { ...TASK, nodeId: 'n1', desired: TaskState.SHUTDOWN };
+    const stateOfIt = stateWith(...serviceRows('s1', specOf()), row('tasks', 't1', stopping));
+    const quiet = new ChangeRecord(stateOfIt, 1000);
+    quiet.noteTaskStatus(open, closed);
+    assert.equal(quiet.build(), undefined);
     assert.deepEqual(change(passing, { ...passing, state: TaskState.SHUTDOWN, readiness: undefined }), ['task state web.3 shutdown']);
   });
 
