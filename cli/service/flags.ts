@@ -136,7 +136,10 @@ function declareTaskFlags(command: Command): void {
     .addOption(new Option('--restart-condition <CONDITION>', 'when a task that ended is replaced: any, on-failure or none (default: any)'))
     .option('--restart-delay <DURATION>', 'time before a replacement starts (default: 5s, growing with failures)')
     .option('--restart-max-attempts <N>', 'replacements before giving up (0: no limit)')
-    .option('--restart-window <DURATION>', 'time in which those are counted')
+    .option(
+      '--restart-window <DURATION>',
+      'only those within that time before count; used up, the task is not replaced until the next update',
+    )
     .option('--log-driver <DRIVER>', 'logging driver of the engine');
   listFlag(command, '--log-opt <KEY=VALUE>', 'option of the logging driver');
 }

@@ -49,8 +49,8 @@ export const VARIANTS: readonly Variant[] = [
         to: '',
       },
       {
-        file: 'manager/dispatcher/session.ts',
-        from: 'if (status.state < (open.reported.get(status.taskId) ?? TaskState.NEW)) continue;',
+        file: 'manager/dispatcher/status-reports.ts',
+        from: 'if (status.state < (this.#reported.get(status.taskId) ?? TaskState.NEW)) continue;',
         to: '',
       },
     ],

@@ -1,5 +1,6 @@
 // One simulated host that runs tasks: power, disk, engine, and on them an agent (the product's) and a mesh, each a process of its own.
-import { type Agent, createAgent } from '../../../agent/agent.ts';
+import { createAgent } from '../../../agent/agent.ts';
+import type { Agent } from '../../../agent/agent-options.ts';
 import type { Answer } from '../../../agent/health/verdict.ts';
 import { openIdentity } from '../../../agent/session/node-identity.ts';
 import { messageOf } from '../../../lib/errors.ts';

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import type { FieldProblem } from '../../../lib/errors.ts';
 import { formatDurationMs } from '../../../lib/units.ts';
 import { changeProblems, serviceSpecProblems } from '../../../manager/api/validate/service-spec.ts';
-import { enumName, type Task, TaskState, UpdateState } from '../../../proto/index.ts';
+import { Availability, enumName, RebalanceState, type Task, TaskState, UpdateState } from '../../../proto/index.ts';
 import { modelLeader } from '../model-leader.ts';
 import { ReconcileModel } from '../reconcile-model.ts';
 import { jobVerbs } from './job-verbs.ts';
@@ -66,6 +66,11 @@ export function modelVerbs(): Verbs {
         model.remove(name);
         settle();
       },
+      /** rebalance NAME: as a user asks for it */
+      rebalance: ([name = '']) => {
+        model.rebalance(name);
+        settle();
+      },
       /** crash TASK... of those that run */
       crash: (names) => {
         for (const name of names) model.crash(taskNamed(model, name).id);
@@ -102,6 +107,8 @@ export function modelVerbs(): Verbs {
         return shownTasks(model, service, (task) => String(task.slot) === slot);
       },
       update: ([name = '']) => [updateLine(model, name)],
+      /** How many serve on each node, then how the last rebalancing went. */
+      balance: ([name = '']) => [spreadLine(model, name), rebalanceLine(model, name)],
       events: () => {
         const fresh = model.events.slice(toldEvents);
         toldEvents = model.events.length;
@@ -153,6 +160,22 @@ function updateLine(model: ReconcileModel, serviceId: string): string {
   if (update === undefined) return `${specs}, no update`;
   const state = enumName(UpdateState, update.state).replace('UPDATE_', '').toLowerCase();
   return `${specs}, ${state}: ${update.message}`;
+}
+
+/** "a 2, b 1" */
+function spreadLine(model: ReconcileModel, serviceId: string): string {
+  const counts = [...model.nodes.keys()].map((id) => {
+    const tasks = model.tasks(serviceId).filter((task) => task.nodeId === id && !task.drain && model.isServing(task));
+    return `${id} ${tasks.length}`;
+  });
+  return counts.join(', ');
+}
+
+function rebalanceLine(model: ReconcileModel, serviceId: string): string {
+  const status = model.state.get('serviceStatus', serviceId)?.value.rebalance;
+  if (status === undefined) return 'never rebalanced';
+  const state = enumName(RebalanceState, status.state).replace('REBALANCE_', '').toLowerCase();
+  return `${state}${status.automatic ? ' by itself' : ''}, ${status.moved} moved: ${status.message}`;
 }
 
 function taskNamed(model: ReconcileModel, name: string): Task {

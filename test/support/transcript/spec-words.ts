@@ -13,6 +13,7 @@ import {
   OnReturn,
   PortMode,
   PortSpec,
+  RebalancePolicy,
   RestartCondition,
   RestartPolicy,
   ServiceMode,
@@ -38,6 +39,7 @@ const MODES = {
   'global-job': ServiceMode.GLOBAL_JOB,
 };
 const OVERLAPS = { allow: JobOverlap.OVERLAP_ALLOW, forbid: JobOverlap.OVERLAP_FORBID, replace: JobOverlap.OVERLAP_REPLACE };
+const REBALANCE = { manual: RebalancePolicy.REBALANCE_MANUAL, auto: RebalancePolicy.REBALANCE_AUTO };
 const MISSED = { 'run-once': JobMissed.MISSED_RUN_ONCE, skip: JobMissed.MISSED_SKIP };
 
 const RETURNS = { 'keep-new': OnReturn.KEEP_NEW, 'keep-old': OnReturn.KEEP_OLD };
@@ -66,6 +68,7 @@ const CHANGES: Readonly<Record<string, Change>> = {
   name: (spec, name) => ({ ...spec, name }),
   'max-per-node': (spec, value) => withTask(spec, { placement: { ...placementOf(spec), maxReplicasPerNode: Number(value) } }),
   force: (spec) => withTask(spec, { forceUpdate: (spec.task?.forceUpdate ?? 0) + 1 }),
+  rebalance: (spec, value) => ({ ...spec, rebalance: oneOf(REBALANCE, value) }),
   history: (spec, value) => ({ ...spec, specHistoryLimit: Number(value) }),
   'restart.condition': (spec, value) => withRestart(spec, { condition: oneOf(CONDITIONS, value) }),
   'restart.delay': (spec, value) => withRestart(spec, { delayMs: durationOf(value) }),

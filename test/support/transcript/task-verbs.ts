@@ -1,14 +1,7 @@
 // The verbs of transcripts about one task on its node: what the manager wishes, what the engine answers, and what the agent reports and does.
 import assert from 'node:assert/strict';
-import {
-  accept,
-  type Desired,
-  type Effect,
-  step,
-  type Step,
-  type TaskEvent,
-  type TaskMachine,
-} from '../../../agent/worker/task-machine.ts';
+import { accept, step } from '../../../agent/worker/task-machine.ts';
+import type { Desired, Effect, Step, TaskEvent, TaskMachine } from '../../../agent/worker/task-model.ts';
 import { enumName, TaskState } from '../../../proto/index.ts';
 import type { Verbs } from './transcript.ts';
 

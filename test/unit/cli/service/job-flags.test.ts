@@ -64,8 +64,8 @@ describe('the flags of a job', () => {
     const rollout = { updateParallelism: '1', updateOrder: 'auto', rollbackMonitor: '1s' };
     assert.deepEqual(
       problemsOf(() => create(rollout)),
-      ['--update-parallelism', '--update-order', '--rollback-monitor'].map(
-        (flag) => `${flag}: is not for jobs: a new spec begins a job anew`,
+      ['--update-parallelism: "1"', '--update-order: "auto"', '--rollback-monitor: "1s"'].map(
+        (given) => `${given} is not for jobs: a new spec begins a job anew`,
       ),
     );
     const why = 'is for jobs: --mode replicated-job or global-job';
