@@ -92,14 +92,17 @@ export class Fleet {
     const { nodes } = this.world;
     const every = Math.round(1 / share);
     const victims = nodes.filter((_, index) => index % every === 0);
-    const before = this.tally.running;
-    for (const node of victims) node.powerOff();
-    let least = before;
-    const cost = await this.meter.until('replacing what was lost', LIMIT_MS, () => {
-      least = Math.min(least, this.tally.running);
-      return this.tally.ready.size === nodes.length - victims.length && this.tally.running >= this.#replicas;
-    });
-    return { lost: before - least, nodes: victims.length, cost };
+    let lost = 0;
+    for (const node of victims) {
+      for (const { state } of node.engine.containers.values()) if (state === 'running') lost++;
+      node.powerOff();
+    }
+    const cost = await this.meter.until(
+      'replacing what was lost',
+      LIMIT_MS,
+      () => this.tally.ready.size === nodes.length - victims.length && this.tally.running >= this.#replicas,
+    );
+    return { lost, nodes: victims.length, cost };
   }
 
   /** Every replica anew, until the update is completed. */

@@ -3,7 +3,7 @@ import { performance } from 'node:perf_hooks';
 import type { Owner } from '../../sim/core/scheduler.ts';
 import type { World } from '../../sim/world.ts';
 
-/** Whose events: one manager, all agents together, and so on; the collector's own threads are in `cpuS` only. */
+/** Whose events: one manager, all agents together, and so on; the collector's own threads are in proportion. */
 export type Part = string;
 
 export interface Cost {
@@ -64,9 +64,13 @@ export class Meter {
       done = isDone();
     }
     const { user, system } = process.cpuUsage(fromCpu);
+    const cpuS = (user + system) / 1e6;
+    const wallS = [...parts.values()].reduce((sum, s) => sum + s, 0);
+    // Others use the machine, too: shares of the time are shares of the processor time.
+    for (const [part, s] of parts) parts.set(part, (s / wallS) * cpuS);
     const virtualS = (scheduler.nowMs - fromMs) / 1000;
     const cost: Cost = {
-      ...{ cpuS: (user + system) / 1e6, virtualS, events: scheduler.steps - fromSteps, partsS: parts },
+      ...{ cpuS, virtualS, events: scheduler.steps - fromSteps, partsS: parts },
       ...{ longestMs, longestPart, rssMb: this.#noteRss() },
     };
     return { cost, done };
