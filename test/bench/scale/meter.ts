@@ -1,5 +1,5 @@
 // What a stretch of virtual time costs in real time: the process's processor time, whose events it went to, the longest of them, memory.
-import { performance } from 'node:perf_hooks';
+import { performance, PerformanceObserver } from 'node:perf_hooks';
 import type { Owner } from '../../sim/core/scheduler.ts';
 import type { World } from '../../sim/world.ts';
 
@@ -9,6 +9,8 @@ export type Part = string;
 export interface Cost {
   /** User and system, of all threads. */
   readonly cpuS: number;
+  /** Of it, while everything stood for the collector. */
+  readonly gcS: number;
   readonly virtualS: number;
   readonly events: number;
   readonly partsS: ReadonlyMap<Part, number>;
@@ -24,9 +26,13 @@ export class Meter {
   peakRssMb = 0;
   readonly #world: World;
   readonly #parts = new WeakMap<Owner, Part>();
+  #gcS = 0;
 
   constructor(world: World) {
     this.#world = world;
+    new PerformanceObserver((list) => {
+      for (const { duration } of list.getEntries()) this.#gcS += duration / 1000;
+    }).observe({ entryTypes: ['gc'] });
   }
 
   /** Runs until `isDone`, which is asked after each event; throws when that is not so after `limitMs` of virtual time. */
@@ -45,6 +51,7 @@ export class Meter {
     const fromMs = scheduler.nowMs;
     const fromSteps = scheduler.steps;
     const fromCpu = process.cpuUsage();
+    const fromGcS = this.#gcS;
     const parts = new Map<Part, number>();
     let [longestMs, longestPart, sinceRss, done] = [0, '', 0, isDone()];
     let beforeMs = performance.now();
@@ -70,7 +77,7 @@ export class Meter {
     for (const [part, s] of parts) parts.set(part, (s / wallS) * cpuS);
     const virtualS = (scheduler.nowMs - fromMs) / 1000;
     const cost: Cost = {
-      ...{ cpuS, virtualS, events: scheduler.steps - fromSteps, partsS: parts },
+      ...{ cpuS, gcS: this.#gcS - fromGcS, virtualS, events: scheduler.steps - fromSteps, partsS: parts },
       ...{ longestMs, longestPart, rssMb: this.#noteRss() },
     };
     return { cost, done };

@@ -9,10 +9,12 @@ import type { Cost } from './meter.ts';
 
 const STEPS = 10;
 const HEAP_MB = 12_000;
+/** All these processes' short-lived objects in one. */
+const YOUNG_MB = 128;
 const LOST_SHARE = 0.05;
 const IDLE_MS = 60_000;
 /** Answered by the mesh of every node, so its table goes to all of them. */
-const PUBLISHED = { name: 'published', replicas: 50, port: 8080, parallelism: 10 };
+const PUBLISHED = { name: 'published', replicas: 20, port: 8080, parallelism: 10 };
 
 const { values } = parseArgs({
   options: {
@@ -44,6 +46,7 @@ function say(what: string, cost: Cost, tasks: number | undefined): void {
     `${cost.virtualS.toFixed(1)} s virtual`.padStart(16),
     `${cost.events} events`.padStart(15),
     `${Math.round(cost.rssMb)} MB`.padStart(8),
+    `gc ${cost.gcS.toFixed(1)} s`.padStart(10),
     ` longest ${cost.longestMs.toFixed(0)} ms (${cost.longestPart})`,
     ` ${parts.join(', ')}`,
   ];
@@ -76,7 +79,7 @@ if (values.child) {
 } else {
   // The heap is bounded only where a process starts.
   const child = fork(fileURLToPath(import.meta.url), [...process.argv.slice(2), '--child'], {
-    execArgv: ['--import', 'tsx', `--max-old-space-size=${HEAP_MB}`],
+    execArgv: ['--import', 'tsx', `--max-old-space-size=${HEAP_MB}`, `--max-semi-space-size=${YOUNG_MB}`],
   });
   child.once('exit', (code) => {
     process.exitCode = code ?? 1;
