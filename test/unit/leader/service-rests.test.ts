@@ -48,7 +48,7 @@ describe('the rest of a service after a look at it', () => {
   it('grows while many are looked at, with none beyond ten times its own', () => {
     for (let n = 0; n < 20; n++) rests.begin(`big${n}`, 5000);
     rests.begin('middling', 1000);
-    rests.begin('small', 20);
+    rests.begin('small', 10);
     assert.ok(!rests.has('small'));
     assert.equal(restOf('middling'), 400);
     assert.equal(restOf('big19'), 600);
