@@ -9,8 +9,8 @@ export type Part = string;
 export interface Cost {
   /** User and system, of all threads. */
   readonly cpuS: number;
-  /** Of it, while everything stood for the collector. */
-  readonly gcS: number;
+  /** Share of the time in which everything stood for the collector. */
+  readonly gcShare: number;
   readonly virtualS: number;
   readonly events: number;
   readonly partsS: ReadonlyMap<Part, number>;
@@ -77,7 +77,7 @@ export class Meter {
     for (const [part, s] of parts) parts.set(part, (s / wallS) * cpuS);
     const virtualS = (scheduler.nowMs - fromMs) / 1000;
     const cost: Cost = {
-      ...{ cpuS, gcS: this.#gcS - fromGcS, virtualS, events: scheduler.steps - fromSteps, partsS: parts },
+      ...{ cpuS, gcShare: (this.#gcS - fromGcS) / wallS, virtualS, events: scheduler.steps - fromSteps, partsS: parts },
       ...{ longestMs, longestPart, rssMb: this.#noteRss() },
     };
     return { cost, done };

@@ -11,6 +11,7 @@ const STEPS = 10;
 const HEAP_MB = 12_000;
 /** All these processes' short-lived objects in one. */
 const YOUNG_MB = 128;
+const MANAGERS = ['m1', 'm2', 'm3'];
 const LOST_SHARE = 0.05;
 const IDLE_MS = 60_000;
 /** Answered by the mesh of every node, so its table goes to all of them. */
@@ -38,15 +39,18 @@ function plansOf(step: number, tasks: number): readonly ServicePlan[] {
 
 function say(what: string, cost: Cost, tasks: number | undefined): void {
   const parts = [...cost.partsS].sort(([, one], [, other]) => other - one).map(([part, s]) => `${part} ${s.toFixed(1)}`);
-  const each = tasks === undefined ? '' : `${((cost.cpuS * 1000) / tasks).toFixed(2)} ms/task`;
+  const perTask = (s: number): string => (tasks === undefined ? '' : `${((s * 1000) / tasks).toFixed(2)} ms/task`);
+  const managersS = MANAGERS.reduce((sum, part) => sum + (cost.partsS.get(part) ?? 0), 0);
   const columns = [
     what.padEnd(34),
     `${cost.cpuS.toFixed(1)} s`.padStart(9),
-    each.padStart(13),
+    perTask(cost.cpuS).padStart(14),
+    `managers ${managersS.toFixed(1)} s`.padStart(16),
+    perTask(managersS).padStart(14),
     `${cost.virtualS.toFixed(1)} s virtual`.padStart(16),
     `${cost.events} events`.padStart(15),
     `${Math.round(cost.rssMb)} MB`.padStart(8),
-    `gc ${cost.gcS.toFixed(1)} s`.padStart(10),
+    `gc ${(cost.gcShare * 100).toFixed(0)} %`.padStart(8),
     ` longest ${cost.longestMs.toFixed(0)} ms (${cost.longestPart})`,
     ` ${parts.join(', ')}`,
   ];
