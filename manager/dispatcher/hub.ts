@@ -20,7 +20,7 @@ import { RouteAckBook } from './route-acks.ts';
 import { RouteFeed } from './route-feed.ts';
 import { Session } from './session.ts';
 import type { SessionServices } from './session-services.ts';
-import { DEFAULT_SETTINGS, type DispatcherSettings, nodeDownAfterMs, STALL_MS } from './settings.ts';
+import { DEFAULT_SETTINGS, type DispatcherSettings, fanOutWindow, nodeDownAfterMs, STALL_MS } from './settings.ts';
 import type { TaskStream } from './task-streams.ts';
 
 /** Of one kind in ten seconds: enough for many agents with the same trouble. */
@@ -54,6 +54,7 @@ export class Hub {
       (bounds: WindowBounds) =>
       (flush: () => void): AdaptiveWindow =>
         adaptiveWindow(clock, bounds, flush);
+    const forAll = (bounds: WindowBounds): WindowBounds => fanOutWindow(bounds, () => this.#byNode.size);
     this.#time = startSteadyTime({
       clock,
       tickMs: settings.tickMs,
@@ -72,7 +73,7 @@ export class Hub {
       state,
       gate: this.#gate,
       epochAt: (revision) => epochAt(this.#cluster(), revision),
-      window: window(settings.routeWindow),
+      window: window(forAll(settings.routeWindow)),
     });
     this.#services = {
       state,
@@ -98,7 +99,7 @@ export class Hub {
       acks: new RouteAckBook({
         ...{ store, state, managerId, clock, rng, log },
         lingerMs: settings.ackRowLingerMs,
-        window: window(settings.ackWindow),
+        window: window(forAll(settings.ackWindow)),
         draining: () => routes.index.draining,
       }),
       steadyNowMs: () => this.#time.nowMs(),

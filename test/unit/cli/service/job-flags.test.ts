@@ -72,9 +72,14 @@ describe('the flags of a job', () => {
     const flags = { maxConcurrent: '1', historyLimit: '1', jobDeadline: '1s', ttl: '1s', schedule: '@daily', schedulePaused: true };
     assert.deepEqual(
       problemsOf(() => create({ ...flags, mode: 'replicated' })),
-      ['--max-concurrent', '--history-limit', '--job-deadline', '--ttl', '--schedule', '--schedule-paused'].map(
-        (flag) => `${flag}: ${why}`,
-      ),
+      [
+        `--max-concurrent: "1" ${why}`,
+        `--history-limit: "1" ${why}`,
+        `--job-deadline: "1s" ${why}`,
+        `--ttl: "1s" ${why}`,
+        `--schedule: "@daily" ${why}`,
+        `--schedule-paused: ${why}`,
+      ],
     );
     assert.deepEqual(
       problemsOf(() => create({ scheduleTimezone: 'UTC', schedulePaused: false })),
