@@ -10,6 +10,7 @@ import {
   GetServiceRequest,
   ListServicesRequest,
   type NodeSpec,
+  RebalanceServiceRequest,
   RemoveNodeRequest,
   RemoveServiceRequest,
   RollbackServiceRequest,
@@ -23,8 +24,10 @@ import {
 } from '../../../proto/index.ts';
 import { chance, pick, pickOrNone } from '../core/random.ts';
 import { short } from '../core/trace.ts';
-import type { Truth } from '../truth/truth.ts';
-import { forced, randomImage, randomSettings, randomSpec, randomUpdate, withImage, withRandomPlacement } from './specs.ts';
+import { isJob, type Truth } from '../truth/truth.ts';
+import { withRandomSchedule } from './jobs.ts';
+import { withRandomNeeds, withRandomPlacement } from './placements.ts';
+import { forced, randomImage, randomRestart, randomSettings, randomSpec, randomUpdate, withImage, withRestart } from './specs.ts';
 
 export type Control = ClientOf<typeof ControlService>;
 
@@ -73,10 +76,18 @@ function change(what: string, edit: (spec: ServiceSpec, rng: Rng) => ServiceSpec
   };
 }
 
-const scale = change('scale', (spec, rng) => (spec.mode === ServiceMode.GLOBAL ? forced(spec) : { ...spec, replicas: randomInt(rng, 8) }));
-const image = change('update image', (spec, rng) => withImage(spec, randomImage(rng)));
+const scale = change('scale', (spec, rng) =>
+  spec.mode === ServiceMode.GLOBAL || spec.mode === ServiceMode.GLOBAL_JOB ? forced(spec) : { ...spec, replicas: randomInt(rng, 8) },
+);
+const image = change('update image', (spec, rng) => withImage(spec, randomImage(spec, rng)));
 const force = change('force update', forced);
-const settings = change('update settings', (spec, rng) => ({ ...spec, update: randomUpdate(rng) }));
+const settings = change('update settings', (spec, rng) =>
+  isJob(spec)
+    ? withRandomSchedule(spec, rng)
+    : { ...spec, update: randomUpdate(rng), rollback: chance(rng, 0.4) ? randomUpdate(rng) : undefined },
+);
+const needs = change('update needs', withRandomNeeds);
+const restart = change('update restart policy', (spec, rng) => withRestart(spec, randomRestart(rng)));
 const placement = change('update placement', withRandomPlacement);
 
 const rollback: Command = {
@@ -88,6 +99,16 @@ const rollback: Command = {
     const answer = await control().rollbackService(RollbackServiceRequest.create({ ref: row.id, toSpecNumber }));
     acknowledge(truth, answer, undefined);
     return `${row.value.name} is at spec ${answer.service?.specNumber ?? 0}`;
+  },
+};
+
+const rebalance: Command = {
+  what: 'rebalance',
+  async run({ truth, rng, control }) {
+    const row = pickOrNone(rng, [...truth.mirror.all('services')]);
+    if (row === undefined) return 'nothing to rebalance';
+    const { request } = await control().rebalanceService(RebalanceServiceRequest.create({ ref: row.id }));
+    return `${row.value.name}: wish ${request}`;
   },
 };
 
@@ -165,24 +186,27 @@ const look: Command = {
 /** With how often each comes, of 100. */
 const SHARES: readonly (readonly [Command, number])[] = [
   ...([
-    [create, 18],
-    [scale, 13],
-    [image, 14],
-    [force, 9],
+    [create, 19],
+    [scale, 12],
+    [image, 12],
+    [force, 8],
     [settings, 4],
-    [placement, 6],
+    [placement, 5],
+    [needs, 2.5],
+    [restart, 2],
   ] as const),
   ...([
     [rollback, 6],
+    [rebalance, 3],
     [removeService, 5],
-    [availability, 12],
-    [labels, 4],
+    [availability, 9.5],
+    [labels, 3],
     [evictNode, 2],
     [removeNode, 1.5],
   ] as const),
   ...([
-    [clusterSettings, 3],
-    [look, 2.5],
+    [clusterSettings, 3.5],
+    [look, 2],
   ] as const),
 ];
 

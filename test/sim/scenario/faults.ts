@@ -168,6 +168,7 @@ const wallJump: Maker = ({ truth, rng }) => {
   const hosts = [...truth.world.nodes.map(({ power }) => power), ...truth.world.managers.map(({ power }) => power)];
   const host = pick(rng, hosts);
   const before = host.wallOffsetMs;
+  truth.wallJumpMs = truth.nowMs;
   host.wallOffsetMs += chance(rng, 0.5) ? 3_600_000 : -3_600_000;
   return {
     name: 'wall clock jump',
@@ -175,6 +176,7 @@ const wallJump: Maker = ({ truth, rng }) => {
     touches: [],
     lastsMs: lasting(rng),
     heal: () => {
+      truth.wallJumpMs = truth.nowMs;
       host.wallOffsetMs = before;
     },
   };

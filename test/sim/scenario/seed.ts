@@ -5,11 +5,15 @@ import { between, chance, forkRng, pick } from '../core/random.ts';
 import { ordersAreFollowed, tablesAreKept } from '../invariants/agents.ts';
 import { writersAreFenced } from '../invariants/fences.ts';
 import { massLossIsHeld } from '../invariants/holds.ts';
+import { completedSlotsStay, iterationsEndWhenDone, limitsAreKept, schedulesAreKept } from '../invariants/jobs.ts';
+import { nodesAreNotOverfilled, onlyLowerPrioritiesMakeRoom } from '../invariants/placement.ts';
+import { restartPoliciesAreKept } from '../invariants/restarts.ts';
 import { minimumIsKept, restartsAreUnnoticed } from '../invariants/rolling.ts';
 import { connectionsArriveAtTheirService, endsAreRoutedAround, stopsComeAfterDrains } from '../invariants/routes.ts';
 import { delaysAreKept, slotsAreBounded } from '../invariants/slots.ts';
 import { specsAreKept } from '../invariants/specs.ts';
 import { whatIsMissing } from '../truth/convergence.ts';
+import { countFinishes, type Finishes } from '../truth/finishes.ts';
 import { Truth } from '../truth/truth.ts';
 import { World } from '../world.ts';
 import { Chaos } from './chaos.ts';
@@ -62,6 +66,12 @@ const INVARIANTS: readonly ((truth: Truth) => void)[] = [
   connectionsArriveAtTheirService,
   stopsComeAfterDrains,
   massLossIsHeld,
+  completedSlotsStay,
+  limitsAreKept,
+  schedulesAreKept,
+  nodesAreNotOverfilled,
+  onlyLowerPrioritiesMakeRoom,
+  restartPoliciesAreKept,
 ];
 
 export async function runSeed(options: SeedOptions): Promise<SeedResult> {
@@ -85,6 +95,7 @@ class SeedRun {
   readonly #user: User;
   readonly #chaos: Chaos;
   readonly #coverage = new Coverage();
+  readonly #finishes: Finishes;
   readonly #minimum: ReturnType<typeof minimumIsKept>;
   readonly #restarts: ReturnType<typeof restartsAreUnnoticed>;
 
@@ -98,6 +109,8 @@ class SeedRun {
       traps.atPoint(process, seam, step);
     });
     for (const invariant of INVARIANTS) invariant(this.truth);
+    this.#finishes = countFinishes(this.truth);
+    iterationsEndWhenDone(this.truth, this.#finishes);
     this.#minimum = minimumIsKept(this.truth);
     this.#restarts = restartsAreUnnoticed(this.truth);
     this.#user = new User(this.truth, forkRng(seed, 'user'));
@@ -164,7 +177,7 @@ class SeedRun {
     const isAtRest = (): boolean => {
       if (!users.haveSpoken || scheduler.nowMs - lookedMs < LOOK_MS) return false;
       lookedMs = scheduler.nowMs;
-      missing = whatIsMissing(this.truth);
+      missing = whatIsMissing(this.truth, this.#finishes);
       return missing.length === 0;
     };
     await this.#run(fromMs + CONVERGE_MS, isAtRest);
@@ -178,7 +191,7 @@ class SeedRun {
     trace.line('judge', `at rest ${((nowMs - fromMs) / 1000).toFixed(1)} s ${since}`);
     await this.#run(nowMs + STAY_MS);
     if (this.#isOver()) return;
-    const after = whatIsMissing(this.truth);
+    const after = whatIsMissing(this.truth, this.#finishes);
     if (after.length > 0) this.truth.fail('I6', `it did not stay at rest: ${after.slice(0, 8).join('; ')}`);
   }
 
