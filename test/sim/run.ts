@@ -12,6 +12,8 @@ export interface SeedSummary extends Omit<SeedResult, 'coverage' | 'lines'> {
   readonly tail: readonly string[];
 }
 
+/** A cell that was met less often than once in so many seeds is named. */
+const RARE_SEEDS = 1000;
 /** Shown of a seed that failed. */
 const TAIL_LINES = 200;
 
@@ -119,6 +121,8 @@ async function main(args: readonly string[]): Promise<void> {
   const zeros = coverage.zeros();
   process.stdout.write(`\n${coverage.table()}\n\n`);
   process.stdout.write(zeros.length === 0 ? 'no cell is zero\n' : `${zeros.length} cells are zero: ${zeros.join(', ')}\n`);
+  const rare = coverage.rare(Math.max(2, Math.floor(count / RARE_SEEDS)));
+  if (rare.length > 0) process.stdout.write(`seldom: ${rare.join(', ')}\n`);
   process.stdout.write(
     `${count} seeds, ${failed.length} failed, ${(virtualMs / 3_600_000).toFixed(1)} virtual hours, ${steps} steps, ${seconds.toFixed(1)} s (${(seconds / count).toFixed(2)} s per seed)\n`,
   );

@@ -1,9 +1,9 @@
 // I5: no connection goes to a task more than a second after its node knows of its end; none ever reaches a container of another service; and no task is told to
 // stop while a mesh that counts still sends new connections to it.
-import { NodeState, type RouteTarget, TargetState, type Task, TaskState } from '../../../proto/index.ts';
+import { NodeState, type RouteTarget, type Task, TaskState } from '../../../proto/index.ts';
 import type { Container } from '../parts/engine.ts';
 import { short } from '../core/trace.ts';
-import { isIngress, type NodeTruth, type Truth } from '../truth/truth.ts';
+import { isIngress, type NodeTruth, sendersTo, type Truth } from '../truth/truth.ts';
 
 const KNOWN_MS = 1000;
 /** A host that was just hit: its agent finds a manager, its mesh starts. */
@@ -78,20 +78,6 @@ export function stopsComeAfterDrains(truth: Truth): void {
     else if (before?.drain !== true) drains.set(change.id, truth.nowMs);
     if (before?.desired === TaskState.RUNNING && after !== undefined && after.desired >= TaskState.SHUTDOWN) judgeOrder(after);
   });
-}
-
-/** Hosts whose mesh would give a new connection to it. */
-function sendersTo(truth: Truth, container: Container): string[] {
-  const names: string[] = [];
-  for (const { node } of truth.nodes.values()) {
-    if (node.mesh?.process.alive !== true) continue;
-    for (const route of node.mesh.table()?.ports.values() ?? []) {
-      if (!route.targets.some((target) => target.taskId === container.taskId && target.state === TargetState.TARGET_ACTIVE)) continue;
-      names.push(node.name);
-      break;
-    }
-  }
-  return names;
 }
 
 function whoAnswers(truth: Truth, from: NodeTruth, target: RouteTarget): Container | undefined {

@@ -30,7 +30,7 @@ export interface Container {
   stopping: boolean;
   health: Health;
   probes: 'answered' | 'failed';
-  /** It was once: its agent may end it by itself, also a while later. */
+  /** Its health check, or a probe that ends tasks, failed once: its agent may end it by itself, also a while later. */
   wasSick: boolean;
 }
 

@@ -61,11 +61,17 @@ const create: Command = {
   },
 };
 
-function change(what: string, edit: (spec: ServiceSpec, rng: Rng) => ServiceSpec): Command {
+type Edit = (spec: ServiceSpec, rng: Rng) => ServiceSpec;
+
+/** Of a service of those, or of any. */
+function change(what: string, edit: Edit, isOne: (spec: ServiceSpec | undefined) => boolean = () => true): Command {
   return {
     what,
     async run({ truth, rng, control }) {
-      const row = pickOrNone(rng, [...truth.mirror.all('services')]);
+      const row = pickOrNone(
+        rng,
+        [...truth.mirror.all('services')].filter(({ id }) => isOne(truth.newestSpec(id))),
+      );
       if (row === undefined) return 'nothing to change';
       const one = control();
       const service = await one.getService(GetServiceRequest.create({ ref: row.id }));
@@ -105,7 +111,8 @@ const rollback: Command = {
 const rebalance: Command = {
   what: 'rebalance',
   async run({ truth, rng, control }) {
-    const row = pickOrNone(rng, [...truth.mirror.all('services')]);
+    const movable = [...truth.mirror.all('services')].filter(({ id }) => truth.newestSpec(id)?.mode === ServiceMode.REPLICATED);
+    const row = pickOrNone(rng, movable);
     if (row === undefined) return 'nothing to rebalance';
     const { request } = await control().rebalanceService(RebalanceServiceRequest.create({ ref: row.id }));
     return `${row.value.name}: wish ${request}`;
@@ -209,6 +216,19 @@ const SHARES: readonly (readonly [Command, number])[] = [
     [look, 2],
   ] as const),
 ];
+
+/** What brings a step of the protocol about. */
+export type Wish = 'roll' | 'run job' | 'rebalance';
+
+const WISHES: Readonly<Record<Wish, Command>> = {
+  roll: change('force update', forced, (spec) => !isJob(spec) && spec?.replicas !== 0),
+  'run job': change('force update', forced, isJob),
+  rebalance,
+};
+
+export function wished(wish: Wish): Command {
+  return WISHES[wish];
+}
 
 export function randomCommand({ truth, rng }: CommandWorld): Command {
   const services = [...truth.mirror.all('services')].length;

@@ -235,7 +235,9 @@ const probesFail: Maker = ({ truth, rng }) => {
   const container = pickOrNone(rng, probed);
   if (container === undefined) return undefined;
   container.probes = 'failed';
-  container.wasSick = true;
+  // A failing readiness probe ends nothing.
+  const { liveness, startup } = truth.specOf(container)?.task?.probes ?? {};
+  if (liveness !== undefined || startup !== undefined) container.wasSick = true;
   return {
     name: 'failing probes',
     target: `${container.taskId.slice(0, 6)} on ${container.host}`,

@@ -7,6 +7,7 @@ import { writersAreFenced } from '../invariants/fences.ts';
 import { massLossIsHeld } from '../invariants/holds.ts';
 import { completedSlotsStay, iterationsEndWhenDone, limitsAreKept, schedulesAreKept } from '../invariants/jobs.ts';
 import { nodesAreNotOverfilled, onlyLowerPrioritiesMakeRoom } from '../invariants/placement.ts';
+import { unreadyOne } from '../invariants/readiness.ts';
 import { restartPoliciesAreKept } from '../invariants/restarts.ts';
 import { minimumIsKept, restartsAreUnnoticed } from '../invariants/rolling.ts';
 import { connectionsArriveAtTheirService, endsAreRoutedAround, stopsComeAfterDrains } from '../invariants/routes.ts';
@@ -114,7 +115,13 @@ class SeedRun {
     this.#minimum = minimumIsKept(this.truth);
     this.#restarts = restartsAreUnnoticed(this.truth);
     this.#user = new User(this.truth, forkRng(seed, 'user'));
-    this.#chaos = new Chaos({ truth: this.truth, rng: this.#rng, traps, coverage: this.#coverage });
+    this.#chaos = new Chaos({
+      truth: this.truth,
+      rng: this.#rng,
+      traps,
+      coverage: this.#coverage,
+      ask: (wish) => void this.#user.wish(wish),
+    });
   }
 
   async toTheEnd(): Promise<SeedResult> {
@@ -195,7 +202,7 @@ class SeedRun {
     if (after.length > 0) this.truth.fail('I6', `it did not stay at rest: ${after.slice(0, 8).join('; ')}`);
   }
 
-  /** I7: one process of each kind, one after another. */
+  /** I7: one process of each kind, one after another; and a task that is not ready for a while. */
   async #restartProcesses(): Promise<void> {
     const { managers, nodes, scheduler, trace } = this.#world;
     this.#restarts.begin();
@@ -213,7 +220,19 @@ class SeedRun {
       this.truth.later(between(this.#rng, 100, RESTART_MS.down), start);
       await this.#run(scheduler.nowMs + RESTART_MS.between);
     }
+    await this.#unready();
     this.#restarts.end();
+  }
+
+  async #unready(): Promise<void> {
+    const { scheduler } = this.#world;
+    const unready = this.#isOver() ? undefined : unreadyOne(this.truth, this.#rng);
+    if (unready === undefined) return;
+    unready.begin();
+    await this.#run(scheduler.nowMs + unready.noticedMs);
+    if (!this.#isOver()) unready.judge();
+    unready.end();
+    await this.#run(scheduler.nowMs + unready.noticedMs);
   }
 
   /** Updates and drains while nothing is wrong. */

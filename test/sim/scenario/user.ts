@@ -18,7 +18,7 @@ import {
 import { chance, pick, pickOrNone } from '../core/random.ts';
 import { short } from '../core/trace.ts';
 import { isJob, type Truth } from '../truth/truth.ts';
-import { type CommandWorld, type Control, randomCommand, updateService } from './commands.ts';
+import { type Command, type CommandWorld, type Control, randomCommand, updateService, type Wish, wished } from './commands.ts';
 import { makesDemands, withoutDemands } from './placements.ts';
 import { forced, givesUp, withImage, withRestart } from './specs.ts';
 
@@ -49,8 +49,16 @@ export class User {
   /** One command. Never rejects: what came of it is in the trace. */
   async act(): Promise<void> {
     this.commands++;
+    await this.#run(randomCommand(this.#world));
+  }
+
+  /** One command that brings about what is asked for. */
+  async wish(wish: Wish): Promise<void> {
+    await this.#run(wished(wish));
+  }
+
+  async #run({ what, run }: Command): Promise<void> {
     const { trace } = this.#truth.world;
-    const { what, run } = randomCommand(this.#world);
     trace.line('user', `asks: ${what}`);
     this.#asking++;
     try {

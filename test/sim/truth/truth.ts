@@ -1,8 +1,16 @@
 // What is really the case in a simulated world, as nobody inside it can know: containers on their hosts, rows in the store, what each agent has on disk, what
 // each mesh serves, what users were told. The invariants are judged by this, not by what the product believes.
-import { AssignmentSet, type Epoch, PortMode, ServiceMode, type ServiceSpec, type TaskState } from '../../../proto/index.ts';
+import {
+  AssignmentSet,
+  type Epoch,
+  PortMode,
+  type RouteTarget,
+  ServiceMode,
+  type ServiceSpec,
+  TargetState,
+  type TaskState,
+} from '../../../proto/index.ts';
 import type { Table } from '../../../mesh/table/table.ts';
-import type { RouteTarget } from '../../../proto/index.ts';
 import type { Revision, Transaction } from '../../../manager/store/store.ts';
 import type { Owner, Scheduler } from '../core/scheduler.ts';
 import { type SimProcess, WALL_START_MS } from '../core/process.ts';
@@ -293,6 +301,20 @@ export function isJob(spec: ServiceSpec | undefined): boolean {
 
 export function isIngress(spec: ServiceSpec | undefined): boolean {
   return spec?.ports.some((port) => port.mode === PortMode.INGRESS) ?? false;
+}
+
+/** Hosts whose mesh would give a new connection to it. */
+export function sendersTo(truth: Truth, container: Container): string[] {
+  const names: string[] = [];
+  for (const { node } of truth.nodes.values()) {
+    if (node.mesh?.process.alive !== true) continue;
+    for (const route of node.mesh.table()?.ports.values() ?? []) {
+      if (!route.targets.some((target) => target.taskId === container.taskId && target.state === TargetState.TARGET_ACTIVE)) continue;
+      names.push(node.name);
+      break;
+    }
+  }
+  return names;
 }
 
 function describeTable(table: Table): string {
