@@ -232,4 +232,90 @@ export const VARIANTS: readonly Variant[] = [
       },
     ],
   },
+  {
+    name: 'schedule-not-settled',
+    what: 'what a schedule asked for is not written down, and so begun again (schedule)',
+    knownSeed: 1,
+    patches: [
+      { file: 'manager/orchestrator/job-schedule.ts', from: '    settledUnixMs: dueMs,', to: '    settledUnixMs: settledMs,' },
+      {
+        file: 'manager/orchestrator/job-schedule.ts',
+        from: "if (iterations.some(({ scheduledUnixMs }) => scheduledUnixMs === dueMs)) return 'done';",
+        to: '',
+      },
+    ],
+  },
+  {
+    name: 'overlap-not-looked-at',
+    what: 'a schedule that forbids overlap begins while an earlier iteration runs (schedule)',
+    knownSeed: 1,
+    patches: [
+      {
+        file: 'manager/orchestrator/job-schedule.ts',
+        from: "return first === undefined ? 'start' : { skip: `iteration ${first.number} still runs` };",
+        to: "return 'start';",
+      },
+    ],
+  },
+  {
+    name: 'completed-slot-run-again',
+    what: 'a slot of a job that has completed is tried again as if it had failed (job)',
+    knownSeed: 1,
+    patches: [
+      { file: 'manager/orchestrator/job-view.ts', from: 'return everybody(slot).some(hasCompleted);', to: 'return false;' },
+      {
+        file: 'manager/orchestrator/job-view.ts',
+        from: 'return info.isFinished && !hasCompleted(info) && info.task.desired < TaskState.SHUTDOWN',
+        to: 'return info.isFinished && info.task.desired < TaskState.SHUTDOWN',
+      },
+    ],
+  },
+  {
+    name: 'job-limit-ignored',
+    what: 'a job runs all of its slots at once, whatever its limit (job)',
+    knownSeed: 1,
+    patches: [
+      {
+        file: 'manager/orchestrator/job-slots.ts',
+        from: 'const most = Math.min(spec?.job?.maxConcurrent || replicas, replicas);',
+        to: 'const most = replicas;',
+      },
+    ],
+  },
+  {
+    name: 'preempts-anybody',
+    what: 'room is made at the cost of tasks of any priority (preemption)',
+    knownSeed: 1,
+    patches: [{ file: 'manager/scheduler/preempt.ts', from: '(demand.priority ?? 0) <= shape.priority - this.#tenants.gap &&', to: '' }],
+  },
+  {
+    name: 'host-port-twice',
+    what: 'two tasks with the same host port are placed on one node (placement)',
+    knownSeed: 1,
+    patches: [
+      {
+        file: 'manager/scheduler/filters.ts',
+        from: "if (hostPorts !== undefined && shape.hostPorts.some((port) => hostPorts.has(hostPortKey(port)))) return 'hostPorts';",
+        to: '',
+      },
+    ],
+  },
+  {
+    name: 'readiness-not-told',
+    what: 'a task whose readiness probe fails keeps its traffic (readiness)',
+    knownSeed: 1,
+    patches: [{ file: 'agent/worker/task-traffic.ts', from: 'readiness?.ready === false ? new Set() : answered', to: 'answered' }],
+  },
+  {
+    name: 'one-attempt-more',
+    what: 'a slot is tried once more than its restart policy says (restart)',
+    knownSeed: 1,
+    patches: [
+      {
+        file: 'manager/orchestrator/restart.ts',
+        from: 'if (maxAttempts > 0 && attempts >= maxAttempts) {',
+        to: 'if (maxAttempts > 0 && attempts > maxAttempts) {',
+      },
+    ],
+  },
 ];

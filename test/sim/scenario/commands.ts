@@ -27,7 +27,17 @@ import { short } from '../core/trace.ts';
 import { isJob, type Truth } from '../truth/truth.ts';
 import { withRandomSchedule } from './jobs.ts';
 import { withRandomNeeds, withRandomPlacement } from './placements.ts';
-import { forced, randomImage, randomRestart, randomSettings, randomSpec, randomUpdate, withImage, withRestart } from './specs.ts';
+import {
+  forced,
+  randomImage,
+  randomJob,
+  randomRestart,
+  randomSettings,
+  randomSpec,
+  randomUpdate,
+  withImage,
+  withRestart,
+} from './specs.ts';
 
 export type Control = ClientOf<typeof ControlService>;
 
@@ -50,16 +60,18 @@ const MAX_SERVICES = 5;
 /** Below that a cluster has too little left to show anything. */
 const LEAST_NODES = 4;
 
-const create: Command = {
-  what: 'create',
-  async run({ truth, rng, control, nextNumber }) {
+function creation(make: typeof randomSpec): Command['run'] {
+  return async ({ truth, rng, control, nextNumber }) => {
     const number = nextNumber();
-    const spec = randomSpec(rng, `s${number}`, 8000 + number);
+    const spec = make(rng, `s${number}`, 8000 + number);
     const change = await control().createService(CreateServiceRequest.create({ spec, noResolveImage: true }));
     acknowledge(truth, change, spec);
     return `${spec.name}: ${spec.replicas} of ${spec.task?.container?.image ?? ''}, mode ${spec.mode}, as ${short(change.service?.id ?? '')}`;
-  },
-};
+  };
+}
+
+const create: Command = { what: 'create', run: creation(randomSpec) };
+const createJob: Command = { what: 'create job', run: creation(randomJob) };
 
 type Edit = (spec: ServiceSpec, rng: Rng) => ServiceSpec;
 
@@ -220,9 +232,14 @@ const SHARES: readonly (readonly [Command, number])[] = [
 /** What brings a step of the protocol about. */
 export type Wish = 'roll' | 'run job' | 'rebalance';
 
+const again = change('run job', forced, isJob);
 const WISHES: Readonly<Record<Wish, Command>> = {
   roll: change('force update', forced, (spec) => !isJob(spec) && spec?.replicas !== 0),
-  'run job': change('force update', forced, isJob),
+  'run job': {
+    what: 'run job',
+    run: (world) =>
+      ([...world.truth.mirror.all('services')].some(({ id }) => isJob(world.truth.newestSpec(id))) ? again : createJob).run(world),
+  },
   rebalance,
 };
 

@@ -13,14 +13,24 @@ export interface ProvokeWorld {
   readonly ask: (wish: Wish) => void;
 }
 
+interface Range {
+  readonly least: number;
+  readonly most: number;
+}
+
 /** Longer than a node may be silent before it is down, by most settings. */
-const AWAY_MS = { least: 8000, most: 12_000 };
-const DOWN_MS = { least: 300, most: 3000 };
+const AWAY_MS: Range = { least: 8000, most: 12_000 };
+const DOWN_MS: Range = { least: 300, most: 3000 };
 
 export function provoke(step: Step, { truth, rng, ask }: ProvokeWorld): void {
   const { world } = truth;
-  const later = (range: { readonly least: number; readonly most: number }, call: () => void): void => {
-    truth.later(between(rng, range.least, range.most), call);
+  /** What happened to a host, and until when. */
+  const strike = (host: string, range: Range, end: () => void): void => {
+    truth.disturbed([host]);
+    truth.later(between(rng, range.least, range.most), () => {
+      truth.disturbed([host]);
+      end();
+    });
   };
   switch (step) {
     case 'rest':
@@ -28,20 +38,19 @@ export function provoke(step: Step, { truth, rng, ask }: ProvokeWorld): void {
     case 'election': {
       const manager = leaderOf({ truth, rng });
       manager.process?.kill('so that another one leads');
-      later(DOWN_MS, () => manager.start());
+      strike(manager.name, DOWN_MS, () => manager.start());
       return;
     }
     case 'registration': {
       const node = pick(rng, world.nodes);
       node.agentProcess?.kill('so that it registers anew');
-      later(DOWN_MS, () => node.startAgent());
+      strike(node.name, DOWN_MS, () => node.startAgent());
       return;
     }
     case 'node away': {
       const node = pick(rng, world.nodes);
       node.powerOff();
-      truth.disturbed([node.name]);
-      later(AWAY_MS, () => node.powerOn());
+      strike(node.name, AWAY_MS, () => node.powerOn());
       return;
     }
     case 'restart delay': {

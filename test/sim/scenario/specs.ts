@@ -42,7 +42,7 @@ export type RandomSpec = (image: string) => ServiceSpec;
 
 /** `port`: published by it where it publishes one. */
 export function randomSpec(rng: Rng, name: string, port: number): ServiceSpec {
-  if (chance(rng, 0.22)) return asJob(rng, (image) => baseSpec(rng, name, image, chance(rng, 0.1) ? port : undefined));
+  if (chance(rng, 0.22)) return randomJob(rng, name, port);
   const isGlobal = chance(rng, 0.2);
   return {
     ...baseSpec(rng, name, chance(rng, 0.7) ? 'sim/web' : pick(rng, IMAGES), chance(rng, 0.75) ? port : undefined),
@@ -51,6 +51,10 @@ export function randomSpec(rng: Rng, name: string, port: number): ServiceSpec {
     update: randomUpdate(rng),
     rollback: chance(rng, 0.4) ? randomUpdate(rng) : undefined,
   };
+}
+
+export function randomJob(rng: Rng, name: string, port: number): ServiceSpec {
+  return asJob(rng, (image) => baseSpec(rng, name, image, chance(rng, 0.1) ? port : undefined));
 }
 
 function baseSpec(rng: Rng, name: string, image: string, port: number | undefined): ServiceSpec {
