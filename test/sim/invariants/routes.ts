@@ -6,7 +6,7 @@ import { short } from '../core/trace.ts';
 import { isIngress, type NodeTruth, sendersTo, type Truth } from '../truth/truth.ts';
 
 const KNOWN_MS = 1000;
-/** A host that was just hit: its agent finds a manager, its mesh starts. */
+/** I5 holds for nodes that have a session. A host that was just hit: its agent finds a manager, its mesh starts, its store answers late. */
 const CALM_MS = 5000;
 
 export function endsAreRoutedAround(truth: Truth): void {
@@ -53,14 +53,16 @@ export function stopsComeAfterDrains(truth: Truth): void {
       if (!counts.has(nodeId)) counts.set(nodeId, truth.nowMs);
     } else counts.delete(nodeId);
   };
+  const hasEnded = (taskId: string): boolean => (mirror.get('taskStatus', taskId)?.value.state ?? TaskState.NEW) >= TaskState.COMPLETE;
   /** The leader orders its end: no mesh that counted when its drain began may still send to it. */
   const judgeOrder = (task: Task): void => {
     const host = truth.byNodeId(task.nodeId)?.node;
     const container = host?.engine.containers.get(task.id);
     const sinceMs = drains.get(task.id) ?? truth.nowMs;
-    // Nobody waits for those of a node that is down, or of a service that is gone: the tables let go of them at once.
+    // Nobody waits for those of a node that is down, of a service that is gone, or that have failed by their node's word while they are still being
+    // stopped (health, liveness): the tables let go of them at once.
     const ownMs = counts.get(task.nodeId);
-    if (container?.state !== 'running' || container.wasSick || ownMs === undefined || ownMs > sinceMs) return;
+    if (container?.state !== 'running' || hasEnded(task.id) || ownMs === undefined || ownMs > sinceMs) return;
     if (mirror.get('services', task.serviceId) === undefined) return;
     const senders = sendersTo(truth, container).filter((name) => {
       const nodeId = truth.nodeIdOf(name);

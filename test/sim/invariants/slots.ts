@@ -89,7 +89,8 @@ export function delaysAreKept(truth: Truth): void {
       if (before === undefined) return;
       failed.delete(slot);
       const task = mirror.get('tasks', container.taskId)?.value;
-      // Counted as the replacement of that very failure, by the same spec, with nothing else having come between.
+      // Counted as the replacement of that very failure, by the same spec, with nothing else having come between: a move, a lost node and a new spec are no
+      // restarts, and have no delay (semantics: node loss, updates).
       if (task?.replaces !== before.container.taskId || before.container.specNumber !== container.specNumber) return;
       if (!madeForFailure.has(container.taskId)) return;
       const waitedMs = truth.nowMs - before.atMs;

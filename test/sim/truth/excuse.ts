@@ -1,4 +1,6 @@
-// What the design allows a cluster that was cut in two: tasks on the far side run on until their node is back (I2), and what is decided about them then takes a moment.
+// The one excuse that invariants on running tasks share, from I2: "except on a node that is cut off, and never longer than until it is back". Semantics: an agent that is
+// away for longer has its tasks replaced, though they still run; the slot is settled when the node returns. Registering anew, the leader's decision, and for what
+// then has to go its drain (acknowledgements and the drain period, up to 6 s here) and its stop (up to the grace period, 10 s here), take a moment after that.
 import { TaskState } from '../../../proto/index.ts';
 import type { Container } from '../parts/engine.ts';
 import type { Truth } from './truth.ts';
