@@ -83,7 +83,7 @@ describe('the flags of a job', () => {
     );
     assert.deepEqual(
       problemsOf(() => create({ scheduleTimezone: 'UTC', schedulePaused: false })),
-      ['--schedule-timezone: needs --schedule', '--schedule-paused: needs --schedule'],
+      ['--schedule-timezone: "UTC" needs --schedule', '--schedule-paused: needs --schedule'],
     );
     assert.deepEqual(
       problemsOf(() => create({ mode: 'global-job', replicas: '2', maxConcurrent: '2' }))
