@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import type { FieldProblem } from '../../../lib/errors.ts';
 import { formatDurationMs } from '../../../lib/units.ts';
 import { changeProblems, serviceSpecProblems } from '../../../manager/api/validate/service-spec.ts';
-import { Availability, enumName, RebalanceState, type Task, TaskState, UpdateState } from '../../../proto/index.ts';
+import { enumName, RebalanceState, type Task, TaskState, UpdateState } from '../../../proto/index.ts';
 import { modelLeader } from '../model-leader.ts';
 import { ReconcileModel } from '../reconcile-model.ts';
 import { jobVerbs } from './job-verbs.ts';
