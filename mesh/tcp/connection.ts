@@ -8,8 +8,9 @@ import { type Clock, type Timer } from '../../lib/clock.ts';
 import { type Rng } from '../../lib/rng.ts';
 import { type Balancer, type Replica } from '../balance/balancer.ts';
 import { type PortCounters } from './counters.ts';
-import { type Drains } from './drains.ts';
-import { HOLD_RETRY, KEEP_ALIVE_MS } from './limits.ts';
+import { type Drains } from '../drains.ts';
+import { HOLD_RETRY } from '../limits.ts';
+import { KEEP_ALIVE_MS } from './limits.ts';
 import { connectTo, copyOf } from './sockets.ts';
 
 /** What a connection needs of its published port. */

@@ -5,66 +5,64 @@ import { type Logger } from '../../lib/log.ts';
 import { type Rng } from '../../lib/rng.ts';
 import { type PortRoute } from '../../proto/index.ts';
 import { Balancer } from '../balance/balancer.ts';
+import { type Drains } from '../drains.ts';
+import { CONNECT_TIMEOUT_MS, type Limits, limitsOf } from '../limits.ts';
+import { Listener } from '../listener.ts';
+import { type PortHost, type ServedPort } from '../served-port.ts';
 import { Connection, type ConnectionHost } from './connection.ts';
 import { type PortCounters } from './counters.ts';
-import { type Drains } from './drains.ts';
-import { CONNECT_TIMEOUT_MS, IDLE_TIMEOUT_MS, type Limits, SWEEP_INTERVAL_MS } from './limits.ts';
-import { Listener } from './listener.ts';
-import { type Take } from './sockets.ts';
+import { IDLE_TIMEOUT_MS, SWEEP_INTERVAL_MS } from './limits.ts';
+import { acceptClients, type Take } from './sockets.ts';
 
 export interface TcpPortOptions {
   readonly clock: Clock;
   readonly rng: Rng;
   readonly log: Logger;
-  /** Numeric addresses, or ANY_ADDRESS. */
-  readonly addresses: readonly string[];
-  /** The published one, unless the mesh shifts them. */
-  readonly listenPort: number;
+  /** Where the table says nothing. */
   readonly limits: Limits;
-  readonly drains: Drains;
   readonly counters: PortCounters;
-  /** `problem` has changed. */
-  readonly onProblem: () => void;
-  /** The last connection is gone. */
-  readonly onEmpty: () => void;
 }
 
 /** Refusals to accept come in swarms: one line says enough for so long. */
 const ACCEPT_LOG_INTERVAL_MS = 10_000;
 
-export class TcpPort implements ConnectionHost {
+export class TcpPort implements ServedPort, ConnectionHost {
   readonly clock: Clock;
   readonly rng: Rng;
   readonly balancer: Balancer;
   readonly drains: Drains;
   readonly counters: PortCounters;
   readonly #options: TcpPortOptions;
+  readonly #around: PortHost;
   readonly #listeners: readonly Listener[];
   readonly #connections = new Set<Connection>();
   readonly #held = new Set<Connection>();
   #route: PortRoute;
+  #limits: Limits;
   #sweep: Timer | undefined;
   #closed = false;
   #acceptLoggedMs = -Infinity;
 
-  constructor(options: TcpPortOptions, route: PortRoute, nodeId: string) {
+  constructor(options: TcpPortOptions, around: PortHost, route: PortRoute, nodeId: string) {
     this.#options = options;
+    this.#around = around;
     this.#route = route;
+    this.#limits = limitsOf(route.settings, options.limits);
     this.clock = options.clock;
     this.rng = options.rng;
-    this.drains = options.drains;
+    this.drains = around.drains;
     this.counters = options.counters;
     this.balancer = new Balancer(options);
     this.balancer.update(route.targets, nodeId);
-    this.#listeners = options.addresses.map(
+    this.#listeners = around.addresses.map(
       (address) =>
         new Listener({
           clock: options.clock,
           rng: options.rng,
           address,
-          port: options.listenPort,
-          onClient: (client) => this.#accept(client),
-          onChange: options.onProblem,
+          port: around.listenPort,
+          newServer: () => acceptClients((client) => this.#accept(client)),
+          onChange: around.onProblem,
           onAcceptError: (error) => {
             this.#acceptFailed(error);
           },
@@ -77,7 +75,7 @@ export class TcpPort implements ConnectionHost {
   }
 
   get holdMs(): number {
-    return this.#options.limits.holdMs;
+    return this.#limits.holdMs;
   }
 
   get size(): number {
@@ -95,8 +93,10 @@ export class TcpPort implements ConnectionHost {
     await Promise.all(this.#listeners.map((listener) => listener.open()));
   }
 
-  update(route: PortRoute, nodeId: string): void {
+  update([route]: readonly PortRoute[], nodeId: string): void {
+    if (route === undefined) return;
     this.#route = route;
+    this.#limits = limitsOf(route.settings, this.#options.limits);
     this.balancer.update(route.targets, nodeId);
     if (this.balancer.size === 0) return;
     for (const connection of [...this.#held]) connection.wake();
@@ -115,7 +115,7 @@ export class TcpPort implements ConnectionHost {
   }
 
   hold(connection: Connection): boolean {
-    if (this.#closed || this.#held.size >= this.#options.limits.maxHeld) return false;
+    if (this.#closed || this.#held.size >= this.#limits.maxHeld) return false;
     this.#held.add(connection);
     return true;
   }
@@ -130,12 +130,12 @@ export class TcpPort implements ConnectionHost {
     if (this.#connections.size > 0) return;
     this.#sweep?.cancel();
     this.#sweep = undefined;
-    this.#options.onEmpty();
+    this.#around.onEmpty();
   }
 
   #accept(client: Socket): Take | undefined {
     this.counters.connections++;
-    if (this.#closed || this.#connections.size >= this.#options.limits.maxConnections) {
+    if (this.#closed || this.#connections.size >= this.#limits.maxConnections) {
       this.counters.overLimit++;
       client.on('error', () => undefined);
       client.resetAndDestroy();
