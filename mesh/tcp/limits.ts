@@ -27,6 +27,9 @@ export const HOLD_RETRY = { baseMs: 100, capMs: 1000 };
 /** Open connections per port; one more is reset at once. Each costs about 15 KB and two file descriptors. */
 export const MAX_CONNECTIONS_PER_PORT = 10_000;
 
+/** How long a trusted source may take to send its PROXY header: it is the first thing it sends, so one lost packet's repeat is covered. */
+export const PROXY_HEADER_TIMEOUT_MS = 3000;
+
 /** Listen backlog; the kernel caps it at net.core.somaxconn. */
 export const BACKLOG = 4096;
 

@@ -3,12 +3,14 @@ import { type Socket } from 'node:net';
 import { type Clock, type Timer } from '../../lib/clock.ts';
 import { type Logger } from '../../lib/log.ts';
 import { type Rng } from '../../lib/rng.ts';
-import { type PortRoute } from '../../proto/index.ts';
+import { type PortRoute, ProxyProtocol } from '../../proto/index.ts';
 import { Balancer } from '../balance/balancer.ts';
-import { Connection, type ConnectionHost } from './connection.ts';
+import { type Gate, openGate } from '../proxy-protocol/gate.ts';
+import { type TrustedSources, trustedSources } from '../trusted-sources.ts';
+import { Connection, type ConnectionHost, type Introduction } from './connection.ts';
 import { type PortCounters } from './counters.ts';
 import { type Drains } from './drains.ts';
-import { CONNECT_TIMEOUT_MS, IDLE_TIMEOUT_MS, type Limits, SWEEP_INTERVAL_MS } from './limits.ts';
+import { CONNECT_TIMEOUT_MS, IDLE_TIMEOUT_MS, type Limits, PROXY_HEADER_TIMEOUT_MS, SWEEP_INTERVAL_MS } from './limits.ts';
 import { Listener } from './listener.ts';
 import { type Take } from './sockets.ts';
 
@@ -42,7 +44,10 @@ export class TcpPort implements ConnectionHost {
   readonly #listeners: readonly Listener[];
   readonly #connections = new Set<Connection>();
   readonly #held = new Set<Connection>();
+  /** Trusted sources' connections whose PROXY header is not there yet. */
+  readonly #gates = new Set<Gate>();
   #route: PortRoute;
+  #trusted: TrustedSources | undefined;
   #sweep: Timer | undefined;
   #closed = false;
   #acceptLoggedMs = -Infinity;
@@ -50,6 +55,7 @@ export class TcpPort implements ConnectionHost {
   constructor(options: TcpPortOptions, route: PortRoute, nodeId: string) {
     this.#options = options;
     this.#route = route;
+    this.#trusted = trustedSources(route.settings?.trustedSources ?? []);
     this.clock = options.clock;
     this.rng = options.rng;
     this.drains = options.drains;
@@ -73,15 +79,23 @@ export class TcpPort implements ConnectionHost {
   }
 
   get connectTimeoutMs(): number {
-    return this.#route.settings?.connectTimeoutMs ?? CONNECT_TIMEOUT_MS;
+    return set(this.#route.settings?.connectTimeoutMs) ?? CONNECT_TIMEOUT_MS;
   }
 
   get holdMs(): number {
-    return this.#options.limits.holdMs;
+    return this.#route.settings?.holdMs ?? this.#options.limits.holdMs;
+  }
+
+  get paused(): boolean {
+    return this.#route.paused;
+  }
+
+  get proxyProtocol(): ProxyProtocol {
+    return this.#route.settings?.proxyProtocol ?? ProxyProtocol.PROXY_PROTOCOL_NONE;
   }
 
   get size(): number {
-    return this.#connections.size;
+    return this.#connections.size + this.#gates.size;
   }
 
   /** Why it does not listen on some address, in plain words. */
@@ -97,8 +111,9 @@ export class TcpPort implements ConnectionHost {
 
   update(route: PortRoute, nodeId: string): void {
     this.#route = route;
+    this.#trusted = trustedSources(route.settings?.trustedSources ?? []);
     this.balancer.update(route.targets, nodeId);
-    if (this.balancer.size === 0) return;
+    if (route.paused || this.balancer.size === 0) return;
     for (const connection of [...this.#held]) connection.wake();
   }
 
@@ -107,6 +122,7 @@ export class TcpPort implements ConnectionHost {
     this.#closed = true;
     for (const listener of this.#listeners) listener.close();
     for (const connection of [...this.#held]) connection.close(false);
+    for (const gate of [...this.#gates]) gate.close();
   }
 
   /** Ends what is still open. */
@@ -115,7 +131,7 @@ export class TcpPort implements ConnectionHost {
   }
 
   hold(connection: Connection): boolean {
-    if (this.#closed || this.#held.size >= this.#options.limits.maxHeld) return false;
+    if (this.#closed || this.#held.size >= (this.#route.settings?.maxHeld ?? this.#options.limits.maxHeld)) return false;
     this.#held.add(connection);
     return true;
   }
@@ -126,27 +142,57 @@ export class TcpPort implements ConnectionHost {
 
   closed(connection: Connection): void {
     this.#connections.delete(connection);
+    this.#ended();
+  }
+
+  #ended(): void {
     this.counters.open--;
-    if (this.#connections.size > 0) return;
-    this.#sweep?.cancel();
-    this.#sweep = undefined;
-    this.#options.onEmpty();
+    if (this.#connections.size === 0) {
+      this.#sweep?.cancel();
+      this.#sweep = undefined;
+    }
+    if (this.size === 0) this.#options.onEmpty();
   }
 
   #accept(client: Socket): Take | undefined {
     this.counters.connections++;
-    if (this.#closed || this.#connections.size >= this.#options.limits.maxConnections) {
+    if (this.#closed || this.size >= this.#maxConnections()) {
       this.counters.overLimit++;
       client.on('error', () => undefined);
       client.resetAndDestroy();
       return undefined;
     }
     this.counters.open++;
-    const connection = new Connection(this, client);
+    if (this.#trusted?.has(client.remoteAddress) === true) return this.#introduced(client);
+    return this.#connect(client);
+  }
+
+  #connect(client: Socket, introduction?: Introduction): Take {
+    const connection = new Connection(this, client, introduction);
     this.#connections.add(connection);
     if (this.#sweep === undefined) this.#sweepLater();
     connection.start();
     return connection.fromClient;
+  }
+
+  /** A trusted source must say who the client is; from others a header is the client's own bytes, and never looked at. */
+  #introduced(client: Socket): Take {
+    let take: Take | undefined;
+    const gate = openGate(client, {
+      clock: this.clock,
+      timeoutMs: PROXY_HEADER_TIMEOUT_MS,
+      onHeader: (ends, rest) => {
+        this.#gates.delete(gate);
+        take = this.#connect(client, { ends, rest });
+      },
+      onGone: (bad) => {
+        if (bad) this.counters.badHeaders++;
+        this.#gates.delete(gate);
+        this.#ended();
+      },
+    });
+    this.#gates.add(gate);
+    return (piece) => (take ?? gate.take)(piece);
   }
 
   #acceptFailed(error: Error): void {
@@ -181,7 +227,15 @@ export class TcpPort implements ConnectionHost {
   }
 
   #idleMs(): number {
-    const idleMs = this.#route.settings?.idleTimeoutMs ?? 0;
-    return idleMs > 0 ? idleMs : IDLE_TIMEOUT_MS;
+    return set(this.#route.settings?.idleTimeoutMs) ?? IDLE_TIMEOUT_MS;
   }
+
+  #maxConnections(): number {
+    return set(this.#route.settings?.maxConnections) ?? this.#options.limits.maxConnections;
+  }
+}
+
+/** For settings whose zero would close the port: it means the default, as no value does. */
+function set(value: number | undefined): number | undefined {
+  return value === 0 ? undefined : value;
 }
