@@ -18,6 +18,7 @@ const SHOWN: Readonly<Record<keyof PortCounters, { readonly name: string; readon
   },
   noReplica: { name: 'shoal_mesh_no_replica_total', help: 'Clients reset because no replica took them in time' },
   overLimit: { name: 'shoal_mesh_over_limit_total', help: 'Clients reset because too many were open or waiting' },
+  badHeaders: { name: 'shoal_mesh_bad_proxy_headers_total', help: 'Connections of trusted sources reset for want of a PROXY header' },
   idleClosed: { name: 'shoal_mesh_idle_closed_total', help: 'Connections closed because nothing moved' },
   acceptErrors: { name: 'shoal_mesh_accept_errors_total', help: 'Times the system refused to accept' },
 };

@@ -12,5 +12,8 @@ export const KEEP_ALIVE_MS = 60_000;
 /** How often, at most, connections are looked at for idleness; those that live to see it get keep-alive, short ones are spared the system calls. */
 export const SWEEP_INTERVAL_MS = 15_000;
 
+/** How long a trusted source may take to send its PROXY header: it is the first thing it sends, so one lost packet's repeat is covered. */
+export const PROXY_HEADER_TIMEOUT_MS = 3000;
+
 /** One read buffer of this size serves all connections. */
 export const READ_BUFFER_BYTES = 65_536;

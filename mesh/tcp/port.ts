@@ -3,15 +3,17 @@ import { type Socket } from 'node:net';
 import { type Clock, type Timer } from '../../lib/clock.ts';
 import { type Logger } from '../../lib/log.ts';
 import { type Rng } from '../../lib/rng.ts';
-import { type PortRoute } from '../../proto/index.ts';
+import { type PortRoute, ProxyProtocol } from '../../proto/index.ts';
 import { Balancer } from '../balance/balancer.ts';
 import { type Drains } from '../drains.ts';
-import { CONNECT_TIMEOUT_MS, type Limits, limitsOf } from '../limits.ts';
+import { CONNECT_TIMEOUT_MS, type Limits, limitsOf, whereSet } from '../limits.ts';
 import { Listener } from '../listener.ts';
+import { type Gate, openGate } from '../proxy-protocol/gate.ts';
 import { type PortHost, type ServedPort } from '../served-port.ts';
-import { Connection, type ConnectionHost } from './connection.ts';
+import { type TrustedSources, trustedSources } from '../trusted-sources.ts';
+import { Connection, type ConnectionHost, type Introduction } from './connection.ts';
 import { type PortCounters } from './counters.ts';
-import { IDLE_TIMEOUT_MS, SWEEP_INTERVAL_MS } from './limits.ts';
+import { IDLE_TIMEOUT_MS, PROXY_HEADER_TIMEOUT_MS, SWEEP_INTERVAL_MS } from './limits.ts';
 import { acceptClients, type Take } from './sockets.ts';
 
 export interface TcpPortOptions {
@@ -37,8 +39,11 @@ export class TcpPort implements ServedPort, ConnectionHost {
   readonly #listeners: readonly Listener[];
   readonly #connections = new Set<Connection>();
   readonly #held = new Set<Connection>();
+  /** Trusted sources' connections whose PROXY header is not there yet. */
+  readonly #gates = new Set<Gate>();
   #route: PortRoute;
   #limits: Limits;
+  #trusted: TrustedSources | undefined;
   #sweep: Timer | undefined;
   #closed = false;
   #acceptLoggedMs = -Infinity;
@@ -48,6 +53,7 @@ export class TcpPort implements ServedPort, ConnectionHost {
     this.#around = around;
     this.#route = route;
     this.#limits = limitsOf(route.settings, options.limits);
+    this.#trusted = trustedSources(route.settings?.trustedSources ?? []);
     this.clock = options.clock;
     this.rng = options.rng;
     this.drains = around.drains;
@@ -71,15 +77,23 @@ export class TcpPort implements ServedPort, ConnectionHost {
   }
 
   get connectTimeoutMs(): number {
-    return this.#route.settings?.connectTimeoutMs ?? CONNECT_TIMEOUT_MS;
+    return whereSet(this.#route.settings?.connectTimeoutMs) ?? CONNECT_TIMEOUT_MS;
   }
 
   get holdMs(): number {
     return this.#limits.holdMs;
   }
 
+  get paused(): boolean {
+    return this.#route.paused;
+  }
+
+  get proxyProtocol(): ProxyProtocol {
+    return this.#route.settings?.proxyProtocol ?? ProxyProtocol.PROXY_PROTOCOL_NONE;
+  }
+
   get size(): number {
-    return this.#connections.size;
+    return this.#connections.size + this.#gates.size;
   }
 
   /** Why it does not listen on some address, in plain words. */
@@ -97,8 +111,9 @@ export class TcpPort implements ServedPort, ConnectionHost {
     if (route === undefined) return;
     this.#route = route;
     this.#limits = limitsOf(route.settings, this.#options.limits);
+    this.#trusted = trustedSources(route.settings?.trustedSources ?? []);
     this.balancer.update(route.targets, nodeId);
-    if (this.balancer.size === 0) return;
+    if (route.paused || this.balancer.size === 0) return;
     for (const connection of [...this.#held]) connection.wake();
   }
 
@@ -107,6 +122,7 @@ export class TcpPort implements ServedPort, ConnectionHost {
     this.#closed = true;
     for (const listener of this.#listeners) listener.close();
     for (const connection of [...this.#held]) connection.close(false);
+    for (const gate of [...this.#gates]) gate.close();
   }
 
   /** Ends what is still open. */
@@ -126,27 +142,57 @@ export class TcpPort implements ServedPort, ConnectionHost {
 
   closed(connection: Connection): void {
     this.#connections.delete(connection);
+    this.#ended();
+  }
+
+  #ended(): void {
     this.counters.open--;
-    if (this.#connections.size > 0) return;
-    this.#sweep?.cancel();
-    this.#sweep = undefined;
-    this.#around.onEmpty();
+    if (this.#connections.size === 0) {
+      this.#sweep?.cancel();
+      this.#sweep = undefined;
+    }
+    if (this.size === 0) this.#around.onEmpty();
   }
 
   #accept(client: Socket): Take | undefined {
     this.counters.connections++;
-    if (this.#closed || this.#connections.size >= this.#limits.maxConnections) {
+    if (this.#closed || this.size >= this.#limits.maxConnections) {
       this.counters.overLimit++;
       client.on('error', () => undefined);
       client.resetAndDestroy();
       return undefined;
     }
     this.counters.open++;
-    const connection = new Connection(this, client);
+    if (this.#trusted?.has(client.remoteAddress) === true) return this.#introduced(client);
+    return this.#connect(client);
+  }
+
+  #connect(client: Socket, introduction?: Introduction): Take {
+    const connection = new Connection(this, client, introduction);
     this.#connections.add(connection);
     if (this.#sweep === undefined) this.#sweepLater();
     connection.start();
     return connection.fromClient;
+  }
+
+  /** A trusted source must say who the client is; from others a header is the client's own bytes, and never looked at. */
+  #introduced(client: Socket): Take {
+    let take: Take | undefined;
+    const gate = openGate(client, {
+      clock: this.clock,
+      timeoutMs: PROXY_HEADER_TIMEOUT_MS,
+      onHeader: (ends, rest) => {
+        this.#gates.delete(gate);
+        take = this.#connect(client, { ends, rest });
+      },
+      onGone: (bad) => {
+        if (bad) this.counters.badHeaders++;
+        this.#gates.delete(gate);
+        this.#ended();
+      },
+    });
+    this.#gates.add(gate);
+    return (piece) => (take ?? gate.take)(piece);
   }
 
   #acceptFailed(error: Error): void {
@@ -181,7 +227,6 @@ export class TcpPort implements ServedPort, ConnectionHost {
   }
 
   #idleMs(): number {
-    const idleMs = this.#route.settings?.idleTimeoutMs ?? 0;
-    return idleMs > 0 ? idleMs : IDLE_TIMEOUT_MS;
+    return whereSet(this.#route.settings?.idleTimeoutMs) ?? IDLE_TIMEOUT_MS;
   }
 }
