@@ -8,15 +8,19 @@ import { type Rng } from '../lib/rng.ts';
 import { socketPath } from '../lib/socket-path.ts';
 import { type DrainingIdle, type Epoch, type MeshHello, type MeshReport, type PortProblems, PortProtocol } from '../proto/index.ts';
 import { ControlServer } from './control/server.ts';
+import { type HttpNumbers } from './http/counters.ts';
+import { HttpProtocol } from './http/protocol.ts';
 import { DEFAULT_LIMITS, type Limits } from './limits.ts';
 import { ANY_ADDRESS } from './listener.ts';
 import { Ports } from './ports.ts';
+import { type Protocol } from './served-port.ts';
 import { describeEpoch } from './table/epoch.ts';
 import { loadTable, saveTable } from './table/file.ts';
 import { TableKeeper } from './table/keeper.ts';
 import { type Table } from './table/table.ts';
 import { type PortCounters } from './tcp/counters.ts';
 import { TcpProtocol } from './tcp/protocol.ts';
+import { Certificates } from './tls/certificates.ts';
 
 export interface MeshOptions {
   readonly clock: Clock;
@@ -30,6 +34,8 @@ export interface MeshOptions {
   /** Added to every published port, for several nodes on one address. */
   readonly portOffset?: number;
   readonly limits?: Limits;
+  /** Folder of the certificates; unset: "tls" in the data directory. */
+  readonly tlsDir?: string | undefined;
   readonly version: string;
   /** An agent has asked the mesh to stop, leaving open connections so long. */
   readonly onStop: (periodMs: number) => void;
@@ -39,6 +45,7 @@ export class Mesh {
   readonly #options: MeshOptions;
   readonly #control: ControlServer;
   readonly #tcp: TcpProtocol;
+  readonly #http: HttpProtocol;
   readonly #ports: Ports;
   #keeper: TableKeeper | undefined;
   #nodeId: string;
@@ -54,12 +61,17 @@ export class Mesh {
     const { clock, rng, log } = options;
     const shared = { clock, rng, log, limits: options.limits ?? DEFAULT_LIMITS };
     this.#tcp = new TcpProtocol(shared);
+    const certificates = new Certificates({ clock, log, dir: options.tlsDir ?? join(options.dataDir, 'tls') });
+    this.#http = new HttpProtocol({ ...shared, certificates });
     this.#ports = new Ports({
       clock,
       nodeId: options.nodeId,
       addresses: options.listen.length === 0 ? [ANY_ADDRESS] : options.listen,
       portOffset: options.portOffset ?? 0,
-      protocols: new Map([[PortProtocol.TCP, this.#tcp]]),
+      protocols: new Map<PortProtocol, Protocol>([
+        [PortProtocol.TCP, this.#tcp],
+        [PortProtocol.HTTP, this.#http],
+      ]),
       onProblems: () => {
         this.#problemsLater();
       },
@@ -90,6 +102,10 @@ export class Mesh {
   /** Of the tcp path, by published port. */
   get counters(): ReadonlyMap<number, Readonly<PortCounters>> {
     return this.#tcp.counters;
+  }
+
+  get http(): HttpNumbers {
+    return this.#http;
   }
 
   /** Of the table in use. */
