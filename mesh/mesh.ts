@@ -6,16 +6,17 @@ import { messageOf, ShoalError } from '../lib/errors.ts';
 import { type Logger } from '../lib/log.ts';
 import { type Rng } from '../lib/rng.ts';
 import { socketPath } from '../lib/socket-path.ts';
-import { type DrainingIdle, type Epoch, type MeshHello, type MeshReport, type PortProblems } from '../proto/index.ts';
+import { type DrainingIdle, type Epoch, type MeshHello, type MeshReport, type PortProblems, PortProtocol } from '../proto/index.ts';
 import { ControlServer } from './control/server.ts';
+import { DEFAULT_LIMITS, type Limits } from './limits.ts';
+import { ANY_ADDRESS } from './listener.ts';
+import { Ports } from './ports.ts';
 import { describeEpoch } from './table/epoch.ts';
 import { loadTable, saveTable } from './table/file.ts';
 import { TableKeeper } from './table/keeper.ts';
 import { type Table } from './table/table.ts';
 import { type PortCounters } from './tcp/counters.ts';
-import { DEFAULT_LIMITS, type Limits } from './tcp/limits.ts';
-import { ANY_ADDRESS } from './tcp/listener.ts';
-import { TcpPorts } from './tcp/ports.ts';
+import { TcpProtocol } from './tcp/protocol.ts';
 
 export interface MeshOptions {
   readonly clock: Clock;
@@ -37,7 +38,8 @@ export interface MeshOptions {
 export class Mesh {
   readonly #options: MeshOptions;
   readonly #control: ControlServer;
-  readonly #ports: TcpPorts;
+  readonly #tcp: TcpProtocol;
+  readonly #ports: Ports;
   #keeper: TableKeeper | undefined;
   #nodeId: string;
   /** What the agent was told last. */
@@ -50,14 +52,14 @@ export class Mesh {
     this.#options = options;
     this.#nodeId = options.nodeId;
     const { clock, rng, log } = options;
-    this.#ports = new TcpPorts({
+    const shared = { clock, rng, log, limits: options.limits ?? DEFAULT_LIMITS };
+    this.#tcp = new TcpProtocol(shared);
+    this.#ports = new Ports({
       clock,
-      rng,
-      log,
       nodeId: options.nodeId,
       addresses: options.listen.length === 0 ? [ANY_ADDRESS] : options.listen,
       portOffset: options.portOffset ?? 0,
-      limits: options.limits ?? DEFAULT_LIMITS,
+      protocols: new Map([[PortProtocol.TCP, this.#tcp]]),
       onProblems: () => {
         this.#problemsLater();
       },
@@ -85,9 +87,9 @@ export class Mesh {
     });
   }
 
-  /** By published port. */
+  /** Of the tcp path, by published port. */
   get counters(): ReadonlyMap<number, Readonly<PortCounters>> {
-    return this.#ports.counters;
+    return this.#tcp.counters;
   }
 
   /** Of the table in use. */

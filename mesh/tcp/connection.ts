@@ -11,8 +11,9 @@ import { type Balancer, type Replica } from '../balance/balancer.ts';
 import { type Ends, proxyHeader } from '../proxy-protocol/header.ts';
 import { plainAddress } from '../trusted-sources.ts';
 import { type PortCounters } from './counters.ts';
-import { type Drains } from './drains.ts';
-import { HOLD_RETRY, KEEP_ALIVE_MS } from './limits.ts';
+import { type Drains } from '../drains.ts';
+import { HOLD_RETRY } from '../limits.ts';
+import { KEEP_ALIVE_MS } from './limits.ts';
 import { connectTo, copyOf } from './sockets.ts';
 
 /** What a connection needs of its published port. */

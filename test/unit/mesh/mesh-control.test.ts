@@ -228,7 +228,7 @@ describe('mesh and agent', () => {
 
 describe('a plain accept, for a Node whose servers have no raw connections', () => {
   it('carries bytes like the other', async () => {
-    const { acceptClients, listenOn, copyOf } = await import('../../../mesh/tcp/sockets.ts');
+    const { acceptClients, copyOf } = await import('../../../mesh/tcp/sockets.ts');
     const server = acceptClients((client) => {
       client.on('end', () => client.end());
       setImmediate(() => client.resume());
@@ -237,7 +237,7 @@ describe('a plain accept, for a Node whose servers have no raw connections', () 
     const port = await freePort();
     await new Promise<void>((resolve) => {
       server.on('listening', resolve);
-      listenOn(server, ownLoopback(), port);
+      server.listen({ host: ownLoopback(), port });
     });
     const client = openClient(port, ownLoopback());
     client.socket.end('there and back');

@@ -51,7 +51,7 @@ describe('published ports', () => {
     await until(() => mesh.ports.connections === 1, 'it waits');
     await mesh.apply([]);
     await until(() => waiting.error === 'ECONNRESET', 'it is reset');
-    assert.equal(mesh.ports.counters.size, 0);
+    assert.equal(mesh.counted, 0);
   });
 
   it('that something else holds are reported in plain words, tried again, and do not disturb the others', async () => {
