@@ -11,12 +11,15 @@ import { ControlServer } from './control/server.ts';
 import { DEFAULT_LIMITS, type Limits } from './limits.ts';
 import { ANY_ADDRESS } from './listener.ts';
 import { Ports } from './ports.ts';
+import { type Protocol } from './served-port.ts';
 import { describeEpoch } from './table/epoch.ts';
 import { loadTable, saveTable } from './table/file.ts';
 import { TableKeeper } from './table/keeper.ts';
 import { type Table } from './table/table.ts';
 import { type PortCounters } from './tcp/counters.ts';
 import { TcpProtocol } from './tcp/protocol.ts';
+import { type UdpCounters } from './udp/counters.ts';
+import { UdpProtocol } from './udp/protocol.ts';
 
 export interface MeshOptions {
   readonly clock: Clock;
@@ -35,10 +38,17 @@ export interface MeshOptions {
   readonly onStop: (periodMs: number) => void;
 }
 
+/** By published port. */
+export interface MeshCounters {
+  readonly tcp: ReadonlyMap<number, Readonly<PortCounters>>;
+  readonly udp: ReadonlyMap<number, Readonly<UdpCounters>>;
+}
+
 export class Mesh {
   readonly #options: MeshOptions;
   readonly #control: ControlServer;
   readonly #tcp: TcpProtocol;
+  readonly #udp: UdpProtocol;
   readonly #ports: Ports;
   #keeper: TableKeeper | undefined;
   #nodeId: string;
@@ -54,12 +64,16 @@ export class Mesh {
     const { clock, rng, log } = options;
     const shared = { clock, rng, log, limits: options.limits ?? DEFAULT_LIMITS };
     this.#tcp = new TcpProtocol(shared);
+    this.#udp = new UdpProtocol({ clock, rng });
     this.#ports = new Ports({
       clock,
       nodeId: options.nodeId,
       addresses: options.listen.length === 0 ? [ANY_ADDRESS] : options.listen,
       portOffset: options.portOffset ?? 0,
-      protocols: new Map([[PortProtocol.TCP, this.#tcp]]),
+      protocols: new Map<PortProtocol, Protocol>([
+        [PortProtocol.TCP, this.#tcp],
+        [PortProtocol.UDP, this.#udp],
+      ]),
       onProblems: () => {
         this.#problemsLater();
       },
@@ -87,9 +101,8 @@ export class Mesh {
     });
   }
 
-  /** Of the tcp path, by published port. */
-  get counters(): ReadonlyMap<number, Readonly<PortCounters>> {
-    return this.#tcp.counters;
+  get counters(): MeshCounters {
+    return { tcp: this.#tcp.counters, udp: this.#udp.counters };
   }
 
   /** Of the table in use. */

@@ -191,8 +191,6 @@ function nameOf({ protocol, publishedPort }: Pick<PortRoute, 'protocol' | 'publi
 /** A table of a newer manager may name protocols that this version has no name for. */
 function unknownProtocol(protocol: number): string {
   switch (protocol) {
-    case PortProtocol.UDP:
-      return 'udp is not supported yet';
     case PortProtocol.HTTP:
       return 'http is not supported yet; publish the port as tcp';
     default:
