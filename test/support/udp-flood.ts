@@ -5,6 +5,8 @@ import { until } from './until.ts';
 
 export interface Flood {
   readonly clients: number;
+  /** Number of the first client; 0 unless given. */
+  readonly first?: number;
   readonly port: number;
   readonly address: string;
   /** Datagrams that have arrived where they should; those of one batch are awaited before the next. */
@@ -18,11 +20,11 @@ const PER_ADDRESS = 5000;
 const FIRST_PORT = 10_000;
 
 /** Clients come from 127.32.0.0/16. */
-export async function flood({ clients, port, address, arrived }: Flood): Promise<void> {
+export async function flood({ clients, first: offset = 0, port, address, arrived }: Flood): Promise<void> {
   const before = arrived();
   for (let first = 0; first < clients; first += BATCH) {
     const last = Math.min(clients, first + BATCH);
-    await Promise.all(Array.from({ length: last - first }, (_, index) => sendOne(first + index, port, address)));
+    await Promise.all(Array.from({ length: last - first }, (_, index) => sendOne(offset + first + index, port, address)));
     await until(
       () => arrived() - before >= last,
       () => `${arrived() - before} of ${last} arrived`,
