@@ -73,6 +73,9 @@ function microseconds(text: string, percentile: string): number {
   return Number(match?.[1]) * (scale[match?.[2] ?? ''] ?? NaN);
 }
 
+/** Several thousand connections. */
+const WARM_UP_SECONDS = 5;
+
 const children: ChildProcess[] = [];
 /** Of /proc/PID/stat: Linux counts in hundredths of a second everywhere. */
 const TICK_US = 10_000;
@@ -223,6 +226,8 @@ async function main(): Promise<void> {
     ];
     for (const what of MEASURES.filter(({ name }) => name.includes(values.only))) {
       const results = new Map<string, Result[]>(ways.map((way) => [way.name, []]));
+      // Not counted: a new process compiles its code for a while, and those measured are to be what they are for the rest of their days.
+      for (const way of ways) await measure(way, what, WARM_UP_SECONDS, closing);
       for (let round = 0; round < Number(values.rounds); round++) {
         // Each round begins with another one: a drift of the machine falls on all alike.
         for (let index = 0; index < ways.length; index++) {
