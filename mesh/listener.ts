@@ -85,7 +85,7 @@ export class Listener {
       this.#host = '0.0.0.0';
       return this.#attempt();
     }
-    this.#change(explain(this.#options, code, messageOf(error)));
+    this.#change(whyNotListening(this.#options, code, messageOf(error)));
     this.#timer = this.#options.clock.after(
       this.#retry.nextMs(),
       () => {
@@ -103,7 +103,8 @@ export class Listener {
   }
 }
 
-function explain(options: ListenerOptions, code: string | undefined, message: string): string {
+/** In plain words. `code`: the system's, "EADDRINUSE". */
+export function whyNotListening(options: Pick<ListenerOptions, 'address' | 'port'>, code: string | undefined, message: string): string {
   const port = String(options.port);
   const where = options.address === ANY_ADDRESS ? `port ${port}` : `port ${port} on ${options.address}`;
   const again = 'the mesh keeps trying';

@@ -21,6 +21,8 @@ import { type Table } from './table/table.ts';
 import { type PortCounters } from './tcp/counters.ts';
 import { TcpProtocol } from './tcp/protocol.ts';
 import { Certificates } from './tls/certificates.ts';
+import { type UdpCounters } from './udp/counters.ts';
+import { UdpProtocol } from './udp/protocol.ts';
 
 export interface MeshOptions {
   readonly clock: Clock;
@@ -41,11 +43,19 @@ export interface MeshOptions {
   readonly onStop: (periodMs: number) => void;
 }
 
+/** By published port. */
+export interface MeshCounters {
+  readonly http: HttpNumbers;
+  readonly tcp: ReadonlyMap<number, Readonly<PortCounters>>;
+  readonly udp: ReadonlyMap<number, Readonly<UdpCounters>>;
+}
+
 export class Mesh {
   readonly #options: MeshOptions;
   readonly #control: ControlServer;
   readonly #tcp: TcpProtocol;
   readonly #http: HttpProtocol;
+  readonly #udp: UdpProtocol;
   readonly #ports: Ports;
   #keeper: TableKeeper | undefined;
   #nodeId: string;
@@ -63,6 +73,7 @@ export class Mesh {
     this.#tcp = new TcpProtocol(shared);
     const certificates = new Certificates({ clock, log, dir: options.tlsDir ?? join(options.dataDir, 'tls') });
     this.#http = new HttpProtocol({ ...shared, certificates });
+    this.#udp = new UdpProtocol({ clock, rng });
     this.#ports = new Ports({
       clock,
       nodeId: options.nodeId,
@@ -71,6 +82,7 @@ export class Mesh {
       protocols: new Map<PortProtocol, Protocol>([
         [PortProtocol.TCP, this.#tcp],
         [PortProtocol.HTTP, this.#http],
+        [PortProtocol.UDP, this.#udp],
       ]),
       onProblems: () => {
         this.#problemsLater();
@@ -99,13 +111,8 @@ export class Mesh {
     });
   }
 
-  /** Of the tcp path, by published port. */
-  get counters(): ReadonlyMap<number, Readonly<PortCounters>> {
-    return this.#tcp.counters;
-  }
-
-  get http(): HttpNumbers {
-    return this.#http;
+  get counters(): MeshCounters {
+    return { http: this.#http, tcp: this.#tcp.counters, udp: this.#udp.counters };
   }
 
   /** Of the table in use. */
