@@ -35,6 +35,11 @@ export function limitsOf(settings: IngressSettings | undefined, defaults: Limits
   return {
     holdMs: settings?.holdMs ?? defaults.holdMs,
     maxHeld: settings?.maxHeld ?? defaults.maxHeld,
-    maxConnections: settings?.maxConnections ?? defaults.maxConnections,
+    maxConnections: whereSet(settings?.maxConnections) ?? defaults.maxConnections,
   };
+}
+
+/** For settings whose zero would close the port: it means the default, as no value does. */
+export function whereSet(value: number | undefined): number | undefined {
+  return value === 0 ? undefined : value;
 }

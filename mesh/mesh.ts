@@ -8,6 +8,8 @@ import { type Rng } from '../lib/rng.ts';
 import { socketPath } from '../lib/socket-path.ts';
 import { type DrainingIdle, type Epoch, type MeshHello, type MeshReport, type PortProblems, PortProtocol } from '../proto/index.ts';
 import { ControlServer } from './control/server.ts';
+import { type HttpNumbers } from './http/counters.ts';
+import { HttpProtocol } from './http/protocol.ts';
 import { DEFAULT_LIMITS, type Limits } from './limits.ts';
 import { ANY_ADDRESS } from './listener.ts';
 import { Ports } from './ports.ts';
@@ -20,6 +22,7 @@ import { type PortCounters } from './tcp/counters.ts';
 import { TcpProtocol } from './tcp/protocol.ts';
 import { type UdpCounters } from './udp/counters.ts';
 import { UdpProtocol } from './udp/protocol.ts';
+import { Certificates } from './tls/certificates.ts';
 
 export interface MeshOptions {
   readonly clock: Clock;
@@ -33,6 +36,8 @@ export interface MeshOptions {
   /** Added to every published port, for several nodes on one address. */
   readonly portOffset?: number;
   readonly limits?: Limits;
+  /** Folder of the certificates; unset: "tls" in the data directory. */
+  readonly tlsDir?: string | undefined;
   readonly version: string;
   /** An agent has asked the mesh to stop, leaving open connections so long. */
   readonly onStop: (periodMs: number) => void;
@@ -49,6 +54,7 @@ export class Mesh {
   readonly #control: ControlServer;
   readonly #tcp: TcpProtocol;
   readonly #udp: UdpProtocol;
+  readonly #http: HttpProtocol;
   readonly #ports: Ports;
   #keeper: TableKeeper | undefined;
   #nodeId: string;
@@ -65,6 +71,8 @@ export class Mesh {
     const shared = { clock, rng, log, limits: options.limits ?? DEFAULT_LIMITS };
     this.#tcp = new TcpProtocol(shared);
     this.#udp = new UdpProtocol({ clock, rng });
+    const certificates = new Certificates({ clock, log, dir: options.tlsDir ?? join(options.dataDir, 'tls') });
+    this.#http = new HttpProtocol({ ...shared, certificates });
     this.#ports = new Ports({
       clock,
       nodeId: options.nodeId,
@@ -73,6 +81,7 @@ export class Mesh {
       protocols: new Map<PortProtocol, Protocol>([
         [PortProtocol.TCP, this.#tcp],
         [PortProtocol.UDP, this.#udp],
+        [PortProtocol.HTTP, this.#http],
       ]),
       onProblems: () => {
         this.#problemsLater();
@@ -103,6 +112,10 @@ export class Mesh {
 
   get counters(): MeshCounters {
     return { tcp: this.#tcp.counters, udp: this.#udp.counters };
+  }
+
+  get http(): HttpNumbers {
+    return this.#http;
   }
 
   /** Of the table in use. */

@@ -2,12 +2,12 @@
 // Upholds: nothing is sent twice (once a byte went either way the replica stays); each side's end, reset and slowness reach the other side;
 // memory is bounded by the two sockets' own write buffers, for a side that does not drain pauses the other.
 import { type Socket } from 'node:net';
-import { errnoOf } from '../../lib/errors.ts';
 import { type Backoff, backoff } from '../../lib/backoff.ts';
 import { type Clock, type Timer } from '../../lib/clock.ts';
 import { type Rng } from '../../lib/rng.ts';
 import { ProxyProtocol } from '../../proto/index.ts';
 import { type Balancer, type Replica } from '../balance/balancer.ts';
+import { isReplicasFault } from '../balance/ejection.ts';
 import { type Ends, proxyHeader } from '../proxy-protocol/header.ts';
 import { plainAddress } from '../trusted-sources.ts';
 import { type PortCounters } from './counters.ts';
@@ -36,8 +36,6 @@ export interface ConnectionHost {
   closed(connection: Connection): void;
 }
 
-/** Failures to connect that are this host's own: they say nothing about the replica. */
-const OWN_FAILURES: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM', 'EADDRNOTAVAIL']);
 const NOTHING = Buffer.alloc(0);
 const NOT_INTRODUCED: Introduction = { ends: undefined, rest: NOTHING };
 
@@ -190,7 +188,7 @@ export class Connection {
     upstream.on('error', (error) => {
       if (this.#upstream !== upstream) return;
       if (this.#touched) this.#replicaReset();
-      else this.#replicaFailed(!OWN_FAILURES.has(errnoOf(error) ?? ''));
+      else this.#replicaFailed(isReplicasFault(error));
     });
     upstream.on('close', () => {
       if (this.#upstream === upstream) this.#upstreamClosed();

@@ -6,7 +6,7 @@ import { type Rng } from '../../lib/rng.ts';
 import { type PortRoute, ProxyProtocol } from '../../proto/index.ts';
 import { Balancer } from '../balance/balancer.ts';
 import { type Drains } from '../drains.ts';
-import { CONNECT_TIMEOUT_MS, type Limits, limitsOf } from '../limits.ts';
+import { CONNECT_TIMEOUT_MS, type Limits, limitsOf, whereSet } from '../limits.ts';
 import { Listener } from '../listener.ts';
 import { type Gate, openGate } from '../proxy-protocol/gate.ts';
 import { type PortHost, type ServedPort } from '../served-port.ts';
@@ -77,7 +77,7 @@ export class TcpPort implements ServedPort, ConnectionHost {
   }
 
   get connectTimeoutMs(): number {
-    return set(this.#route.settings?.connectTimeoutMs) ?? CONNECT_TIMEOUT_MS;
+    return whereSet(this.#route.settings?.connectTimeoutMs) ?? CONNECT_TIMEOUT_MS;
   }
 
   get holdMs(): number {
@@ -227,11 +227,6 @@ export class TcpPort implements ServedPort, ConnectionHost {
   }
 
   #idleMs(): number {
-    return set(this.#route.settings?.idleTimeoutMs) ?? IDLE_TIMEOUT_MS;
+    return whereSet(this.#route.settings?.idleTimeoutMs) ?? IDLE_TIMEOUT_MS;
   }
-}
-
-/** For settings whose zero would close the port: it means the default, as no value does. */
-function set(value: number | undefined): number | undefined {
-  return value === 0 ? undefined : value;
 }
