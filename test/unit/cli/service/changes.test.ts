@@ -3,6 +3,7 @@ import { ShoalError } from '../../../../lib/errors.ts';
 import { runCli } from '../../../../cli/run.ts';
 import {
   type CreateServiceRequest,
+  PortProblem,
   type CheckServiceRequest,
   ServiceChange,
   ServiceCheck,
@@ -19,6 +20,7 @@ import {
 import { capturedShell, shoal } from '../../../support/captured-shell.ts';
 import { idOf, serviceView } from '../../../support/cli-fixtures.ts';
 import { type FakeControl, startFakeControl } from '../../../support/fake-control.ts';
+import { publish } from '../../../support/service-specs.ts';
 import { until } from '../../../support/until.ts';
 
 type Handlers = Parameters<typeof startFakeControl>[0];
@@ -94,6 +96,19 @@ overall progress: 2 out of 2 tasks
 service web converged
 `,
       );
+    });
+
+    it('warns of nodes that cannot open a published port once all is up, also where progress is not shown', async () => {
+      const service = serviceView('web', { ports: [publish(8080, 80)] });
+      const problem = PortProblem.create({ publishedPort: 8080, message: 'port 8080 is taken by another program on this node' });
+      const manager = await start({
+        createService: () => change(service),
+        watchProgress: CONVERGES,
+        getService: () => Promise.resolve({ ...service, portProblems: [{ nodeId: 'n2', hostname: 'h2', problem }] }),
+      });
+      const { exitCode, stderr } = await shoal(['service', 'create', '-q', '--name', 'web', '-p', '8080:80', 'nginx'], { manager });
+      assert.equal(exitCode, 0);
+      assert.equal(stderr, 'warning: h2 does not answer port 8080: port 8080 is taken by another program on this node\n');
     });
 
     it('says of each slot once why it waits, and again when that is another reason', async () => {
