@@ -183,17 +183,35 @@ service web converged
           return Promise.resolve(ServiceCheck.create({ problems }));
         },
       });
-      const wrong = ['--stop-signal', 'FOO', '--replicas', '-1', '-p', '8080:1', '-p', '8080:2', 'nginx'];
+      const wrong = [
+        '--stop-signal',
+        'FOO',
+        '--replicas',
+        '-1',
+        '-p',
+        '8080:1',
+        '-p',
+        '8080:2',
+        '--label',
+        '',
+        '--ulimit',
+        'nofile=5:3',
+        'nginx',
+      ];
       const { exitCode, stderr } = await shoal(['service', 'create', ...wrong], { manager });
       assert.equal(exitCode, 2);
       assert.deepEqual(stderr.trimEnd().split('\n'), [
         'shoal: the service cannot be created:',
         '  --publish: port 8080/tcp is published twice',
+        '  --label: "" is not KEY=VALUE',
         '  --replicas: "-1" is not a whole number of at least 0',
+        '  --ulimit: "nofile=5:3": the soft limit is above the hard one',
         '  --stop-signal: "FOO" is not a signal',
         '  --publish published port: port 8080/tcp is already published by service other',
       ]);
       assert.equal(asked?.spec?.task?.container?.stopSignal, 'FOO');
+      // What the manager would refuse once more is not asked about.
+      assert.deepEqual([asked.spec.labels, asked.spec.task.container.ulimits], [{}, []]);
       assert.deepEqual(fake?.calls, ['checkService']);
     });
 
