@@ -71,7 +71,7 @@ function scaled({ ref, replicas }: Scaling): (spec: ServiceSpec) => Promise<Edit
   return (spec) => {
     // Of a job these are the completions it takes: it begins anew.
     if (spec.mode !== ServiceMode.REPLICATED && spec.mode !== ServiceMode.REPLICATED_JOB)
-      throw new ShoalError('failed_precondition', `${ref} is not replicated: it runs one task on each node and cannot be scaled`);
+      throw new ShoalError('conflict', `${ref} is not replicated: it runs one task on each node and cannot be scaled`);
     return Promise.resolve({ spec: { ...spec, replicas }, registryAuth: '', noResolveImage: true });
   };
 }

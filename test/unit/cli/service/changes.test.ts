@@ -491,7 +491,7 @@ service web converged
       const { exitCode, stdout, stderr } = await shoal(['service', 'scale', '-d', 'agent=2', 'web=3'], { manager });
       assert.equal(stdout, 'web scaled to 3\n');
       assert.match(stderr, /agent is not replicated/);
-      assert.equal(exitCode, 1);
+      assert.equal(exitCode, 4);
     });
 
     it('scales nothing where a name is wrong, and says which ones are', async () => {
