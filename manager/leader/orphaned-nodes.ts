@@ -88,10 +88,11 @@ export async function watchOrphanedNodes(options: LeadOptions): Promise<void> {
   const { state, clock, log, leadership } = options;
   const committer = new Committer(options);
   const times = new OrphanTimes();
-  let orphans = orphanedNodes(state);
+  /** Undefined: something has changed. Looked for at the next tick and not at each change: it costs a pass over all nodes. */
+  let orphans: readonly OrphanedNode[] | undefined;
   let committing: Promise<void> | undefined;
   const unsubscribe = state.subscribe((changes: readonly Change[]) => {
-    if (changes.some((change) => WATCHED.has(change.table))) orphans = orphanedNodes(state);
+    if (changes.some((change) => WATCHED.has(change.table))) orphans = undefined;
   });
   const markDown = (orphan: OrphanedNode): Promise<void> =>
     committer.commit([downGroup(orphan, clock.wallMs())], ({ committed }) => {
@@ -100,6 +101,7 @@ export async function watchOrphanedNodes(options: LeadOptions): Promise<void> {
     });
   const judge = (stalled: boolean): void => {
     const downAfterMs = state.get('cluster', '')?.value.settings?.nodeDownAfterMs ?? DOWN_AFTER_MS;
+    orphans ??= orphanedNodes(state);
     const overdue = times.overdue(orphans, time.nowMs(), downAfterMs);
     if (stalled || overdue.length === 0 || committing !== undefined || leadership.ended.aborted) return;
     log.warn('nodes of a manager that is gone did not register elsewhere; marking them down', {
@@ -111,7 +113,7 @@ export async function watchOrphanedNodes(options: LeadOptions): Promise<void> {
     });
   };
   const time = startSteadyTime({ clock, tickMs: TICK_MS, stallMs: STALL_MS, onTick: judge });
-  times.overdue(orphans, time.nowMs(), Number.POSITIVE_INFINITY);
+  times.overdue(orphanedNodes(state), time.nowMs(), Number.POSITIVE_INFINITY);
   await new Promise<void>((resolve) => {
     if (leadership.ended.aborted) resolve();
     leadership.ended.addEventListener('abort', () => resolve(), { once: true });

@@ -1,6 +1,6 @@
 // The suites of `npm test`, in the order in which they are begun.
 
-const mocha = (folder, { timeoutMs = 10_000, jobs = 1 } = {}) => [
+const mocha = (folder, { timeoutMs = 60_000, jobs = 1 } = {}) => [
   'node_modules/mocha/bin/mocha.js',
   ...['--reporter', 'test/support/counting-reporter.cjs', '--timeout', String(timeoutMs)],
   // What a failed test left open must not hold the run.

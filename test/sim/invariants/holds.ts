@@ -47,7 +47,7 @@ export function massLossIsHeld(truth: Truth): void {
         down.delete(change.id);
         told.delete(change.id);
       }
-      // Settings of users, and nodes that are back, end it.
+      // Settings of users, and nodes that are back, end it; so does `node evict` (the fault matrix: "then done, `node evict` at once").
       if (!isMassive((heldSinceMs ?? truth.nowMs) - WINDOW_MS)) heldSinceMs = undefined;
       else heldSinceMs ??= truth.nowMs;
     }
