@@ -63,11 +63,11 @@ describe('agent flags', () => {
   it('refuse a data address that is none of this host, and name those that are', async () => {
     assert.equal(await foreignAddress('127.0.0.1'), undefined);
     // Of a network for documentation: no host has it.
-    const foreign = await foreignAddress('192.0.2.1');
-    assert.match(foreign ?? '', /^192\.0\.2\.1 is not an address of this host; its addresses are .*127\.0\.0\.1/);
+    const foreign = await foreignAddress('203.0.113.254');
+    assert.match(foreign ?? '', /^203\.0\.113\.254 is not an address of this host; its addresses are .*127\.0\.0\.1/);
     assert.throws(
-      () => checkAgentFlags({ ...FLAGS, dataAddr: '192.0.2.1', runtime: 'x' }, foreign),
-      /--data-addr: 192.* is not .*; --runtime|--runtime.*--data-addr/,
+      () => checkAgentFlags({ ...FLAGS, dataAddr: '203.0.113.254', runtime: 'x' }, foreign),
+      /--data-addr: 203.* is not .*; --runtime|--runtime.*--data-addr/,
     );
   });
 
