@@ -1,5 +1,6 @@
 // `npm run sim -- --seeds N --from S`: runs that many seeds, on all cores, and says which ones failed and how to see one again.
 import { fork } from 'node:child_process';
+import { register } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { Coverage } from './scenario/coverage.ts';
@@ -10,14 +11,21 @@ import type { SeedResult } from './scenario/seed.ts';
 export interface SeedSummary extends Omit<SeedResult, 'coverage' | 'lines'> {
   readonly cells: readonly (readonly [string, number])[];
   readonly tail: readonly string[];
+  /** Of its process since the seed before: the first seed bears the start. */
+  readonly cpuMs: number;
 }
 
 /** Shown of a seed that failed. */
 const TAIL_LINES = 200;
 
-function summaryOf(result: SeedResult): SeedSummary {
+function summaryOf(result: SeedResult, cpuMs: number): SeedSummary {
   const { coverage, lines, ...rest } = result;
-  return { ...rest, cells: [...coverage.cells], tail: result.violation === undefined ? [] : lines };
+  return { ...rest, cells: [...coverage.cells], tail: result.violation === undefined ? [] : lines, cpuMs };
+}
+
+function cpuMsOfProcess(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
 }
 
 export interface RunOptions {
@@ -59,6 +67,7 @@ export async function runSeeds(
 
 /** The product is loaded only now: as it is, or broken. */
 async function load(broken: string | undefined): Promise<typeof import('./scenario/seed.ts')> {
+  register('./core/plain-names.mjs', import.meta.url);
   const variant: Variant | undefined = VARIANTS.find(({ name }) => name === broken);
   if (variant !== undefined) breakProduct(variant);
   else if (broken !== undefined) throw new Error(`no variant ${broken}; there are: ${VARIANTS.map(({ name }) => name).join(', ')}`);
@@ -68,10 +77,15 @@ async function load(broken: string | undefined): Promise<typeof import('./scenar
 async function serveParent(broken: string | undefined): Promise<void> {
   // What comes while the product is loaded is not lost.
   const loading = load(broken);
+  let spentMs = 0;
   process.on('message', (seed: number) => {
     void loading
       .then(({ runSeed }) => runSeed({ seed, keepLines: TAIL_LINES, verbose: false }))
-      .then((result) => process.send?.(summaryOf(result)));
+      .then((result) => {
+        const beforeMs = spentMs;
+        spentMs = cpuMsOfProcess();
+        process.send?.(summaryOf(result, spentMs - beforeMs));
+      });
   });
   await loading;
 }
@@ -97,13 +111,17 @@ async function main(args: readonly string[]): Promise<void> {
   const coverage = new Coverage();
   const failed: number[] = [];
   let virtualMs = 0;
+  let cpuMs = 0;
   let steps = 0;
+  let ended = 0;
   const seeds = Array.from({ length: count }, (_, index) => from + index);
   await runSeeds(
     seeds,
     (summary) => {
       coverage.merge(summary.cells);
       virtualMs += summary.virtualMs;
+      cpuMs += summary.cpuMs;
+      ended++;
       steps += summary.steps;
       if (summary.violation === undefined) return true;
       failed.push(summary.seed);
@@ -120,7 +138,7 @@ async function main(args: readonly string[]): Promise<void> {
   process.stdout.write(`\n${coverage.table()}\n\n`);
   process.stdout.write(zeros.length === 0 ? 'no cell is zero\n' : `${zeros.length} cells are zero: ${zeros.join(', ')}\n`);
   process.stdout.write(
-    `${count} seeds, ${failed.length} failed, ${(virtualMs / 3_600_000).toFixed(1)} virtual hours, ${steps} steps, ${seconds.toFixed(1)} s (${(seconds / count).toFixed(2)} s per seed)\n`,
+    `${count} seeds, ${failed.length} failed, ${(virtualMs / 3_600_000).toFixed(1)} virtual hours, ${steps} steps, ${seconds.toFixed(1)} s, ${(cpuMs / 1000 / ended).toFixed(3)} CPU s per seed\n`,
   );
   if (failed.length > 0) process.exitCode = 1;
 }
