@@ -1,22 +1,31 @@
 // From one table's ports to another's, as an increment.
-import type { Epoch, PortRoute, RouteTableDelta, RouteTarget, TargetPut, TargetRemoval } from '../../proto/index.ts';
-import { portKey } from './route-table.ts';
+import { isDeepStrictEqual } from 'node:util';
+import {
+  type Epoch,
+  keyOfRoute,
+  portKeyOf,
+  type PortRoute,
+  type RouteTableDelta,
+  type RouteTarget,
+  type TargetPut,
+  type TargetRemoval,
+} from '../../proto/index.ts';
 
 /** Ports that are the same object in both are not looked into. */
 export function routeDelta(base: Epoch, result: Epoch, before: readonly PortRoute[], after: readonly PortRoute[]): RouteTableDelta {
   const putPorts: PortRoute[] = [];
   const putTargets: TargetPut[] = [];
   const removedTargets: TargetRemoval[] = [];
-  const left = new Map(before.map((port) => [portKey(port), port]));
+  const left = new Map(before.map((port) => [portKeyOf(keyOfRoute(port)), port]));
   for (const port of after) {
-    const key = portKey(port);
+    const key = portKeyOf(keyOfRoute(port));
     const old = left.get(key);
     left.delete(key);
     if (old === port) continue;
     if (old === undefined || !sameSettings(old, port)) putPorts.push(port);
     else compareTargets(old, port, putTargets, removedTargets);
   }
-  return { base, result, putPorts, removedPorts: [...left.values()].map(keyOfPort), putTargets, removedTargets };
+  return { base, result, putPorts, removedPorts: [...left.values()].map(keyOfRoute), putTargets, removedTargets };
 }
 
 export function changesNothing(delta: RouteTableDelta): boolean {
@@ -30,21 +39,18 @@ function compareTargets(old: PortRoute, port: PortRoute, puts: TargetPut[], remo
   for (const target of port.targets) {
     const known = left.get(target.taskId);
     left.delete(target.taskId);
-    if (known === undefined || !sameTarget(known, target)) puts.push({ port: keyOfPort(port), target });
+    if (known === undefined || !sameTarget(known, target)) puts.push({ port: keyOfRoute(port), target });
   }
-  for (const taskId of left.keys()) removals.push({ port: keyOfPort(port), taskId });
-}
-
-function keyOfPort({ protocol, publishedPort }: PortRoute): { protocol: PortRoute['protocol']; publishedPort: number } {
-  return { protocol, publishedPort };
+  for (const taskId of left.keys()) removals.push({ port: keyOfRoute(port), taskId });
 }
 
 function sameSettings(a: PortRoute, b: PortRoute): boolean {
   return (
     a.serviceId === b.serviceId &&
     a.serviceName === b.serviceName &&
-    a.connectTimeoutMs === b.connectTimeoutMs &&
-    a.idleTimeoutMs === b.idleTimeoutMs
+    a.paused === b.paused &&
+    a.canaryPermille === b.canaryPermille &&
+    isDeepStrictEqual(a.settings, b.settings)
   );
 }
 
@@ -56,6 +62,7 @@ function sameTarget(a: RouteTarget, b: RouteTarget): boolean {
     a.containerAddress === b.containerAddress &&
     a.containerPort === b.containerPort &&
     a.weight === b.weight &&
-    a.state === b.state
+    a.state === b.state &&
+    a.canary === b.canary
   );
 }

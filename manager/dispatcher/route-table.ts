@@ -6,8 +6,11 @@
 // every manager that has a state at least that new finds the same one.
 import {
   type Cluster,
+  comparePortKeys,
   type Endpoint,
+  keyOfRoute,
   NodeState,
+  portKeyOf,
   PortMode,
   PortProtocol,
   type PortRoute,
@@ -72,8 +75,9 @@ export function portRoutesOf(state: StateView, serviceId: string): readonly Port
     serviceId,
     serviceName: spec.name,
     targets: tasks.flatMap((task) => targetOf(state, task, port) ?? []),
-    connectTimeoutMs: undefined,
-    idleTimeoutMs: undefined,
+    settings: port.ingress,
+    paused: false,
+    canaryPermille: 0,
   }));
 }
 
@@ -82,16 +86,12 @@ export function mergePorts(byService: ReadonlyMap<string, readonly PortRoute[]>)
   const merged = new Map<string, PortRoute>();
   for (const routes of byService.values()) {
     for (const route of routes) {
-      const key = portKey(route);
+      const key = portKeyOf(keyOfRoute(route));
       const held = merged.get(key);
       if (held === undefined || route.serviceId < held.serviceId) merged.set(key, route);
     }
   }
-  return [...merged.values()].sort((a, b) => a.publishedPort - b.publishedPort || a.protocol - b.protocol);
-}
-
-export function portKey(port: Pick<PortRoute, 'protocol' | 'publishedPort'>): string {
-  return `${port.protocol}/${port.publishedPort}`;
+  return [...merged.values()].sort((a, b) => comparePortKeys(keyOfRoute(a), keyOfRoute(b)));
 }
 
 /** The leader went back from the newest spec by itself: its status says which ports are published. */
@@ -142,6 +142,7 @@ function toTarget(task: Task, endpoint: Endpoint): RouteTarget {
     containerPort: endpoint.containerPort,
     weight: WEIGHT,
     state: task.drain ? TargetState.TARGET_DRAINING : TargetState.TARGET_ACTIVE,
+    canary: false,
   };
 }
 

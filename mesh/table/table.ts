@@ -1,7 +1,16 @@
 // The route table as the mesh holds it, and how whole tables and deltas turn one into the next. Pure.
 // An unchanged port keeps its identity (===) through a delta, so that whoever compares two tables may stop there.
 import { ShoalError } from '../../lib/errors.ts';
-import { type Epoch, type PortKey, type PortProtocol, type PortRoute, type RouteTable, type RouteTableDelta } from '../../proto/index.ts';
+import {
+  comparePortKeys,
+  type Epoch,
+  keyOfRoute,
+  type PortKey,
+  portKeyOf,
+  type PortRoute,
+  type RouteTable,
+  type RouteTableDelta,
+} from '../../proto/index.ts';
 import { compareEpochs, describeEpoch } from './epoch.ts';
 
 export interface Table {
@@ -18,21 +27,16 @@ export type Outcome =
   | { readonly kind: 'gap' }
   | { readonly kind: 'refused'; readonly error: ShoalError };
 
-/** Names a published port: "0/8080" for TCP. */
-export function portKeyOf(port: { readonly protocol: PortProtocol; readonly publishedPort: number }): string {
-  return `${String(port.protocol)}/${String(port.publishedPort)}`;
-}
-
 /** A table in the form that is sent and stored; ports in ascending order, so that equal tables are equal bytes. */
 export function toMessage(table: Table): RouteTable {
-  const ports = [...table.ports.values()].sort((a, b) => a.publishedPort - b.publishedPort || a.protocol - b.protocol);
+  const ports = [...table.ports.values()].sort((a, b) => comparePortKeys(keyOfRoute(a), keyOfRoute(b)));
   return { epoch: table.epoch, ports };
 }
 
 /** Undefined without an epoch: such a table has no name and cannot be held. */
 export function fromMessage(message: RouteTable): Table | undefined {
   if (message.epoch === undefined) return undefined;
-  return { epoch: message.epoch, ports: new Map(message.ports.map((port) => [portKeyOf(port), port])) };
+  return { epoch: message.epoch, ports: new Map(message.ports.map((port) => [portKeyOf(keyOfRoute(port)), port])) };
 }
 
 /** `clusterId`: the cluster this mesh serves, "" where none is known yet. */
@@ -53,7 +57,7 @@ export function applyDelta(current: Table | undefined, delta: RouteTableDelta, c
   if (current === undefined || compareEpochs(base, current.epoch) !== 'same') return { kind: 'gap' };
   const ports = new Map(current.ports);
   for (const key of delta.removedPorts) ports.delete(portKeyOf(key));
-  for (const port of delta.putPorts) ports.set(portKeyOf(port), port);
+  for (const port of delta.putPorts) ports.set(portKeyOf(keyOfRoute(port)), port);
   return changeTargets(ports, delta) ? { kind: 'changed', table: { epoch: result, ports } } : { kind: 'gap' };
 }
 

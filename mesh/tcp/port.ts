@@ -73,7 +73,7 @@ export class TcpPort implements ConnectionHost {
   }
 
   get connectTimeoutMs(): number {
-    return this.#route.connectTimeoutMs ?? CONNECT_TIMEOUT_MS;
+    return this.#route.settings?.connectTimeoutMs ?? CONNECT_TIMEOUT_MS;
   }
 
   get holdMs(): number {
@@ -181,7 +181,7 @@ export class TcpPort implements ConnectionHost {
   }
 
   #idleMs(): number {
-    const idleMs = this.#route.idleTimeoutMs ?? 0;
+    const idleMs = this.#route.settings?.idleTimeoutMs ?? 0;
     return idleMs > 0 ? idleMs : IDLE_TIMEOUT_MS;
   }
 }

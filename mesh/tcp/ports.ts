@@ -2,9 +2,9 @@
 import { type Clock } from '../../lib/clock.ts';
 import { type Logger } from '../../lib/log.ts';
 import { type Rng } from '../../lib/rng.ts';
-import { type PortProblem, PortProtocol, type PortRoute } from '../../proto/index.ts';
+import { keyOfRoute, type PortProblem, portKeyOf, PortProtocol, type PortRoute } from '../../proto/index.ts';
 import { diffTables } from '../table/diff.ts';
-import { portKeyOf, type Table } from '../table/table.ts';
+import { type Table } from '../table/table.ts';
 import { newCounters, type PortCounters } from './counters.ts';
 import { Drains } from './drains.ts';
 import { type Limits } from './limits.ts';
@@ -62,7 +62,7 @@ export class TcpPorts {
     this.#table = table;
     this.#drains.update(table.ports.values());
     for (const route of diff.removed) this.#remove(route);
-    for (const route of diff.changed) this.#ports.get(portKeyOf(route))?.update(route, this.#nodeId);
+    for (const route of diff.changed) this.#ports.get(portKeyOf(keyOfRoute(route)))?.update(route, this.#nodeId);
     const opening = diff.added.map((route) => this.#add(route));
     // Ports that the mesh cannot serve have come or gone without a listener that could say so.
     if ([...diff.added, ...diff.removed].some((route) => this.#unserved(route) !== undefined)) this.#options.onProblems();
@@ -130,12 +130,12 @@ export class TcpPorts {
       route,
       this.#nodeId,
     );
-    this.#ports.set(portKeyOf(route), port);
+    this.#ports.set(portKeyOf(keyOfRoute(route)), port);
     await port.open();
   }
 
   #remove(route: PortRoute): void {
-    const key = portKeyOf(route);
+    const key = portKeyOf(keyOfRoute(route));
     const port = this.#ports.get(key);
     if (port === undefined) return;
     const hadProblem = port.problem !== undefined;
@@ -147,7 +147,10 @@ export class TcpPorts {
   }
 
   #emptied(port: TcpPort, number: number): void {
-    if (this.#retired.delete(port) && !this.#ports.has(portKeyOf({ protocol: PortProtocol.TCP, publishedPort: number }))) {
+    if (
+      this.#retired.delete(port) &&
+      !this.#ports.has(portKeyOf({ protocol: PortProtocol.TCP, publishedPort: number, host: '', path: '' }))
+    ) {
       this.#counters.delete(number);
     }
     if (this.#onEmpty !== undefined && this.connections === 0) this.#onEmpty();

@@ -88,6 +88,7 @@ function parseShort(text: string): readonly PortSpec[] | string {
     targetPort: targets.first + i,
     publishedPort: published === undefined ? 0 : published.first === 0 ? 0 : published.first + i,
     mode: PortMode.INGRESS,
+    ingress: undefined,
   }));
 }
 
@@ -121,7 +122,14 @@ function parseProtocol(text: string): PortProtocol | string {
 function parseLong(text: string): readonly PortSpec[] | string {
   const fields = parseCsv(text);
   if (fields === undefined) return `"${text}": a quote is not closed`;
-  let port: PortSpec = { name: '', protocol: PortProtocol.TCP, targetPort: 0, publishedPort: 0, mode: PortMode.INGRESS };
+  let port: PortSpec = {
+    name: '',
+    protocol: PortProtocol.TCP,
+    targetPort: 0,
+    publishedPort: 0,
+    mode: PortMode.INGRESS,
+    ingress: undefined,
+  };
   for (const field of fields) {
     const changed = withField(port, field);
     if (typeof changed === 'string') return `"${text}": ${changed}`;

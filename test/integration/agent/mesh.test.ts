@@ -111,7 +111,7 @@ describe('an agent with its mesh', function () {
         base: epochOf(5),
         result: epochOf(6),
         putPorts: [],
-        removedPorts: [{ protocol: PortProtocol.TCP, publishedPort: published }],
+        removedPorts: [{ protocol: PortProtocol.TCP, publishedPort: published, host: '', path: '' }],
         putTargets: [],
         removedTargets: [],
       },

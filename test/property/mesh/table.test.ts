@@ -1,8 +1,18 @@
 import assert from 'node:assert/strict';
 import { isDeepStrictEqual } from 'node:util';
 import fc from 'fast-check';
-import { type PortRoute, RouteTable, RouteTableDelta, type RouteTarget, TargetState } from '../../../proto/index.ts';
-import { applyDelta, fromMessage, portKeyOf, type Table, toMessage } from '../../../mesh/table/table.ts';
+import {
+  IngressSettings,
+  keyOfRoute,
+  type PortKey,
+  portKeyOf,
+  type PortRoute,
+  RouteTable,
+  RouteTableDelta,
+  type RouteTarget,
+  TargetState,
+} from '../../../proto/index.ts';
+import { applyDelta, fromMessage, type Table, toMessage } from '../../../mesh/table/table.ts';
 import { epochOf, routeOf, targetOf } from '../../support/routes.ts';
 
 const target: fc.Arbitrary<RouteTarget> = fc
@@ -14,29 +24,32 @@ const targets = fc.uniqueArray(target, { maxLength: 5, selector: (each) => each.
 const route: fc.Arbitrary<PortRoute> = fc
   .record({ port: fc.integer({ min: 80, max: 84 }), protocol: fc.constantFrom(0, 1, 2), targets, idle: fc.option(fc.constant(9)) })
   .map(({ port, protocol, targets: all, idle }) =>
-    routeOf(port, all, { protocol: protocol as 0, ...(idle === null ? {} : { idleTimeoutMs: idle }) }),
+    routeOf(port, all, {
+      protocol: protocol as 0,
+      ...(idle === null ? {} : { settings: IngressSettings.create({ idleTimeoutMs: idle }) }),
+    }),
   );
-const ports = fc.uniqueArray(route, { maxLength: 6, selector: portKeyOf });
+const ports = fc.uniqueArray(route, { maxLength: 6, selector: (port) => portKeyOf(keyOfRoute(port)) });
 
 /** What a manager sends. `whole` replaces ports where it could name targets. */
 function deltaBetween(before: Table, after: Table, whole: boolean): RouteTableDelta {
   const putPorts: PortRoute[] = [];
-  const removedPorts: PortRoute[] = [];
-  const putTargets: { readonly port: PortRoute; readonly target: RouteTarget }[] = [];
-  const removedTargets: { readonly port: PortRoute; readonly taskId: string }[] = [];
-  for (const [key, port] of before.ports) if (!after.ports.has(key)) removedPorts.push(port);
+  const removedPorts: PortKey[] = [];
+  const putTargets: { readonly port: PortKey; readonly target: RouteTarget }[] = [];
+  const removedTargets: { readonly port: PortKey; readonly taskId: string }[] = [];
+  for (const [key, port] of before.ports) if (!after.ports.has(key)) removedPorts.push(keyOfRoute(port));
   for (const [key, port] of after.ports) {
     const old = before.ports.get(key);
-    if (old === undefined || whole || old.idleTimeoutMs !== port.idleTimeoutMs) {
+    if (old === undefined || whole || !isDeepStrictEqual(old.settings, port.settings)) {
       putPorts.push(port);
       continue;
     }
     const oldTargets = new Map(old.targets.map((each) => [each.taskId, each]));
     for (const each of port.targets) {
-      if (!isDeepStrictEqual(oldTargets.get(each.taskId), each)) putTargets.push({ port, target: each });
+      if (!isDeepStrictEqual(oldTargets.get(each.taskId), each)) putTargets.push({ port: keyOfRoute(port), target: each });
       oldTargets.delete(each.taskId);
     }
-    for (const taskId of oldTargets.keys()) removedTargets.push({ port, taskId });
+    for (const taskId of oldTargets.keys()) removedTargets.push({ port: keyOfRoute(port), taskId });
   }
   return RouteTableDelta.create({ base: before.epoch, result: after.epoch, putPorts, removedPorts, putTargets, removedTargets });
 }

@@ -17,7 +17,11 @@ describe('messages of a manager', () => {
   });
 
   it('leave an increment as bytes and read its epochs', () => {
-    const delta = RouteTableDelta.create({ base: epoch(7), result: epoch(9), removedPorts: [{ protocol: 0, publishedPort: 1 }] });
+    const delta = RouteTableDelta.create({
+      base: epoch(7),
+      result: epoch(9),
+      removedPorts: [{ protocol: 0, publishedPort: 1, host: '', path: '' }],
+    });
     const down = readManagerMessage(ManagerMessage.encode({ message: { case: 'routeDelta', value: delta } }));
     assert.ok(down.kind === 'delta');
     assert.deepEqual([down.base, down.result], [epoch(7), epoch(9)]);

@@ -3,13 +3,16 @@ import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type ShoalError } from '../../../lib/errors.ts';
+import { IngressSettings } from '../../../proto/index.ts';
 import { loadTable, saveTable, tablePath } from '../../../mesh/table/file.ts';
 import { fromMessage, type Table } from '../../../mesh/table/table.ts';
 import { routeOf, tableOf, targetOf } from '../../support/routes.ts';
 
 describe('saved route table', () => {
   let dataDir = '';
-  const table = fromMessage(tableOf(5, [routeOf(80, [targetOf('a', 1001)], { connectTimeoutMs: 50 }), routeOf(443, [])])) as Table;
+  const table = fromMessage(
+    tableOf(5, [routeOf(80, [targetOf('a', 1001)], { settings: IngressSettings.create({ connectTimeoutMs: 50 }) }), routeOf(443, [])]),
+  ) as Table;
 
   beforeEach(async () => {
     dataDir = await mkdtemp(join(tmpdir(), 'shoal-mesh-'));

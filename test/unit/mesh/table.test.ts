@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { PortProtocol, RouteTableDelta } from '../../../proto/index.ts';
+import { IngressSettings, PortProtocol, RouteTableDelta } from '../../../proto/index.ts';
 import { diffTables } from '../../../mesh/table/diff.ts';
 import { applyDelta, applyTable, fromMessage, type Outcome, type Table, toMessage } from '../../../mesh/table/table.ts';
 import { draining, epochOf, routeOf, tableOf, targetOf } from '../../support/routes.ts';
@@ -20,7 +20,7 @@ function delta(base: number, result: number, more: Partial<RouteTableDelta> = {}
   return RouteTableDelta.create({ base: epochOf(base), result: epochOf(result), ...more });
 }
 
-const TCP_80 = { protocol: PortProtocol.TCP, publishedPort: 80 };
+const TCP_80 = { protocol: PortProtocol.TCP, publishedPort: 80, host: '', path: '' };
 
 describe('route table', () => {
   it('takes a first table, and a newer one', () => {
@@ -73,7 +73,7 @@ describe('route table', () => {
   });
 
   it('asks for the whole table where a delta changes targets of a port it does not have', () => {
-    const put = { port: { protocol: PortProtocol.TCP, publishedPort: 81 }, target: targetOf('c', 1003) };
+    const put = { port: { ...TCP_80, publishedPort: 81 }, target: targetOf('c', 1003) };
     assert.equal(applyDelta(held(5), delta(5, 6, { putTargets: [put] }), '').kind, 'gap');
     const removal = { port: put.port, taskId: 'a' };
     assert.equal(applyDelta(held(5), delta(5, 6, { removedTargets: [removal] }), '').kind, 'gap');
@@ -104,13 +104,15 @@ describe('route table', () => {
       applyDelta(
         before,
         delta(5, 6, {
-          putPorts: [routeOf(80, [targetOf('z', 1009)], { idleTimeoutMs: 7 })],
+          putPorts: [routeOf(80, [targetOf('z', 1009)], { settings: IngressSettings.create({ idleTimeoutMs: 7 }) })],
           removedPorts: [{ ...TCP_80, publishedPort: 81 }],
         }),
         '',
       ),
     );
-    assert.deepEqual(toMessage(after).ports, [routeOf(80, [targetOf('z', 1009)], { idleTimeoutMs: 7 })]);
+    assert.deepEqual(toMessage(after).ports, [
+      routeOf(80, [targetOf('z', 1009)], { settings: IngressSettings.create({ idleTimeoutMs: 7 }) }),
+    ]);
   });
 
   it('names only the ports that differ', () => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
 import { type Socket } from 'node:net';
+import { IngressSettings } from '../../../proto/index.ts';
 import { targetOf } from '../../support/routes.ts';
 import { type Client, echo, freePort, type Replica, startBlackhole, startReplica } from '../../support/sockets.ts';
 import { startTcpMesh, type TcpMesh } from '../../support/tcp-mesh.ts';
@@ -213,7 +214,9 @@ describe('a connection through the tcp path', () => {
     const hole = await startBlackhole();
     try {
       const good = await replica(echo('good'));
-      await mesh.route([targetOf('hole', hole.port), targetOf('good', good.port)], { connectTimeoutMs: 50 });
+      await mesh.route([targetOf('hole', hole.port), targetOf('good', good.port)], {
+        settings: IngressSettings.create({ connectTimeoutMs: 50 }),
+      });
       for (let i = 0; i < 10; i++) {
         const client = open();
         await until(() => client.text() === 'good', client.text);
@@ -287,7 +290,7 @@ describe('a connection through the tcp path', () => {
 
   it('closes a connection on which nothing moves, not one on which something does', async () => {
     const { port, sockets } = await replica(echo('hi'));
-    await mesh.route([targetOf('a', port)], { idleTimeoutMs: 200 });
+    await mesh.route([targetOf('a', port)], { settings: IngressSettings.create({ idleTimeoutMs: 200 }) });
     const quiet = open();
     const busy = open();
     let beats = 0;
