@@ -1,4 +1,5 @@
 // This manager's liveness and its campaign to lead: both hang on one lease, taken anew whenever it is lost.
+import { anySignal } from '../../lib/any-signal.ts';
 import { backoff } from '../../lib/backoff.ts';
 import { type Clock, sleep } from '../../lib/clock.ts';
 import { messageOf, ShoalError } from '../../lib/errors.ts';
@@ -48,7 +49,7 @@ export async function campaign(options: ElectionOptions, signal: AbortSignal): P
 }
 
 async function holdLease(options: ElectionOptions, lease: Lease, signal: AbortSignal): Promise<void> {
-  const ended = AbortSignal.any([signal, lease.lost]);
+  const ended = anySignal([signal, lease.lost]);
   try {
     await announce(options, lease, ended);
     while (!ended.aborted) {
@@ -116,9 +117,10 @@ async function leadUntilDeposed(options: ElectionOptions, lease: Lease, createRe
   judge();
   log.info('leading', { fence: createRevision });
   try {
-    await lead(leadershipOf(lease, createRevision, AbortSignal.any([ended, deposed.signal]), clock));
+    await lead(leadershipOf(lease, createRevision, anySignal([ended, deposed.signal]), clock));
   } finally {
     unsubscribe();
+    deposed.abort();
     log.info('no longer leading', { fence: createRevision });
   }
 }

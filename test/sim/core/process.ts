@@ -16,8 +16,8 @@ export interface SimProcess extends Owner {
   readonly rng: Rng;
   /** Passed by each call to the outside; `step` names it in the trace and the coverage. */
   point(seam: Seam, step: string): void;
-  /** Called once when it dies, whatever ended it. */
-  onDeath(call: () => void): void;
+  /** Called once when it dies, whatever ended it. Returns what takes that back. */
+  onDeath(call: () => void): () => void;
   kill(reason: string): void;
 }
 
@@ -52,7 +52,7 @@ const MOST_OFFSET_MS = 1_000_000;
 export function startProcess(options: ProcessOptions): SimProcess {
   const { scheduler, host, rng, watch } = options;
   const offsetMs = Math.floor(rng.next() * MOST_OFFSET_MS);
-  const deaths: (() => void)[] = [];
+  const deaths = new Set<() => void>();
   const process: SimProcess = {
     ...{ name: options.name, role: options.role, host, rng },
     alive: true,
@@ -72,7 +72,8 @@ export function startProcess(options: ProcessOptions): SimProcess {
       if (process.alive) watch.atPoint(process, seam, step);
     },
     onDeath(call) {
-      deaths.push(call);
+      deaths.add(call);
+      return () => deaths.delete(call);
     },
     kill(reason) {
       if (!process.alive) return;

@@ -13,7 +13,7 @@ export interface Trace {
 
 export interface TraceOptions {
   readonly scheduler: Scheduler;
-  /** How many of the last lines are kept. */
+  /** How many of the last lines are kept; 0: nothing is traced. */
   readonly keep: number;
   /** The product's own debug lines, too. */
   readonly verbose: boolean;
@@ -36,7 +36,7 @@ export function createTrace({ scheduler, keep, verbose }: TraceOptions): Trace {
       const write =
         (level: string) =>
         (message: string, fields?: LogFields): void => {
-          if (isAlive()) line(actor, `${level}: ${message}${describe(fields)}`);
+          if (keep > 0 && isAlive()) line(actor, `${level}: ${message}${describe(fields)}`);
         };
       const nothing = (): void => undefined;
       const make = (base: LogFields): Logger => {

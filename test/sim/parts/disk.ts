@@ -42,11 +42,12 @@ export function simDisk({ scheduler, rng, onWritten }: SimDiskOptions): SimDisk 
         const copy = Buffer.from(bytes as Uint8Array);
         return new Promise((resolve, reject) => {
           let open = true;
-          process.onDeath(() => {
+          const close = process.onDeath(() => {
             if (open && chance(rng, 0.5)) put(path, copy);
             open = false;
           });
           scheduler.after(process, delayMs(rng, TYPICAL_MS, LONG_MS) * disk.slowness, () => {
+            close();
             if (disk.full) {
               open = false;
               reject(Object.assign(new Error(`ENOSPC: no space left on device, write '${name}'`), { code: 'ENOSPC' }));
