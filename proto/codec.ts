@@ -1,4 +1,5 @@
 // What the generated messages are made of: a codec over protobufjs' wire functions, and the method definitions that grpc-js takes.
+import protobuf from 'protobufjs/minimal.js';
 
 /** Encodes and decodes one message type. Decoded and created objects are plain: every field present, unset ones at their default. */
 export interface Codec<T> {
@@ -11,7 +12,7 @@ export interface Codec<T> {
 }
 
 interface WireCodec {
-  encode(message: unknown): { finish(): Uint8Array };
+  encode(message: unknown, writer: protobuf.Writer): { finish(): Uint8Array };
   decode(bytes: Uint8Array): unknown;
 }
 
@@ -25,10 +26,30 @@ export function codec<T>(
 ): Codec<T> {
   return {
     name,
-    encode: (message) => wire.encode(write === undefined ? message : write(message)).finish(),
+    encode: (message) => encodeWith(wire, write === undefined ? message : write(message)),
     decode: (bytes) => read(wire.decode(bytes)),
     create: (fields) => ({ ...empty, ...fields }),
   };
+}
+
+const NONE: readonly never[] = Object.freeze([]);
+
+/** @internal for generated code: most lists are empty, and then share one. */
+export function readAll<T>(wire: readonly unknown[], read: (wire: unknown) => T): readonly T[] {
+  return wire.length === 0 ? NONE : wire.map(read);
+}
+
+/** A writer with its buffer, kept from message to message; one that grew beyond this is not kept. */
+const MAX_KEPT_BYTES = 64 * 1024;
+let kept: protobuf.Writer | undefined;
+
+function encodeWith(wire: WireCodec, message: unknown): Uint8Array {
+  const writer = kept?.reset() ?? protobuf.Writer.create();
+  // A message that cannot be encoded leaves it half way.
+  kept = undefined;
+  const bytes = wire.encode(message, writer).finish();
+  if (writer.buf.length <= MAX_KEPT_BYTES) kept = writer;
+  return bytes;
 }
 
 /** A message, or its encoding made earlier: so that one encoding can go to many streams. */

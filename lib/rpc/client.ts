@@ -12,12 +12,17 @@ import type { CallOptions, ClientOf, MethodShape, ServiceShape } from './types.t
 
 export const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
 
+/**
+ * A peer that is gone is known as such within 13 s. Most of these are for its answer: one that stands still for some seconds (a burst of calls, a busy host)
+ * is there, and grpc-js also gives up where this process itself stood still while the answer came.
+ */
+export const KEEPALIVE: ChannelOptions = { 'grpc.keepalive_time_ms': 5000, 'grpc.keepalive_timeout_ms': 8000 };
+
 /** For long-lived streams and calls alike; retries are the caller's, who knows what may be repeated. */
 export const CHANNEL_OPTIONS: ChannelOptions = {
   'grpc.enable_retries': 0,
   'grpc.enable_channelz': 0,
-  'grpc.keepalive_time_ms': 10_000,
-  'grpc.keepalive_timeout_ms': 3000,
+  ...KEEPALIVE,
   'grpc.keepalive_permit_without_calls': 1,
   'grpc.initial_reconnect_backoff_ms': 100,
   'grpc.max_reconnect_backoff_ms': 1000,

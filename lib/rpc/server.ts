@@ -13,15 +13,14 @@ import {
 import { ShoalError } from '../errors.ts';
 import type { Logger } from '../log.ts';
 import { callGuard } from './call-guard.ts';
-import { MAX_MESSAGE_BYTES } from './client.ts';
+import { KEEPALIVE, MAX_MESSAGE_BYTES } from './client.ts';
 import { createDoor, type Door } from './door.ts';
 import { toStatus } from './errors.ts';
 import type { CallContext, HandlersOf, MethodShape, ServiceShape } from './types.ts';
 
 export const SERVER_OPTIONS: ChannelOptions = {
   'grpc.enable_channelz': 0,
-  'grpc.keepalive_time_ms': 10_000,
-  'grpc.keepalive_timeout_ms': 3000,
+  ...KEEPALIVE,
   'grpc.http2.min_ping_interval_without_data_ms': 5000,
   'grpc.max_concurrent_streams': 1000,
   'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,

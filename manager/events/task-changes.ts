@@ -17,9 +17,9 @@ export function rowChanges(before: Task | undefined, after: Task | undefined): r
 }
 
 /** What the leader says of it. A new task waits in any case: that it does is news only where no node takes it. */
-function verdictChanges(before: Task | undefined, { verdict, ...after }: Task): readonly TaskChange[] {
+function verdictChanges(before: Task | undefined, task: Task): readonly TaskChange[] {
+  const { verdict } = task;
   if (verdict === undefined || (before?.verdict?.state === verdict.state && before.verdict.message === verdict.message)) return [];
-  const task = { ...after, verdict };
   switch (verdict.state) {
     case TaskState.ASSIGNED:
       // Made and placed at once, as nearly all are: its making names the node.

@@ -33,11 +33,6 @@ export interface NodeEntry {
   generics: GenericPools | undefined;
 }
 
-interface Held {
-  readonly demand: TaskDemand;
-  readonly entry: NodeEntry;
-}
-
 /** CPU against memory: a core weighs as much as 4 GiB, the usual ratio of machines. */
 const NANO_CPUS_PER_BYTE = 1e9 / (4 * 1024 ** 3);
 const MIN_IMPROVEMENTS_KEPT = 1024;
@@ -56,7 +51,8 @@ export class Inventory {
   /** By index; undefined where none has it at present. */
   readonly #entries: (NodeEntry | undefined)[] = [];
   readonly #freeIndexes: number[] = [];
-  readonly #tasks = new Map<string, Held>();
+  /** Each on the node that its demand names: that one has an entry for as long. */
+  readonly #tasks = new Map<string, TaskDemand>();
   readonly #byService = new Map<string, Map<NodeEntry, number>>();
   /** How many tasks have which, but 0. */
   readonly #priorities = new Map<number, number>();
@@ -114,17 +110,17 @@ export class Inventory {
   putTask(demand: TaskDemand): void {
     const before = this.#tasks.get(demand.taskId);
     if (before !== undefined) {
-      if (sameDemand(before.demand, demand)) return;
+      if (sameDemand(before, demand)) return;
       this.removeTask(demand.taskId);
     }
     this.reserve(demand, this.#byId.get(demand.nodeId) ?? this.#makeEntry(demand.nodeId));
   }
 
   removeTask(taskId: string): void {
-    const held = this.#tasks.get(taskId);
-    if (held === undefined) return;
+    const demand = this.#tasks.get(taskId);
+    const entry = demand && this.#byId.get(demand.nodeId);
+    if (demand === undefined || entry === undefined) return;
     this.#tasks.delete(taskId);
-    const { demand, entry } = held;
     entry.freeNanoCpus += demand.nanoCpus;
     entry.freeMemoryBytes += demand.memoryBytes;
     entry.held--;
@@ -138,7 +134,7 @@ export class Inventory {
 
   /** For `place`: counts a task that is not here yet on a node that is. */
   reserve(demand: TaskDemand, entry: NodeEntry): void {
-    this.#tasks.set(demand.taskId, { demand, entry });
+    this.#tasks.set(demand.taskId, demand);
     entry.freeNanoCpus -= demand.nanoCpus;
     entry.freeMemoryBytes -= demand.memoryBytes;
     entry.held++;
@@ -172,7 +168,7 @@ export class Inventory {
   }
 
   demandOf(taskId: string): TaskDemand | undefined {
-    return this.#tasks.get(taskId)?.demand;
+    return this.#tasks.get(taskId);
   }
 
   /** Of all tasks that are here; 0 where none is below. */

@@ -130,11 +130,10 @@ export class ClusterState implements StateView {
   applySnapshot(revision: Revision, items: readonly KeyValue[]): void {
     const changes: Change[] = [];
     const present = new Set(items.map((item) => item.key));
-    for (const [table, cells] of this.#tables) {
+    for (const cells of this.#tables.values()) {
       for (const { row } of [...cells.values()]) {
-        const key = TABLE_PREFIXES[table] + row.id;
-        if (present.has(key) || row.modRevision > revision) continue;
-        const change = this.#delete(key, revision);
+        if (present.has(row.key) || row.modRevision > revision) continue;
+        const change = this.#delete(row.key, revision);
         if (change !== undefined) changes.push(change);
       }
     }
@@ -164,7 +163,8 @@ export class ClusterState implements StateView {
   #putOwn(table: TableName, id: string, value: TableTypes[TableName], revision: Revision): Change | undefined {
     const cell = this.#cells(table).get(id);
     if (cell !== undefined && cell.row.modRevision >= revision) return undefined;
-    return this.#set(table, cell, { id, value, createRevision: cell?.row.createRevision ?? revision, modRevision: revision });
+    const { key, createRevision } = cell?.row ?? { key: keyOf(table, id), createRevision: revision };
+    return this.#set(table, cell, { id, key, value, createRevision, modRevision: revision });
   }
 
   #deleteOwn(table: TableName, id: string, revision: Revision): Change | undefined {
@@ -174,14 +174,15 @@ export class ClusterState implements StateView {
   }
 
   #put(item: KeyValue): Change | undefined {
-    const parsed = parseKey(item.key);
+    const { key, createRevision, modRevision } = item;
+    const parsed = parseKey(key);
     if (parsed === undefined) return undefined;
     const { table, id } = parsed;
     const cell = this.#cells(table).get(id);
-    if (cell !== undefined && cell.row.modRevision >= item.modRevision) return undefined;
-    if ((this.#deletedAhead.get(item.key) ?? 0) >= item.modRevision) return undefined;
+    if (cell !== undefined && cell.row.modRevision >= modRevision) return undefined;
+    if ((this.#deletedAhead.get(key) ?? 0) >= modRevision) return undefined;
     const value = this.#decode(table, item);
-    return value && this.#set(table, cell, { id, value, createRevision: item.createRevision, modRevision: item.modRevision });
+    return value && this.#set(table, cell, { id, key, value, createRevision, modRevision });
   }
 
   #set(table: TableName, present: AnyCell | undefined, after: AnyRow): Change {

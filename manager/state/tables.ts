@@ -76,6 +76,8 @@ export const TABLE_CODECS: { readonly [T in TableName]: Codec<TableTypes[T]> } =
 export interface Row<T> {
   /** What follows the table's prefix in the key. */
   readonly id: string;
+  /** As the store knows it: what is written of a row again need not make it anew. */
+  readonly key: string;
   readonly value: T;
   readonly createRevision: Revision;
   readonly modRevision: Revision;

@@ -1,17 +1,17 @@
 // Builds store transactions from typed rows: every write compares what it replaces or creates, so that sending one again is safe.
 import { ShoalError } from '../../lib/errors.ts';
-import type { Event, TaskChanges } from '../../proto/index.ts';
+import type { Codec, Event, TaskChanges } from '../../proto/index.ts';
 import type { CommitResult, Compare, LeaseId, Op, Revision, Store, Transaction } from '../store/store.ts';
 import type { ClusterState } from './cluster-state.ts';
 import { keyOf, type TableName } from './keys.ts';
 import { type OwnWrite, type Row, TABLE_CODECS, type TableTypes } from './tables.ts';
 
-/** What a transaction says about one row. */
-interface Entry {
+/** What a transaction says about one row; it is written where there is an op. */
+interface Entry extends OwnWrite {
   readonly key: string;
+  value: TableTypes[TableName] | undefined;
   compare: Compare | undefined;
   op: Op | undefined;
-  own: OwnWrite | undefined;
 }
 
 /** Collects the writes of one transaction. One write per row. */
@@ -24,7 +24,7 @@ export class TransactionBuilder {
 
   /** Compares that rows are as seen, without writing them. */
   require(table: TableName, row: Row<unknown> | undefined, id = row?.id ?? ''): this {
-    this.#expect(this.#entry(keyOf(table, id)), row?.modRevision ?? 0);
+    this.#expect(this.#entry(table, id, row), row?.modRevision ?? 0);
     return this;
   }
 
@@ -38,22 +38,22 @@ export class TransactionBuilder {
 
   /** `before` is the row that the new value was made from; undefined: the row must not exist. */
   put<T extends TableName>(table: T, id: string, value: TableTypes[T], before: Row<TableTypes[T]> | undefined, leaseId?: LeaseId): this {
-    const entry = this.#entry(keyOf(table, id));
+    const entry = this.#entry(table, id, before);
     this.#expect(entry, before?.modRevision ?? 0);
-    this.#put(entry, table, id, value, leaseId);
+    this.#put(entry, value, leaseId);
     return this;
   }
 
   /** Writes whatever is there now; only for the keys whose layout allows it (route-floor) or under a fence. */
   overwrite<T extends TableName>(table: T, id: string, value: TableTypes[T]): this {
-    this.#put(this.#entry(keyOf(table, id)), table, id, value, undefined);
+    this.#put(this.#entry(table, id, undefined), value, undefined);
     return this;
   }
 
   delete(table: TableName, row: Row<unknown>): this {
-    const entry = this.#entry(keyOf(table, row.id));
+    const entry = this.#entry(table, row.id, row);
     this.#expect(entry, row.modRevision);
-    this.#write(entry, { type: 'delete', key: entry.key }, { table, id: row.id, value: undefined }, 0);
+    this.#write(entry, { type: 'delete', key: entry.key }, undefined, 0);
     return this;
   }
 
@@ -84,16 +84,17 @@ export class TransactionBuilder {
   /** The same writes as values, for this process's own state. */
   ownWrites(): OwnWrite[] {
     const writes: OwnWrite[] = [];
-    for (const { own } of this.#entries.values()) {
-      if (own !== undefined) writes.push(own);
+    for (const entry of this.#entries.values()) {
+      if (entry.op !== undefined) writes.push(entry);
     }
     return writes;
   }
 
-  #entry(key: string): Entry {
+  #entry(table: TableName, id: string, row: Row<unknown> | undefined): Entry {
+    const key = row?.key ?? keyOf(table, id);
     let entry = this.#entries.get(key);
     if (entry === undefined) {
-      entry = { key, compare: undefined, op: undefined, own: undefined };
+      entry = { table, id, key, value: undefined, compare: undefined, op: undefined };
       this.#entries.set(key, entry);
     }
     return entry;
@@ -107,17 +108,17 @@ export class TransactionBuilder {
     entry.compare = { key: entry.key, modRevision };
   }
 
-  #put<T extends TableName>(entry: Entry, table: T, id: string, value: TableTypes[T], leaseId: LeaseId | undefined): void {
-    const { key } = entry;
-    const bytes = TABLE_CODECS[table].encode(value);
+  #put(entry: Entry, value: TableTypes[TableName], leaseId: LeaseId | undefined): void {
+    const { table, key } = entry;
+    const bytes = (TABLE_CODECS[table] as Codec<TableTypes[TableName]>).encode(value);
     const op: Op = leaseId === undefined ? { type: 'put', key, value: bytes } : { type: 'put', key, value: bytes, leaseId };
-    this.#write(entry, op, { table, id, value }, bytes.length);
+    this.#write(entry, op, value, bytes.length);
   }
 
-  #write(entry: Entry, op: Op, own: OwnWrite, valueBytes: number): void {
+  #write(entry: Entry, op: Op, value: TableTypes[TableName] | undefined, valueBytes: number): void {
     if (entry.op === undefined) this.#ops += 1;
     entry.op = op;
-    entry.own = own;
+    entry.value = value;
     this.#bytes += entry.key.length + valueBytes;
   }
 }

@@ -16,7 +16,7 @@ export function checkTransaction(transaction: Transaction, limits: StoreLimits =
     problems.push({ path: 'compare', message: `${compare.length} entries, at most ${limits.maxListLength}` });
   }
   if (ops.length > limits.maxListLength) problems.push({ path: 'ops', message: `${ops.length} entries, at most ${limits.maxListLength}` });
-  const bytes = transactionBytes(transaction);
+  const bytes = transactionBytes(transaction, limits.maxBytes);
   if (bytes > limits.maxBytes) problems.push({ path: 'ops', message: `${bytes} bytes of keys and values, at most ${limits.maxBytes}` });
   const written = new Set<string>();
   for (const op of ops) {
@@ -27,10 +27,20 @@ export function checkTransaction(transaction: Transaction, limits: StoreLimits =
   if (problems.length > 0) throw ShoalError.invalid('transaction', problems);
 }
 
-/** As it counts against `maxBytes`: compared keys twice. */
-export function transactionBytes(transaction: Transaction): number {
+/** As it counts against `maxBytes`: compared keys twice. Only a bound of it where even that is not more: most are far from the limit. */
+function transactionBytes(transaction: Transaction, maxBytes: number): number {
+  const bound = sumBytes(transaction, mostBytesOf);
+  return bound <= maxBytes ? bound : sumBytes(transaction, (key) => Buffer.byteLength(key));
+}
+
+function sumBytes({ compare, ops }: Transaction, bytesOf: (key: string) => number): number {
   let bytes = 0;
-  for (const entry of transaction.compare) bytes += 2 * Buffer.byteLength(entry.key);
-  for (const op of transaction.ops) bytes += Buffer.byteLength(op.key) + (op.type === 'put' ? op.value.length : 0);
+  for (const entry of compare) bytes += 2 * bytesOf(entry.key);
+  for (const op of ops) bytes += bytesOf(op.key) + (op.type === 'put' ? op.value.length : 0);
   return bytes;
+}
+
+/** UTF-8 takes at most three bytes for a UTF-16 unit. */
+function mostBytesOf(key: string): number {
+  return 3 * key.length;
 }

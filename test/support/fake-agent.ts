@@ -63,6 +63,9 @@ export interface FakeAgent {
   untilRegistered(): Promise<Registered>;
 }
 
+/** A manager may be busy with others. */
+const REGISTERED_MS = 30_000;
+
 export function fakeAgent(address: string, options: FakeAgentOptions = {}): FakeAgent {
   const connection = connect(address, credentials.createInsecure());
   const client = connection.client(AgentSessionService);
@@ -181,6 +184,7 @@ export function fakeAgent(address: string, options: FakeAgentOptions = {}): Fake
       await until(
         () => registered !== undefined,
         () => `registered; ended with ${ended?.message ?? 'nothing'}`,
+        REGISTERED_MS,
       );
       if (registered === undefined) throw new Error('not registered');
       return registered;

@@ -16,6 +16,7 @@ import {
   type TaskStreamDown,
   type TaskStreamUp,
 } from '../../proto/index.ts';
+import { ownLoopback } from './sockets.ts';
 
 type Down = NonNullable<ManagerMessage['message']>;
 type Up = NonNullable<AgentMessage['message']>;
@@ -138,8 +139,8 @@ export async function fakeManager(options: FakeManagerOptions = {}): Promise<Fak
       });
     },
   });
-  const port = await server.listen(`127.0.0.1:${options.port ?? 0}`, ServerCredentials.createInsecure());
-  manager.address = `127.0.0.1:${port}`;
+  const port = await server.listen(`${ownLoopback()}:${options.port ?? 0}`, ServerCredentials.createInsecure());
+  manager.address = `${ownLoopback()}:${port}`;
   return manager;
 }
 

@@ -5,7 +5,7 @@ import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SHOAL } from './cluster.ts';
-import { freePort } from './sockets.ts';
+import { freePort, ownLoopback } from './sockets.ts';
 import { until } from './until.ts';
 
 export interface ManagerProcess {
@@ -49,7 +49,7 @@ export interface ManagerProcessOptions {
   readonly etcdUrl?: string;
   /** Unless given, a new one, removed with the process. */
   readonly dataDir?: string;
-  /** host:port; unless given, a free one on loopback. */
+  /** host:port; unless given, a free one on this process's own loopback address. */
   readonly listen?: string;
 }
 
@@ -59,8 +59,8 @@ const CLI_MS = 30_000;
 
 export async function startManagerProcess(options: ManagerProcessOptions = {}): Promise<ManagerProcess> {
   const dataDir = options.dataDir ?? mkdtempSync(join(tmpdir(), 'shoal-manager-'));
-  const address = options.listen ?? `127.0.0.1:${await freePort('127.0.0.1')}`;
-  const health = `127.0.0.1:${await freePort('127.0.0.1')}`;
+  const address = options.listen ?? `${ownLoopback()}:${await freePort()}`;
+  const health = `${ownLoopback()}:${await freePort()}`;
   const args = [
     ...[SHOAL, 'manager', '--data-dir', dataDir, '--listen', address, '--health-addr', health, '--log-format', 'json'],
     ...(options.etcdUrl === undefined ? [] : ['--etcd', options.etcdUrl]),

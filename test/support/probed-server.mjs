@@ -1,5 +1,5 @@
 // What probes ask in tests, in whichever way its file says at that moment: healthy, failing or hanging. Arguments: file, HTTP, gRPC and
-// TCP port; the last one listens only while it is healthy.
+// TCP port; the last one listens only while it is healthy. A plain process is told by $HOST where to listen.
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { createServer as createTcpServer } from 'node:net';
@@ -7,6 +7,7 @@ import { setInterval } from 'node:timers';
 import { Server, ServerCredentials } from '@grpc/grpc-js';
 
 const [, , file, httpPort, grpcPort, tcpPort] = process.argv;
+const host = process.env.HOST ?? '0.0.0.0';
 const mode = () => readFileSync(file, 'utf8').trim();
 const SERVING = 1;
 const NOT_SERVING = 2;
@@ -15,7 +16,7 @@ createServer((request, response) => {
   if (mode() === 'hanging') return;
   const isHealthy = mode() === 'healthy' && request.headers['x-probe'] === 'yes' && request.headers.host === 'web.example';
   response.writeHead(isHealthy ? 302 : 503, { location: '/elsewhere' }).end();
-}).listen(Number(httpPort), '0.0.0.0');
+}).listen(Number(httpPort), host);
 
 const server = new Server();
 const check = {
@@ -38,7 +39,7 @@ server.addService(
     },
   },
 );
-server.bindAsync(`0.0.0.0:${grpcPort}`, ServerCredentials.createInsecure(), (error) => {
+server.bindAsync(`${host}:${grpcPort}`, ServerCredentials.createInsecure(), (error) => {
   if (error) throw error;
 });
 const tcp = createTcpServer((socket) => socket.destroy());
@@ -47,7 +48,7 @@ let isOpen = false;
 setInterval(() => {
   const shallBeOpen = mode() === 'healthy';
   if (isOpen && !shallBeOpen) tcp.close();
-  if (!isOpen && shallBeOpen) tcp.listen(Number(tcpPort), '0.0.0.0');
+  if (!isOpen && shallBeOpen) tcp.listen(Number(tcpPort), host);
   isOpen = shallBeOpen;
 }, LOOK_MS);
 process.on('SIGTERM', () => process.exit(0));

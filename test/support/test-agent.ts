@@ -10,6 +10,7 @@ import { type Logger, silentLogger } from '../../lib/log.ts';
 import { seededRng } from '../../lib/rng.ts';
 import { Assignment, ContainerSpec, type Epoch, TaskSpec, TaskState } from '../../proto/index.ts';
 import { type ScriptedRuntime } from './scripted-runtime.ts';
+import { ownLoopback } from './sockets.ts';
 
 export interface TestAgent {
   readonly dataDir: string;
@@ -45,7 +46,7 @@ export function testAgent(launchMesh?: (nodeId: string, dataDir: string) => Laun
         managers,
         description: {
           hostname: 'test',
-          dataAddress: '127.0.0.1',
+          dataAddress: ownLoopback(),
           meshAddresses: [],
           nanoCpus: undefined,
           memoryBytes: undefined,

@@ -1,7 +1,7 @@
 // A process's output: one file per stream, appended by the process itself, so that it needs no agent to write.
 //
 // Bounds: of a file above 10 MiB the last 10 MiB are copied to `<name>.1` (replacing the one before), and it is emptied; so a stream keeps its last 10
-// to 20 MiB, however fast it is written. What is written between the copy and the emptying is lost. The agent does this while it waits for the task,
+// to 20 MiB, however fast it is written. What is written between the copy and the emptying is lost, and its two ends are read as one line. The agent does this while it waits for the task,
 // and now and then for those that have ended; without an agent the files grow.
 // When lines were written stands in files beside them (output-times.ts). `tail` counts each stream by itself.
 import { open, stat, truncate } from 'node:fs/promises';

@@ -1,7 +1,7 @@
 // CreateService: the service, its first spec, its name and its ports in one transaction.
 import { ShoalError } from '../../../lib/errors.ts';
 import { type CreateServiceRequest, Service, ServiceChange, type ServiceSpec, StoredSpec } from '../../../proto/index.ts';
-import { nameId, specId, type StateView, TransactionBuilder } from '../../state/index.ts';
+import { keyOf, nameId, specId, type StateView, TransactionBuilder } from '../../state/index.ts';
 import { type Attempt, commitChange } from '../change.ts';
 import { addEvent } from '../change-events.ts';
 import type { ApiContext } from '../context.ts';
@@ -48,7 +48,13 @@ export async function createService(context: ApiContext, request: CreateServiceR
   };
   const what = { object: `service ${name}`, verb: 'created', look: `shoal service inspect ${name}` };
   const { result, revision } = await commitChange(context, what, attempt);
-  const row = state.get('services', id) ?? { id, value: result, createRevision: revision, modRevision: revision };
+  const row = state.get('services', id) ?? {
+    id,
+    key: keyOf('services', id),
+    value: result,
+    createRevision: revision,
+    modRevision: revision,
+  };
   return ServiceChange.create({ service: serviceView(state, row), revision, warnings });
 }
 

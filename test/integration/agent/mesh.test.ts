@@ -11,6 +11,7 @@ import { isAlive, type ProcessId, signalProcess } from '../../../lib/process-id.
 import { PortProtocol, PortRoute, type RouteReport, type RouteTable, RouteTarget } from '../../../proto/index.ts';
 import { fakeManager, type FakeManager } from '../../support/fake-manager.ts';
 import { type ScriptedRuntime, scriptedRuntime } from '../../support/scripted-runtime.ts';
+import { freePort, ownLoopback } from '../../support/sockets.ts';
 import { assignmentOf, epochOf, type TestAgent, testAgent } from '../../support/test-agent.ts';
 import { until } from '../../support/until.ts';
 
@@ -96,7 +97,7 @@ describe('an agent with its mesh', function () {
       () => `the table ${revision} acknowledged; problems: ${agent.problems.join('\n')}`,
     );
   const answer = async (): Promise<string> => {
-    const socket = connect(published, '127.0.0.1');
+    const socket = connect(published, ownLoopback());
     const [bytes] = (await once(socket, 'data')) as [Buffer];
     socket.destroy();
     return bytes.toString();
@@ -177,7 +178,7 @@ describe('an agent with its mesh', function () {
 
   it('reports a published port that something else holds', async () => {
     const holder = createServer();
-    await new Promise<void>((resolve) => holder.listen(published, '127.0.0.1', resolve));
+    await new Promise<void>((resolve) => holder.listen(published, ownLoopback(), resolve));
     try {
       await feed(5);
       await until(() => report()?.portProblems.length === 1, 'the problem reported');
@@ -253,17 +254,9 @@ function launcher(nodeId: string, dataDir: string): LaunchMesh {
     command: [process.execPath, '--import', 'tsx', MAIN],
     dataDir: join(dataDir, 'mesh'),
     nodeId,
-    listen: ['127.0.0.1'],
+    listen: [ownLoopback()],
     portOffset: 0,
     healthAddress: undefined,
     logLevel: 'debug',
   });
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }

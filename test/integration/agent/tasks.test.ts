@@ -5,6 +5,7 @@ import { ShoalError } from '../../../lib/errors.ts';
 import { ContainerSpec, HealthCheck, PortSpec, TaskSpec, TaskState, type TaskStatus } from '../../../proto/index.ts';
 import { fakeManager, type FakeManager } from '../../support/fake-manager.ts';
 import { type ScriptedRuntime, scriptedRuntime } from '../../support/scripted-runtime.ts';
+import { ownLoopback } from '../../support/sockets.ts';
 import { assignmentOf, epochOf, type TestAgent, testAgent } from '../../support/test-agent.ts';
 import { until } from '../../support/until.ts';
 
@@ -174,7 +175,7 @@ describe('an agent with its tasks', () => {
     await reaches('t1', TaskState.RUNNING);
     const [endpoint] = status('t1')?.endpoints ?? [];
     assert.ok(endpoint !== undefined && !endpoint.ready);
-    await new Promise<void>((resolve) => server.listen(endpoint.nodePort, '127.0.0.1', resolve));
+    await new Promise<void>((resolve) => server.listen(endpoint.nodePort, ownLoopback(), resolve));
     await until(() => status('t1')?.endpoints[0]?.ready === true, 'the endpoint ready');
     runtime.exit('t1');
     await until(() => status('t1')?.endpoints.length === 0, 'no endpoint of an ended task');

@@ -363,8 +363,7 @@ export function conformance(subject: () => Subject): void {
   });
 
   it('serves the leased port', async () => {
-    // Other runs of this suite may be on the same host.
-    const port = 20_000 + (process.pid % 10_000);
+    const port = 20_000;
     const ports = [{ protocol: 'tcp', targetPort: 80, nodePort: port, host: false } as const];
     const script = 'mkdir -p www; echo hello >www/index.html; exec busybox httpd -vv -f -h www -p "${HOST:+$HOST:}${PORT:-80}"';
     const taskId = await run(shell(script, { dir: subject().image === 'process' ? '' : '/tmp', stopGracePeriodMs: 500 }, ports));

@@ -30,6 +30,6 @@ describe('the embedded store', () => {
       await store.close();
       return openHere();
     },
-    leaseMs: 300,
+    leaseMs: 1500,
   }));
 });

@@ -12,6 +12,6 @@ describe('the memory store', () => {
       await store.close();
       return openMemoryStore({ server });
     },
-    leaseMs: 300,
+    leaseMs: 1500,
   }));
 });

@@ -29,7 +29,7 @@ export interface NetworkOptions {
   readonly longMs: number;
 }
 
-/** gRPC's keepalive: a ping after ten seconds, three for its answer. */
+/** When gRPC's keepalive (lib/rpc) gives up after a cut; there it may be two seconds earlier. */
 const KEEPALIVE_MS = { first: 10_000, last: 13_000 };
 
 export class Network {

@@ -1,31 +1,28 @@
-// All kinds of probes against a real server in a real task, on both runtimes: healthy, failing and hanging.
+// All kinds of probes against a real server in a real task: healthy, failing and hanging. Called by one test file per runtime.
 import assert from 'node:assert/strict';
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { parseProbe } from '../../../cli/service/spec/probes.ts';
 import { systemIds } from '../../../lib/ids.ts';
-import { Assignment, ContainerSpec, Mount, MountType, type Probe, Probes, TaskSpec, TaskState, TaskStatus } from '../../../proto/index.ts';
-import { startEngine, TEST_IMAGE, type TestEngine } from '../../support/engine.ts';
-import { createHosts, type Host, type Hosts } from '../../support/hosts.ts';
-import { requirement } from '../../support/requirements.ts';
+import { Assignment, type ContainerSpec, type Probe, Probes, TaskSpec, TaskState, TaskStatus } from '../../../proto/index.ts';
 import { publish } from '../../support/service-specs.ts';
 import { until } from '../../support/until.ts';
 import type { WorkerArguments } from './worker-process.ts';
 
-const SERVER = join(import.meta.dirname, '..', '..', 'support', 'probed-server.mjs');
+export const SERVER = join(import.meta.dirname, '..', '..', 'support', 'probed-server.mjs');
 const WORKER = join(import.meta.dirname, 'worker-process.ts');
-const [HTTP, GRPC, TCP] = [8080, 8081, 8082];
+export const [HTTP, GRPC, TCP] = [8080, 8081, 8082];
 /** Found again among the processes of this machine. */
 const HANG = `sleep 98${String(process.pid)}`;
 const FAST = 'interval=200ms,timeout=1s,failures=2';
 
 type Mode = 'healthy' | 'failing' | 'hanging';
 
-interface Place {
+export interface Place {
   readonly socketPath: string;
   readonly dataAddress: string;
   readonly container: ContainerSpec;
@@ -34,7 +31,7 @@ interface Place {
   spawn(command: string, args: readonly string[]): ChildProcess;
 }
 
-function suite(place: (file: string) => Place): void {
+export function probes(place: (file: string) => Place): void {
   let directory: string;
   let file: string;
   let here: Place;
@@ -56,12 +53,12 @@ function suite(place: (file: string) => Place): void {
   const become = (mode: Mode): void => {
     writeFileSync(file, mode);
   };
-  const assign = (probes: Partial<Probes>): void => {
+  const assign = (given: Partial<Probes>): void => {
     assignment = Assignment.create({
       taskId: systemIds.next(),
       taskName: 'web.1',
       desired: TaskState.RUNNING,
-      spec: TaskSpec.create({ container: here.container, probes: Probes.create(probes) }),
+      spec: TaskSpec.create({ container: here.container, probes: Probes.create(given) }),
       ports: [publish(80, HTTP), publish(81, GRPC), publish(82, TCP)],
     });
   };
@@ -198,55 +195,3 @@ function hung(): number {
   };
   return readdirSync('/proc').filter((name) => /^\d+$/.test(name) && isHung(name)).length;
 }
-
-describe('probes of plain processes', function () {
-  this.timeout(90_000);
-  suite((file) => ({
-    socketPath: '',
-    dataAddress: '127.0.0.1',
-    container: ContainerSpec.create({
-      image: 'process',
-      command: ['/bin/sh', '-c', `exec "$0" "$@" "$PORT_${HTTP}" "$PORT_${GRPC}" "$PORT_${TCP}"`, process.execPath, SERVER, file],
-      stopGracePeriodMs: 1000,
-    }),
-    inTask: (path) => path,
-    spawn: (command, args) => spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'] }),
-  }));
-});
-
-/** What the server needs of this machine, below /host: the whole of it cannot be mounted where the engine's own folder is in it. */
-function hostMounts(...more: readonly string[]): readonly Mount[] {
-  const root = join(import.meta.dirname, '..', '..', '..');
-  const wanted = ['/usr', '/lib', '/lib64', dirname(process.execPath), root, realpathSync(join(root, 'node_modules')), ...more];
-  const paths = wanted.filter((path) => existsSync(path) && !wanted.some((other) => path.startsWith(`${other}/`)));
-  return paths.map((path) => Mount.create({ type: MountType.BIND, source: path, target: `/host${path}`, readOnly: true }));
-}
-
-describe('probes of containers', function () {
-  this.timeout(90_000);
-  let hosts: Hosts | undefined;
-  let host: Host;
-  let engine: TestEngine | undefined;
-  before(async function () {
-    requirement(this, 'docker');
-    hosts = await createHosts(1);
-    host = hosts.list[0] as Host;
-    engine = await startEngine({ directory: mkdtempSync(join(tmpdir(), 'shoal-e-')), netns: host.namespace });
-  });
-  after(async () => {
-    await engine?.stop();
-    await hosts?.remove();
-  });
-  suite((file) => ({
-    socketPath: engine?.socketPath ?? '',
-    dataAddress: host.address,
-    container: ContainerSpec.create({
-      image: TEST_IMAGE,
-      command: ['chroot', '/host', process.execPath, SERVER, file, String(HTTP), String(GRPC), String(TCP)],
-      mounts: hostMounts(dirname(file)),
-      stopGracePeriodMs: 1000,
-    }),
-    inTask: (path) => `/host${path}`,
-    spawn: (command, args) => host.spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'] }),
-  }));
-});
