@@ -1,6 +1,6 @@
 // Nodes whose manager is gone: their heartbeats went with it, so the leader judges them. Each gets the full time anew from the moment the leader
 // saw the manager go, or took over; its agent finds another manager long before, unless the host is gone too.
-import { startSteadyTime } from '../../lib/steady-time.ts';
+import { startSteadyTime, type SteadyTime } from '../../lib/steady-time.ts';
 import { NodeState, type NodeSession, NodeStatus } from '../../proto/index.ts';
 import type { WriteGroup } from '../orchestrator/plan.ts';
 import type { ChangeOf, Change, Row, StateView, TableName } from '../state/index.ts';
@@ -88,11 +88,10 @@ export async function watchOrphanedNodes(options: LeadOptions): Promise<void> {
   const { state, clock, log, leadership } = options;
   const committer = new Committer(options);
   const times = new OrphanTimes();
-  let orphans = orphanedNodes(state);
+  let orphans: readonly OrphanedNode[] = [];
+  /** Passes only while there are orphans. */
+  let time: SteadyTime | undefined;
   let committing: Promise<void> | undefined;
-  const unsubscribe = state.subscribe((changes: readonly Change[]) => {
-    if (changes.some((change) => WATCHED.has(change.table))) orphans = orphanedNodes(state);
-  });
   const markDown = (orphan: OrphanedNode): Promise<void> =>
     committer.commit([downGroup(orphan, clock.wallMs())], ({ committed }) => {
       const { nodeId, session } = orphan;
@@ -100,7 +99,7 @@ export async function watchOrphanedNodes(options: LeadOptions): Promise<void> {
     });
   const judge = (stalled: boolean): void => {
     const downAfterMs = state.get('cluster', '')?.value.settings?.nodeDownAfterMs ?? DOWN_AFTER_MS;
-    const overdue = times.overdue(orphans, time.nowMs(), downAfterMs);
+    const overdue = times.overdue(orphans, time?.nowMs() ?? 0, downAfterMs);
     if (stalled || overdue.length === 0 || committing !== undefined || leadership.ended.aborted) return;
     log.warn('nodes of a manager that is gone did not register elsewhere; marking them down', {
       nodes: overdue.map((node) => node.nodeId),
@@ -110,13 +109,23 @@ export async function watchOrphanedNodes(options: LeadOptions): Promise<void> {
       committing = undefined;
     });
   };
-  const time = startSteadyTime({ clock, tickMs: TICK_MS, stallMs: STALL_MS, onTick: judge });
-  times.overdue(orphans, time.nowMs(), Number.POSITIVE_INFINITY);
+  const look = (): void => {
+    orphans = orphanedNodes(state);
+    if (orphans.length === 0) {
+      time?.stop();
+      time = undefined;
+    } else time ??= startSteadyTime({ clock, tickMs: TICK_MS, stallMs: STALL_MS, onTick: judge });
+    times.overdue(orphans, time?.nowMs() ?? 0, Number.POSITIVE_INFINITY);
+  };
+  const unsubscribe = state.subscribe((changes: readonly Change[]) => {
+    if (changes.some((change) => WATCHED.has(change.table))) look();
+  });
+  look();
   await new Promise<void>((resolve) => {
     if (leadership.ended.aborted) resolve();
     leadership.ended.addEventListener('abort', () => resolve(), { once: true });
   });
-  time.stop();
   unsubscribe();
+  time?.stop();
   await committing;
 }

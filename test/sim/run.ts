@@ -65,9 +65,10 @@ export async function runSeeds(
   await Promise.all(Array.from({ length: Math.min(processes, seeds.length) }, serve));
 }
 
-/** The product is loaded only now: as it is, or broken. */
-async function load(broken: string | undefined): Promise<typeof import('./scenario/seed.ts')> {
+/** The product is loaded only now: as it is, or broken. Its errors carry stacks only for people: there are many, and each is costly. */
+async function load(broken: string | undefined, stacks: boolean): Promise<typeof import('./scenario/seed.ts')> {
   register('./core/plain-names.mjs', import.meta.url);
+  if (!stacks) Error.stackTraceLimit = 0;
   const variant: Variant | undefined = VARIANTS.find(({ name }) => name === broken);
   if (variant !== undefined) breakProduct(variant);
   else if (broken !== undefined) throw new Error(`no variant ${broken}; there are: ${VARIANTS.map(({ name }) => name).join(', ')}`);
@@ -76,7 +77,7 @@ async function load(broken: string | undefined): Promise<typeof import('./scenar
 
 async function serveParent(broken: string | undefined): Promise<void> {
   // What comes while the product is loaded is not lost.
-  const loading = load(broken);
+  const loading = load(broken, false);
   let spentMs = 0;
   process.on('message', (seed: number) => {
     void loading
@@ -99,9 +100,10 @@ async function main(args: readonly string[]): Promise<void> {
   const from = valueOf('--from', 1);
   const count = valueOf('--seeds', 1);
   if (args.includes('--trace')) {
-    const { runSeed } = await load(broken);
+    const verbose = args.includes('--verbose');
+    const { runSeed } = await load(broken, verbose);
     for (let seed = from; seed < from + count; seed++) {
-      const result = await runSeed({ seed, keepLines: 1_000_000, verbose: args.includes('--verbose') });
+      const result = await runSeed({ seed, keepLines: 1_000_000, verbose });
       for (const line of result.lines) process.stdout.write(`${line}\n`);
       process.stdout.write(`seed ${seed}: ${result.violation ?? 'clean'} (${result.digest})\n`);
     }
