@@ -1,82 +1,28 @@
 // The agent put together: what comes down the session goes to the worker, the mesh and the streams; what they report goes up.
-import { join } from 'node:path';
 import type { NodeRemoved, Register, Registered } from '../proto/index.ts';
-import type { Clock } from '../lib/clock.ts';
-import { type Disk, systemDisk, watchedDisk } from '../lib/durable-file.ts';
+import { systemDisk, watchedDisk } from '../lib/durable-file.ts';
 import { messageOf, ShoalError } from '../lib/errors.ts';
-import type { Logger } from '../lib/log.ts';
 import { bootId } from '../lib/process-id.ts';
-import type { Rng } from '../lib/rng.ts';
-import { grpcTransport, type RpcTransport } from '../lib/rpc/index.ts';
-import { type DescriptionOptions, describeNode } from './description.ts';
-import { probeTargets, type TryConnect } from './endpoints/endpoints.ts';
-import { type AskerOf, askerOf } from './health/ask.ts';
+import { grpcTransport } from '../lib/rpc/index.ts';
+import type { Agent, AgentOptions } from './agent-options.ts';
+import { describeNode } from './description.ts';
 import { engineWatch } from './engine-watch.ts';
-import { housekeeper, type Housekeeper, type HousekeepingCounts } from './housekeeping/housekeeper.ts';
-import type { HousekeepingSettings } from './housekeeping/settings.ts';
-import type { MeshReportKind } from './mesh/mesh-link.ts';
-import type { LaunchMesh } from './mesh/mesh-process.ts';
-import { type MeshSupervisor, meshSupervisor } from './mesh/mesh-supervisor.ts';
 import { runningMeshes } from './mesh/other-meshes.ts';
-import { type RelayResult, routeRelay } from './mesh/route-relay.ts';
+import { routeRelay } from './mesh/route-relay.ts';
+import { routeReports } from './mesh/route-reports.ts';
+import { createNodeParts, type NodeParts } from './node-parts.ts';
 import { otherNodes } from './other-nodes.ts';
-import { type CanBind, openPortLeases } from './ports/port-leases.ts';
 import { clearRemovedNode, type RemovedNode } from './removed-node.ts';
-import type { Runtime } from './runtime/runtime.ts';
 import { openAssignments } from './session/assignment-keeper.ts';
 import { type ManagerLink, managerLink } from './session/manager-link.ts';
 import { openManagerList } from './session/manager-list.ts';
 import type { DownMessage } from './session/manager-message.ts';
-import type { IdentityFile } from './session/node-identity.ts';
 import { type AppliedEpochs, fateRefusal, removalRefusal } from './session/removal.ts';
 import { resyncAsker } from './session/resync.ts';
 import type { Session } from './session/session.ts';
 import { statusOutbox } from './session/status-outbox.ts';
 import { uplink } from './session/uplink.ts';
 import { taskStreams } from './streams/task-streams.ts';
-import { createWorker, type Worker } from './worker/worker.ts';
-
-export interface AgentOptions {
-  readonly dataDir: string;
-  /** host:port; may be empty where managers are known from before. */
-  readonly managers: readonly string[];
-  readonly description: DescriptionOptions;
-  readonly labels: Readonly<Record<string, string>>;
-  readonly identity: IdentityFile;
-  readonly runtime: Runtime;
-  /** Unless given, only finished containers go, beyond the usual number. */
-  readonly housekeeping?: HousekeepingSettings;
-  /** How the mesh of this node is started; undefined: no mesh. */
-  readonly launchMesh: ((nodeId: string) => LaunchMesh) | undefined;
-  readonly nonce: string;
-  readonly clock: Clock;
-  readonly rng: Rng;
-  readonly log: Logger;
-  /** gRPC without encryption unless given. */
-  readonly transport?: RpcTransport;
-  /** The host's own unless given, as the five below. */
-  readonly disk?: Disk;
-  readonly bootId?: string;
-  readonly canBind?: CanBind;
-  readonly tryConnect?: TryConnect;
-  readonly askerOf?: AskerOf;
-  readonly superviseMesh?: typeof meshSupervisor;
-}
-
-export interface Agent {
-  start(): Promise<void>;
-  /** Why the agent is not ready, or undefined. */
-  trouble(): string | undefined;
-  taskCount(): number;
-  registered(): boolean;
-  streamCount(): number;
-  /** Undefined where there is no housekeeping, or not yet. */
-  housekeeping(): HousekeepingCounts | undefined;
-  /** Lets go: tasks and mesh go on. */
-  stop(): Promise<void>;
-  /** Stops and removes this node's tasks and its mesh, for a node that is not meant to last; then as stop. */
-  drainAndStop(): Promise<void>;
-}
 
 /** After this long without an answer of the engine a new session hears what is recorded of the tasks. */
 const ADOPTION_PATIENCE_MS = 5000;
@@ -95,7 +41,7 @@ export function createAgent(options: AgentOptions): Agent {
   const outbox = statusOutbox();
   const relay = routeRelay();
   const boot = options.bootId ?? bootId();
-  let parts: { readonly worker: Worker; readonly mesh: MeshSupervisor | undefined; readonly cleaner: Housekeeper | undefined } | undefined;
+  let parts: NodeParts | undefined;
   let sayRecorded = false;
   let clearing: RemovedNode | undefined;
 
@@ -169,15 +115,25 @@ export function createAgent(options: AgentOptions): Agent {
     up.resync(what);
   });
 
+  const routes = routeReports(relay, {
+    changed: () => {
+      up.routesChanged();
+    },
+    ask: () => {
+      asker.ask('routes');
+    },
+    log,
+  });
+
   const receive = (session: Session, down: DownMessage): void => {
     const clusterId = identity.current()?.clusterId ?? '';
     switch (down.kind) {
       case 'table':
         asker.answered('routes');
-        relayed(relay.table(down.epoch, down.bytes, clusterId));
+        routes.relayed(relay.table(down.epoch, down.bytes, clusterId));
         return;
       case 'delta':
-        relayed(relay.delta(down.base, down.result, down.bytes, clusterId));
+        routes.relayed(relay.delta(down.base, down.result, down.bytes, clusterId));
         return;
       case 'unknown':
         log.warn('a manager sent something that this version does not know; is it newer?', { manager: session.target });
@@ -248,61 +204,14 @@ export function createAgent(options: AgentOptions): Agent {
     others.stop();
     clearing = clearRemovedNode({ dataDir, worker, endMesh: async () => await mesh?.end(REMOVED_MESH_DRAIN_MS), clock, log });
   };
-  const relayed = (result: RelayResult): void => {
-    switch (result.kind) {
-      case 'refused':
-        log.error('refused a route table', { reason: result.reason });
-        return;
-      case 'gap':
-        log.warn('missed a route table; asking for the whole one', { reason: result.reason });
-        asker.ask('routes');
-        return;
-      case 'passed':
-      case 'held':
-        return;
-    }
-  };
-  const meshReported = (report: MeshReportKind): void => {
-    switch (report.case) {
-      case 'ack':
-        relay.acknowledged(report.value);
-        break;
-      case 'idle':
-        relay.idle(report.value);
-        break;
-      case 'portProblems':
-        relay.portProblems(report.value.ports);
-        break;
-      case 'needFull':
-        asker.ask('routes');
-        return;
-      case 'failure':
-        log.warn('the mesh could not do what it was told', { code: report.value.code, reason: report.value.message });
-        return;
-      case 'ready':
-        return;
-    }
-    up.routesChanged();
-  };
   const streams = taskStreams({ runtime, has: (taskId) => parts?.worker.has(taskId) ?? false, clock, log });
 
   /** Once this node knows who it is: at the start, or after its very first registration. */
   const begin = (): void => {
     const who = identity.current();
     if (who === undefined || parts !== undefined) return;
-    const node = { nodeId: who.nodeId, clusterId: who.clusterId, dataAddress: options.description.dataAddress };
-    const worker = createWorker({
-      runtime,
-      ports: openPortLeases({ ...options, disk, dataAddress: node.dataAddress }),
-      probe: probeTargets(clock, rng, options.tryConnect),
-      askerOf: options.askerOf ?? askerOf(runtime),
-      dataDir,
+    parts = createNodeParts(options, who, {
       disk,
-      clock,
-      rng,
-      log,
-      node,
-      ...(options.housekeeping === undefined ? {} : { retention: options.housekeeping.finished }),
       onStatus(status) {
         outbox.put(status);
         up.statusesChanged();
@@ -313,35 +222,9 @@ export function createAgent(options: AgentOptions): Agent {
       onAdopted() {
         up.statusesChanged();
       },
+      mesh: routes.mesh,
     });
-    const mesh =
-      options.launchMesh === undefined
-        ? undefined
-        : (options.superviseMesh ?? meshSupervisor)({
-            ...who,
-            dataDir: join(dataDir, 'mesh'),
-            launch: options.launchMesh(who.nodeId),
-            clock,
-            rng,
-            log,
-            handlers: {
-              up(meshLink) {
-                // Increments that came while it was down were not kept: nothing is wrong with asking again.
-                const result = relay.up(meshLink, meshLink.ready.epoch);
-                if (result.kind === 'gap') asker.ask('routes');
-                else relayed(result);
-                up.routesChanged();
-              },
-              down() {
-                relay.down();
-                up.routesChanged();
-              },
-              report: meshReported,
-            },
-          });
-    const { housekeeping } = options;
-    const cleaner = housekeeping === undefined ? undefined : housekeeper({ settings: housekeeping, runtime, worker, clock, rng, log });
-    parts = { worker, mesh, cleaner };
+    const { worker, mesh, cleaner } = parts;
     if (identity.removed()) {
       worker.start();
       leave();

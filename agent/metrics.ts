@@ -1,6 +1,6 @@
 // The agent's own numbers.
 import { Counter, Gauge, type Registry } from 'prom-client';
-import type { Agent } from './agent.ts';
+import type { Agent } from './agent-options.ts';
 import type { HousekeepingCounts } from './housekeeping/housekeeper.ts';
 
 export function registerMetrics(registry: Registry, agent: Agent): void {

@@ -21,6 +21,8 @@ const REASON_PERIOD_MS = 10_000;
 const SPREAD_MS = 2000;
 
 const MAX_REASON_LENGTH = 500;
+/** It passes, but not in a row as long as it must. */
+const NOT_YET = 'its readiness probe has not passed often enough yet';
 
 export interface StartUpEvents {
   readonly passed: () => void;
@@ -86,7 +88,7 @@ export function watchReadiness(
   let last = known ?? firstReadiness(clock.wallMs());
   const onVerdict: OnVerdict = (verdict) => {
     const ready = verdict.state === 'passing';
-    const reason = ready ? '' : verdict.reason.slice(0, MAX_REASON_LENGTH);
+    const reason = ready ? '' : (verdict.reason || NOT_YET).slice(0, MAX_REASON_LENGTH);
     if (ready === last.ready && reason === last.reason) return;
     last = { ready, reason, sinceUnixMs: ready === last.ready ? last.sinceUnixMs : clock.wallMs() };
     changed(last);

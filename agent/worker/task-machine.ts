@@ -4,87 +4,9 @@
 // goes wrong with the engine is tried again, whatever goes wrong with the task ends it.
 import { TaskState } from '../../proto/index.ts';
 import type { Exit, Health, Instance } from '../runtime/runtime.ts';
+import type { Desired, Effect, Failure, Operation, Recorded, Step, TaskEvent, TaskMachine } from './task-model.ts';
 
-/** What the managers want, in the only order it may take. "absent": the task is gone from the store. */
-export type Desired = 'ready' | 'running' | 'shutdown' | 'remove' | 'absent';
 const DESIRED_RANK: Readonly<Record<Desired, number>> = { ready: 0, running: 1, shutdown: 2, remove: 3, absent: 4 };
-
-export type Phase =
-  /** Prepare is asked for, waits its turn or is under way. */
-  | 'preparing'
-  /** Created, held until desired RUNNING. */
-  | 'ready'
-  | 'starting'
-  /** Started; its health is not known yet. */
-  | 'checking'
-  | 'running'
-  | 'stopping'
-  /** Never started; what was prepared is being removed. */
-  | 'discarding'
-  /** Final, with its container kept for logs. */
-  | 'finished'
-  /** Final, its container is being removed. */
-  | 'removing'
-  /** Final, without a container. */
-  | 'removed'
-  | 'gone';
-
-export interface TaskMachine {
-  readonly phase: Phase;
-  readonly desired: Desired;
-  /** What is reported. */
-  readonly observed: TaskState;
-  readonly message: string;
-  readonly error: string;
-  readonly exitCode: number | undefined;
-  readonly instance: { readonly containerId: string; readonly pid: number; readonly address: string | undefined } | undefined;
-  /** What it has passed of what stands between its start and RUNNING; of these, a task without a start-up probe owes none. */
-  readonly isHealthy: boolean;
-  readonly owesStartUp: boolean;
-  /** What a stop under way ends in. */
-  readonly outcome: { readonly state: TaskState; readonly error: string };
-}
-
-/** `retryable`: the engine failed, not the task. `missing`: there is no such container. */
-export interface Failure {
-  readonly retryable: boolean;
-  readonly missing: boolean;
-  readonly reason: string;
-}
-
-export type TaskEvent =
-  | { readonly kind: 'desired'; readonly desired: Desired }
-  | { readonly kind: 'prepare-began' }
-  | { readonly kind: 'prepared' | 'started'; readonly instance: Instance }
-  | { readonly kind: 'prepare-failed' | 'start-failed' | 'stop-failed' | 'remove-failed'; readonly failure: Failure }
-  | { readonly kind: 'health'; readonly health: Health; readonly detail: string }
-  /** Its start-up probe; `waits` with what is wrong so far. */
-  | { readonly kind: 'start-up-passed' }
-  | { readonly kind: 'start-up-waits'; readonly reason: string }
-  /** Its start-up or liveness probe says that it must go. */
-  | { readonly kind: 'probe-failed'; readonly reason: string }
-  | { readonly kind: 'exited' | 'stopped'; readonly exit: Exit }
-  | { readonly kind: 'vanished' }
-  | { readonly kind: 'removed' }
-  /** The node keeps no more finished containers than this. */
-  | { readonly kind: 'reclaim' };
-
-export type Operation = 'prepare' | 'start' | 'stop' | 'remove';
-
-export type Effect =
-  /** `again`: after a back-off, since it failed before. */
-  | { readonly do: Operation; readonly again: boolean }
-  /** Aborts the operation under way and the one that waits; neither gives an event any more. */
-  | { readonly do: 'cancel' }
-  /** Watches for the end and for health, until the task is no longer alive. */
-  | { readonly do: 'attach' }
-  | { readonly do: 'forget' };
-
-export interface Step {
-  readonly next: TaskMachine;
-  readonly effects: readonly Effect[];
-}
-
 const SHUTDOWN_OUTCOME = { state: TaskState.SHUTDOWN, error: '' };
 const MAX_TEXT = 1000;
 
@@ -104,14 +26,6 @@ export function accept(desired: Desired, hasStartUp = false, observed: TaskState
   };
   if (stops(desired)) return finish(machine, TaskState.SHUTDOWN, { message: 'stopped before it was prepared' }, 'removed');
   return { next: machine, effects: [perform('prepare')] };
-}
-
-/** What was last recorded of a task before the agent restarted. */
-export interface Recorded {
-  readonly observed: TaskState;
-  readonly message: string;
-  readonly error: string;
-  readonly exitCode: number | undefined;
 }
 
 /** A task known from before a restart of the agent, with what stands on the host for it. Never starts anything a second time. */

@@ -11,19 +11,8 @@ import type { HealthDeps } from '../health/task-health.ts';
 import type { PortLeases } from '../ports/port-leases.ts';
 import type { Instance, LeasedPort, Runtime, TaskContext } from '../runtime/runtime.ts';
 import type { Limiter } from './limiter.ts';
-import {
-  accept,
-  adopt,
-  type Desired,
-  type Failure,
-  isFinal,
-  type Operation,
-  type Phase,
-  type Step,
-  step,
-  type TaskEvent,
-  type TaskMachine,
-} from './task-machine.ts';
+import { accept, adopt, isFinal, step } from './task-machine.ts';
+import type { Desired, Failure, Operation, Phase, Step, TaskEvent, TaskMachine } from './task-model.ts';
 import { type TaskWatch, watchRunning, watchStarting } from './task-watch.ts';
 
 export interface RunnerDeps {

@@ -3,7 +3,7 @@ import type { Assignment, TaskStatus } from '../../proto/index.ts';
 import type { ProbeTargets } from '../endpoints/endpoints.ts';
 import type { ProbeTarget } from '../health/target.ts';
 import { type HealthDeps, watchLiveness, watchStartUp } from '../health/task-health.ts';
-import type { TaskEvent } from './task-machine.ts';
+import type { TaskEvent } from './task-model.ts';
 import { type TaskTraffic, watchTraffic } from './task-traffic.ts';
 
 export interface TaskWatch {

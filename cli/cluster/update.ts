@@ -1,22 +1,31 @@
 // `cluster update`
-import { ShoalError } from '../../lib/errors.ts';
+import { type FieldProblem, ShoalError } from '../../lib/errors.ts';
 import { ClusterSettings } from '../../proto/index.ts';
+import { refuseAll } from '../command-line/refusal.ts';
 import type { VerbContext } from '../command-line/verb.ts';
 import { flagReader, type FlagValues } from '../service/spec/flag-reader.ts';
 import { SETTINGS } from './settings.ts';
 
 /** After the first try, where somebody else changed the settings meanwhile. */
 const CONFLICT_RETRIES = 2;
+const REFUSAL = 'the cluster cannot be updated';
 
 export async function run(context: VerbContext, _args: readonly string[], flags: FlagValues): Promise<undefined> {
-  // Wrong flags are refused before anybody is asked.
-  applySettings(ClusterSettings.create(), flags);
+  const { problems, isChange } = applySettings(ClusterSettings.create(), flags);
+  if (problems.length === 0 && !isChange) throw new ShoalError('invalid_argument', `${REFUSAL}: no setting is given; see --help`);
   const control = await context.control();
+  if (problems.length > 0) {
+    await refuseAll(REFUSAL, problems, async () => {
+      const { cluster } = await control.read((client, call) => client.getCluster({}, call));
+      const { settings } = applySettings(cluster?.settings ?? ClusterSettings.create(), flags);
+      await named(() => control.read((client, call) => client.updateCluster({ version: 0, settings, checkOnly: true }, call)));
+    });
+  }
   for (let retries = 0; ; retries++) {
     const { cluster, version } = await control.read((client, call) => client.getCluster({}, call));
-    const settings = applySettings(cluster?.settings ?? ClusterSettings.create(), flags);
+    const { settings } = applySettings(cluster?.settings ?? ClusterSettings.create(), flags);
     try {
-      await named(() => control.write((client, call) => client.updateCluster({ version, settings }, call)));
+      await named(() => control.write((client, call) => client.updateCluster({ version, settings, checkOnly: false }, call)));
       break;
     } catch (error) {
       if (ShoalError.from(error).code !== 'conflict' || retries === CONFLICT_RETRIES) throw error;
@@ -25,7 +34,13 @@ export async function run(context: VerbContext, _args: readonly string[], flags:
   context.shell.out.write('the cluster is updated\n');
 }
 
-function applySettings(before: ClusterSettings, values: FlagValues): ClusterSettings {
+interface Applied {
+  readonly settings: ClusterSettings;
+  readonly problems: readonly FieldProblem[];
+  readonly isChange: boolean;
+}
+
+function applySettings(before: ClusterSettings, values: FlagValues): Applied {
   const flags = flagReader(values, 'update');
   const reset = flags.list('reset').values;
   for (const name of reset) {
@@ -40,9 +55,7 @@ function applySettings(before: ClusterSettings, values: FlagValues): ClusterSett
     if (given !== undefined) isChange = true;
     settings[field] = reset.includes(flag) ? undefined : (given ?? before[field]);
   }
-  flags.check('the cluster cannot be updated');
-  if (!isChange) throw ShoalError.invalid('the cluster cannot be updated', [{ path: '', message: 'no setting is given; see --help' }]);
-  return ClusterSettings.create(settings);
+  return { settings: ClusterSettings.create(settings), problems: flags.problems, isChange };
 }
 
 /** The manager names fields; people know their flags. */
@@ -53,7 +66,7 @@ async function named<T>(call: () => Promise<T>): Promise<T> {
     const error = ShoalError.from(thrown);
     if (error.fields.length === 0) throw error;
     const fields = error.fields.map(({ path, message }) => ({ path: flagOf(path), message }));
-    throw ShoalError.invalid('the cluster cannot be updated', fields);
+    throw ShoalError.invalid(REFUSAL, fields);
   }
 }
 

@@ -12,9 +12,10 @@ export function explanationLines(explanation: ServiceExplanation, nowUnixMs: num
     'what could be better:',
     explanation.advice.flatMap((finding) => findingLines(finding, nowUnixMs)),
   );
-  if (allRight) return [`${serviceName}: all right, ${String(running)} of ${String(desired)} tasks run`, ...advice];
+  const counts = `${String(running)} of ${String(desired)} tasks run`;
+  if (allRight) return [`${serviceName}: all right, ${explanation.job || counts}`, ...advice];
   return [
-    `${serviceName}: ${String(running)} of ${String(desired)} tasks run`,
+    `${serviceName}: ${[counts, explanation.job].filter((part) => part !== '').join('; ')}`,
     ...section(
       'the service as a whole:',
       rollout.flatMap((finding) => findingLines(finding, nowUnixMs)),

@@ -20,6 +20,7 @@ export function explanationStruct(explanation: ServiceExplanation): Struct {
     AllRight: explanation.allRight,
     Running: explanation.running,
     Desired: explanation.desired,
+    Job: explanation.job,
     Rollout: explanation.rollout.map(findingStruct),
     Tasks: explanation.tasks.map(taskStruct),
     MoreTasks: explanation.moreTasks,

@@ -19,6 +19,10 @@ export const runPause = (context: VerbContext, refs: readonly string[]): Promise
 /** With --wait each node in turn is waited for; all are drained before the first wait. */
 export async function runDrain(context: VerbContext, refs: readonly string[], flags: DrainFlags): Promise<number> {
   const timeoutMs = parseTimeout(flags.timeout);
+  if (flags.timeout !== undefined && flags.wait !== true)
+    throw ShoalError.invalid('wrong flags', [
+      { path: '--timeout', message: `"${flags.timeout}" goes with --wait, without which nothing is waited for` },
+    ]);
   const drained: { readonly ref: string; readonly node: NodeView }[] = [];
   const exitCode = await makeAll(context, refs, Availability.DRAIN, (ref, node) => drained.push({ ref, node }));
   if (flags.wait !== true) return exitCode;

@@ -12,7 +12,7 @@ const CONFLICT_RETRIES = 2;
 export async function changeNode(control: Control, ref: string, change: (spec: NodeSpec) => NodeSpec): Promise<NodeView> {
   for (let retries = 0; ; retries++) {
     const node = await findNode(control, ref);
-    const request = { ref: node.id, version: node.version, spec: change(node.spec ?? NodeSpec.create()) };
+    const request = { ref: node.id, version: node.version, spec: change(node.spec ?? NodeSpec.create()), checkOnly: false };
     try {
       return await inFlags('node', () => control.write((client, call) => client.updateNode(request, call)));
     } catch (error) {

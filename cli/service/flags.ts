@@ -3,6 +3,7 @@ import { type Command, Option } from 'commander';
 import { toggle } from '../command-line/toggles.ts';
 import { listFlag } from '../command-line/verb.ts';
 import { LATER_FLAGS } from './later-flags.ts';
+import { camelCase } from './spec/flag-reader.ts';
 
 /** Lists that update edits: name, short form (create only), placeholder, what it is. */
 const LISTS: readonly (readonly [name: string, short: string, value: string, what: string])[] = [
@@ -61,11 +62,16 @@ export function declareUpdateFlags(command: Command): void {
   }
   declareShared(command);
   // After the flags that they undo: commander takes a lone --no-x for "x is on by default".
-  command
-    .option('--no-probe', 'remove all three')
-    .option('--no-readiness-probe', 'remove the readiness probe')
-    .option('--no-liveness-probe', 'remove the liveness probe')
-    .option('--no-startup-probe', 'remove the start-up probe');
+  removalFlag(command, 'probe', 'remove all three');
+  removalFlag(command, 'readiness-probe', 'remove the readiness probe');
+  removalFlag(command, 'liveness-probe', 'remove the liveness probe');
+  removalFlag(command, 'startup-probe', 'remove the start-up probe');
+}
+
+/** `--no-x` beside `--x VALUE`, kept apart as `without-x` (false where it is given), so that both at once are seen. */
+function removalFlag(command: Command, name: string, description: string): void {
+  const option = new Option(`--no-${name}`, description);
+  command.addOption(Object.assign(option, { attributeName: () => camelCase(`without-${name}`) }));
 }
 
 function declareShared(command: Command): void {
@@ -130,7 +136,10 @@ function declareTaskFlags(command: Command): void {
     .addOption(new Option('--restart-condition <CONDITION>', 'when a task that ended is replaced: any, on-failure or none (default: any)'))
     .option('--restart-delay <DURATION>', 'time before a replacement starts (default: 5s, growing with failures)')
     .option('--restart-max-attempts <N>', 'replacements before giving up (0: no limit)')
-    .option('--restart-window <DURATION>', 'time in which those are counted')
+    .option(
+      '--restart-window <DURATION>',
+      'only those within that time before count; used up, the task is not replaced until the next update',
+    )
     .option('--log-driver <DRIVER>', 'logging driver of the engine');
   listFlag(command, '--log-opt <KEY=VALUE>', 'option of the logging driver');
 }

@@ -9,13 +9,12 @@ import { finishChange, tellWarnings, waitTimes } from './finish.ts';
 import { type PlanFlags, readPlanFlags } from './plan/plan-flags.ts';
 import { showPlan } from './plan/show.ts';
 import type { WaitFlags } from './progress/wait.ts';
+import { MAX_REPLICAS } from './spec/service-spec.ts';
 
 interface Scaling {
   readonly ref: string;
   readonly replicas: number;
 }
-
-const MAX_REPLICAS = 1_000_000;
 
 /** All services are changed before the first is waited for, and none where one of the names is wrong. */
 export async function run(context: VerbContext, args: readonly string[], flags: WaitFlags & PlanFlags): Promise<number> {
@@ -54,10 +53,11 @@ async function checkNames(control: Control, scalings: readonly Scaling[]): Promi
   const wrong: ShoalError[] = [];
   for (const { ref } of scalings) {
     try {
-      await control.read((client, options) => client.getService({ ref }, options));
+      const { spec } = await control.read((client, options) => client.getService({ ref }, options));
+      if (!isScalable(spec?.mode)) throw notScalable(ref);
     } catch (thrown) {
       const error = ShoalError.from(thrown);
-      if (error.code !== 'not_found' && error.code !== 'invalid_argument') throw error;
+      if (!['not_found', 'invalid_argument', 'failed_precondition'].includes(error.code)) throw error;
       wrong.push(error);
     }
   }
@@ -69,11 +69,18 @@ async function checkNames(control: Control, scalings: readonly Scaling[]): Promi
 
 function scaled({ ref, replicas }: Scaling): (spec: ServiceSpec) => Promise<Edited> {
   return (spec) => {
-    // Of a job these are the completions it takes: it begins anew.
-    if (spec.mode !== ServiceMode.REPLICATED && spec.mode !== ServiceMode.REPLICATED_JOB)
-      throw new ShoalError('failed_precondition', `${ref} is not replicated: it runs one task on each node and cannot be scaled`);
+    if (!isScalable(spec.mode)) throw notScalable(ref);
     return Promise.resolve({ spec: { ...spec, replicas }, registryAuth: '', noResolveImage: true });
   };
+}
+
+/** Of a job these are the completions it takes: it begins anew. */
+function isScalable(mode: ServiceMode | undefined): boolean {
+  return mode === ServiceMode.REPLICATED || mode === ServiceMode.REPLICATED_JOB;
+}
+
+function notScalable(ref: string): ShoalError {
+  return new ShoalError('failed_precondition', `${ref} is not replicated: it runs one task on each node and cannot be scaled`);
 }
 
 function parseScalings(args: readonly string[]): readonly Scaling[] {

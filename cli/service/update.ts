@@ -48,7 +48,9 @@ const WITH_ROLLBACK: ReadonlySet<string> = new Set(['rollback', 'detach', 'quiet
 function refuseOtherFlags(flags: FlagValues): void {
   const given = Object.entries(flags).filter(([name, value]) => value !== undefined && !WITH_ROLLBACK.has(name));
   if (given.length === 0) return;
-  const names = given.map(([name]) => `--${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`);
+  const names = given.map(
+    ([name, value]) => `--${value === false ? 'no-' : ''}${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`,
+  );
   throw ShoalError.invalid('the service cannot be rolled back', [
     { path: '--rollback', message: `goes back to the earlier spec as it is, and cannot be combined with ${names.join(', ')}` },
   ]);

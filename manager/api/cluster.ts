@@ -37,6 +37,7 @@ export async function updateCluster(context: ApiContext, request: UpdateClusterR
   if (settings === undefined) throw ShoalError.invalid('the request is not valid', [{ path: 'settings', message: 'is missing' }]);
   const problems = clusterSettingsProblems(settings);
   if (problems.length > 0) throw ShoalError.invalid('the settings are not valid', problems);
+  if (request.checkOnly) return getCluster(context);
 
   const attempt = (): Attempt<undefined> => {
     const row = state.get('cluster', '');

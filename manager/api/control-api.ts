@@ -2,6 +2,7 @@
 import { isAbortError } from '../../lib/errors.ts';
 import type { CallContext, HandlersOf } from '../../lib/rpc/index.ts';
 import type { ControlService } from '../../proto/index.ts';
+import { KeptInventory } from '../explain/index.ts';
 import { getCluster, updateCluster } from './cluster.ts';
 import type { ApiContext } from './context.ts';
 import { watchDrain } from './drain-watch.ts';
@@ -25,7 +26,8 @@ import { listTasks } from './tasks.ts';
 
 /** Handlers to be added to an RpcServer under ControlService. They hold nothing that must be stopped. */
 export function createControlApi(context: ApiContext): HandlersOf<typeof ControlService> {
-  const { state } = context;
+  const { state, clock } = context;
+  const inventory = new KeptInventory(state, clock);
 
   /** Every call is answered from a state that has what its client has seen. */
   const atRevision =
@@ -55,7 +57,7 @@ export function createControlApi(context: ApiContext): HandlersOf<typeof Control
     removeService: atRevision((request) => removeService(context, request)),
     getService: atRevision((request) => getService(state, request.ref)),
     planService: atRevision((request, { signal }) => planService(context, request, signal)),
-    explainService: atRevision((request) => explainServiceByRef(context, request)),
+    explainService: atRevision((request) => explainServiceByRef(context, inventory, request)),
     listServices: atRevision((request) => listServices(state, request)),
     listServiceSpecs: atRevision((request) => listServiceSpecs(state, request.ref)),
     getServiceSpec: atRevision((request) => getServiceSpec(state, request.ref, request.number)),

@@ -19,7 +19,7 @@ function filtersFor(state: StateView): FilterKeys<Event> {
   return {
     type: { matches: (event, value) => event.type === value, values: TYPES },
     event: { matches: (event, value) => event.action === value || event.attributes['state'] === value },
-    service: { matches: (event, value) => isAbout(event, 'service', value) || serviceNameOf(state, event) === value },
+    service: { matches: (event, value) => isAbout(event, 'service', value) },
     // Tasks name their node by its id, people by its name.
     node: { matches: (event, value) => isAbout(event, 'node', value) || hostnameOf(state, nodeIdOf(event)) === value },
     task: { matches: (event, value) => isAbout(event, 'task', value) },
@@ -27,12 +27,8 @@ function filtersFor(state: StateView): FilterKeys<Event> {
   };
 }
 
-function serviceNameOf(state: StateView, { attributes }: Event): string | undefined {
-  return state.get('services', attributes['service'] ?? '')?.value.name;
-}
-
 function nodeIdOf({ attributes }: Event): string {
-  return attributes['node.id'] ?? attributes['node'] ?? '';
+  return attributes['node.id'] ?? '';
 }
 
 /** The object itself, or one that the attributes name as "service", "service.id" or "service.name". */

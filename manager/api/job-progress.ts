@@ -1,7 +1,8 @@
 // How far a job is, for whoever waits for it: until the iteration that the change began has ended, however it ended. Pure.
 import { type JobIteration, JobProgress, JobState, ServiceProgress, type ServiceSpec, SlotProgress, TaskState } from '../../proto/index.ts';
+import { nextRunOf } from '../schedule/index.ts';
 import { seenSpecNumber, specOf, type StateView } from '../state/index.ts';
-import { type JobSlot, jobSlots, nextRunOf } from './services/job-view.ts';
+import { type JobSlot, jobSlots } from './services/job-view.ts';
 import { hostnameOf } from './task-names.ts';
 import { isRunning, seenTask, shallRun } from './task-state.ts';
 import { earlierError } from './task-words.ts';

@@ -77,7 +77,7 @@ export async function updateNode(context: ApiContext, request: UpdateNodeRequest
     if (problems.length > 0) throw ShoalError.invalid(`the new settings of node ${name} are not valid`, problems);
     const builder = new TransactionBuilder();
     const attributes = changes(before, spec);
-    if (Object.keys(attributes).length === 0) return { builder, result: row };
+    if (request.checkOnly || Object.keys(attributes).length === 0) return { builder, result: row };
     builder.put('nodes', id, { ...row.value, spec }, row);
     addEvent(builder, context, { type: 'node', action: 'update', objectId: id, objectName: name, message: '', attributes });
     return { builder, result: row };

@@ -60,16 +60,16 @@ export function createDispatcher(options: DispatcherOptions): Dispatcher {
         needed().accept(call);
       },
       taskStream: (call) => {
-        needed().local.accept(call);
+        needed().streams.local.accept(call);
       },
     },
     peerHandlers: {
       taskStream: (call) => {
-        const { local, settings } = needed();
+        const { streams, settings } = needed();
         servePeer(call, {
           ...options,
           attachMs: settings.attachMs,
-          open: (nodeId, request, signal) => local.open(nodeId, request, signal),
+          open: (nodeId, request, signal) => streams.local.open(nodeId, request, signal),
         });
       },
     },

@@ -1,11 +1,9 @@
 // What all sessions of this manager have in common: who holds which node, who is silent, and the state's changes, passed on to whom they concern.
-import { credentials } from '@grpc/grpc-js';
 import { adaptiveWindow, type AdaptiveWindow, type WindowBounds } from '../../lib/adaptive-window.ts';
 import { ShoalError } from '../../lib/errors.ts';
 import { rareLog } from '../../lib/rare-log.ts';
-import { connect } from '../../lib/rpc/index.ts';
 import { startSteadyTime, type SteadyTime } from '../../lib/steady-time.ts';
-import { type Cluster, NodeState, type OpenStream, TaskState } from '../../proto/index.ts';
+import { type Cluster, type OpenStream, TaskState } from '../../proto/index.ts';
 import type { Change } from '../state/index.ts';
 import type { Revision } from '../store/store.ts';
 import type { SessionCall } from './agent-stream.ts';
@@ -13,16 +11,16 @@ import type { DispatcherOptions } from './dispatcher.ts';
 import { epochAt } from './epochs.ts';
 import { FencedWriter } from './fenced-writer.ts';
 import { Liveness } from './liveness.ts';
-import { LocalStreams } from './local-streams.ts';
 import type { DispatcherMetrics } from './metrics.ts';
 import { nodeQuiet, nodeSilent, onRow } from './node-changes.ts';
-import { PeerStreams } from './peer-streams.ts';
+import { NodeStreams } from './node-streams.ts';
 import { registerNode, removed, superseded } from './registration.ts';
 import { RevisionGate } from './revision-gate.ts';
 import { RouteAckBook } from './route-acks.ts';
 import { RouteFeed } from './route-feed.ts';
-import { Session, type SessionServices } from './session.ts';
-import { DEFAULT_SETTINGS, type DispatcherSettings, nodeDownAfterMs, STALL_MS } from './settings.ts';
+import { Session } from './session.ts';
+import type { SessionServices } from './session-services.ts';
+import { DEFAULT_SETTINGS, type DispatcherSettings, fanOutWindow, nodeDownAfterMs, STALL_MS } from './settings.ts';
 import type { TaskStream } from './task-streams.ts';
 
 /** Of one kind in ten seconds: enough for many agents with the same trouble. */
@@ -30,10 +28,10 @@ const MAX_WARNINGS = 50;
 
 export class Hub {
   readonly settings: DispatcherSettings;
-  readonly local: LocalStreams;
+  /** Of logs and exec, towards any node. */
+  readonly streams: NodeStreams;
   readonly #options: DispatcherOptions;
   readonly #services: SessionServices;
-  readonly #peers: PeerStreams;
   readonly #liveness: Liveness;
   readonly #time: SteadyTime;
   readonly #gate = new RevisionGate();
@@ -56,6 +54,7 @@ export class Hub {
       (bounds: WindowBounds) =>
       (flush: () => void): AdaptiveWindow =>
         adaptiveWindow(clock, bounds, flush);
+    const forAll = (bounds: WindowBounds): WindowBounds => fanOutWindow(bounds, () => this.#byNode.size);
     this.#time = startSteadyTime({
       clock,
       tickMs: settings.tickMs,
@@ -74,7 +73,7 @@ export class Hub {
       state,
       gate: this.#gate,
       epochAt: (revision) => epochAt(this.#cluster(), revision),
-      window: window(settings.routeWindow),
+      window: window(forAll(settings.routeWindow)),
     });
     this.#services = {
       state,
@@ -100,7 +99,7 @@ export class Hub {
       acks: new RouteAckBook({
         ...{ store, state, managerId, clock, rng, log },
         lingerMs: settings.ackRowLingerMs,
-        window: window(settings.ackWindow),
+        window: window(forAll(settings.ackWindow)),
         draining: () => routes.index.draining,
       }),
       steadyNowMs: () => this.#time.nowMs(),
@@ -125,20 +124,11 @@ export class Hub {
         this.#heard(nodeId);
       },
     };
-    this.local = new LocalStreams({
-      ...{ clock, ids: options.ids, log },
-      attachMs: settings.attachMs,
-      maxPerNode: settings.maxStreamsPerNode,
+    this.streams = new NodeStreams(options, settings, {
       ask: (nodeId, request) => this.#byNode.get(nodeId)?.openStream(request),
       onCount: (open) => {
         metrics.taskStreams.set(open);
       },
-    });
-    this.#peers = new PeerStreams({
-      clock,
-      attachMs: settings.attachMs,
-      idleMs: settings.peerIdleMs,
-      connectTo: options.connectTo ?? ((address) => connect(address, credentials.createInsecure())),
     });
     this.#history = this.#historyName();
     this.#unsubscribe = state.subscribe((changes, revision) => {
@@ -170,17 +160,7 @@ export class Hub {
   }
 
   async openStream(nodeId: string, request: OpenStream, signal: AbortSignal): Promise<TaskStream> {
-    if (this.#byNode.has(nodeId)) return await this.local.open(nodeId, request, signal);
-    const { state, managerId } = this.#options;
-    const holder = state.get('sessions', nodeId)?.value.managerId;
-    if (holder === undefined) throw new ShoalError('unavailable', `node ${nodeId} has no session with any manager`);
-    const down = state.get('nodeStatus', nodeId)?.value.state === NodeState.NODE_DOWN;
-    const address = state.get('managers', holder)?.value.address;
-    if (holder === managerId || address === undefined) {
-      const why = down ? 'it is down' : 'its agent is reconnecting; try again';
-      throw new ShoalError('unavailable', `the agent of node ${nodeId} is not connected: ${why}`);
-    }
-    return await this.#peers.open(address, nodeId, request, signal);
+    return await this.streams.open(nodeId, this.#byNode.has(nodeId), request, signal);
   }
 
   stop(): void {
@@ -188,8 +168,7 @@ export class Hub {
     this.#time.stop();
     const { writer, acks, routes } = this.#services;
     for (const session of [...this.#streams]) session.end(new ShoalError('unavailable', 'this manager is stopping; try another'));
-    this.local.stop();
-    this.#peers.stop();
+    this.streams.stop();
     writer.stop();
     acks.stop();
     routes.stop();
@@ -243,7 +222,7 @@ export class Hub {
     if (nodeId === undefined || this.#byNode.get(nodeId) !== session) return;
     this.#byNode.delete(nodeId);
     this.#services.metrics.sessions.set(this.#byNode.size);
-    this.local.dropNode(nodeId);
+    this.streams.local.dropNode(nodeId);
   }
 
   #tick(stalled: boolean): void {

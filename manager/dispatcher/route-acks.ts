@@ -34,6 +34,8 @@ export class RouteAckBook {
   readonly #retry: Backoff;
   readonly #nodes = new Map<string, NodeRouteAck>();
   #writing = false;
+  /** Reports came while it was being written. */
+  #again = false;
   #linger: Timer | undefined;
   #rest: Timer | undefined;
   #stopped = false;
@@ -91,10 +93,12 @@ export class RouteAckBook {
   }
 
   async #write(): Promise<void> {
+    if (this.#writing) this.#again = true;
     if (this.#writing || this.#rest !== undefined || this.#stopped) return;
     this.#writing = true;
+    this.#again = false;
     try {
-      while (!(await this.#writeOnce()));
+      if (!(await this.#writeOnce())) this.#again = true;
       this.#retry.reset();
     } catch (error) {
       this.#options.log.warn('acknowledgements of routes could not be written; trying again', { reason: messageOf(error) });
@@ -104,10 +108,12 @@ export class RouteAckBook {
       });
     } finally {
       this.#writing = false;
+      // Not at once: the row names every node, and their reports come one after another.
+      if (this.#again) this.#window.trigger();
     }
   }
 
-  /** True once the row in the store says what is known here. */
+  /** False: somebody else has written the row. */
   async #writeOnce(): Promise<boolean> {
     const { store, state, managerId } = this.#options;
     const row = state.get('routeAcks', managerId);
@@ -122,7 +128,6 @@ export class RouteAckBook {
     }
     const result = await commitTo(store, state, builder);
     if (!result.committed) await state.reached(result.revision, CATCH_UP_MS);
-    // Again: reports may have come meanwhile.
-    return this.#stopped;
+    return result.committed;
   }
 }

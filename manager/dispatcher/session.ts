@@ -1,10 +1,6 @@
 // One agent's session, from its first message to its end: what each message means, and what the agent is told.
 import { adaptiveWindow } from '../../lib/adaptive-window.ts';
-import type { Clock } from '../../lib/clock.ts';
 import { ShoalError } from '../../lib/errors.ts';
-import type { Logger } from '../../lib/log.ts';
-import { type RareLog, rareLog } from '../../lib/rare-log.ts';
-import type { Rng } from '../../lib/rng.ts';
 import {
   type AgentMessage,
   type Cluster,
@@ -14,56 +10,23 @@ import {
   type OpenStream,
   type Register,
   type RouteReport,
-  type StatusBatch,
   TaskState,
   TaskStatus,
 } from '../../proto/index.ts';
-import type { ClusterState, Row } from '../state/index.ts';
+import type { Row } from '../state/index.ts';
 import type { Revision } from '../store/store.ts';
 import { AgentStream, type SessionCall } from './agent-stream.ts';
 import { AssignmentFeed } from './assignment-feed.ts';
 import { factsOf } from './assignments.ts';
 import { epochAt, sameHistory } from './epochs.ts';
-import type { FencedWriter } from './fenced-writer.ts';
 import { MeshWatch } from './mesh-watch.ts';
-import type { DispatcherMetrics } from './metrics.ts';
 import { meshReady, type NodeChange, nodeDescribed, nodeReady, onRow, portsReported } from './node-changes.ts';
-import { descriptionProblem } from './register-check.ts';
 import { fatesOf } from './node-fates.ts';
-import { type Registration, type Removal, removed } from './registration.ts';
-import type { RevisionGate } from './revision-gate.ts';
-import type { RouteAckBook } from './route-acks.ts';
-import type { RouteFeed } from './route-feed.ts';
-import { type DispatcherSettings, heartbeatPeriodMs } from './settings.ts';
-import { lostStatuses, mergeStatus, takeBatch } from './status-intake.ts';
-
-/** What all sessions of a manager share. */
-export interface SessionServices {
-  readonly state: ClusterState;
-  readonly managerId: string;
-  readonly clock: Clock;
-  readonly rng: Rng;
-  readonly log: Logger;
-  /** For what any client can cause. */
-  readonly warnRarely: RareLog;
-  readonly settings: DispatcherSettings;
-  readonly metrics: DispatcherMetrics;
-  readonly writer: FencedWriter;
-  readonly routes: RouteFeed;
-  readonly acks: RouteAckBook;
-  readonly gate: RevisionGate;
-  readonly steadyNowMs: () => number;
-  readonly storeReachable: () => boolean;
-  /** Addresses of all managers. */
-  readonly managers: () => readonly string[];
-  readonly aheadRevision: () => Revision;
-  readonly register: (register: Register, wanted: () => boolean) => Promise<Registration | Removal>;
-  /** It has said who it is. */
-  readonly spoke: (session: Session) => void;
-  readonly opened: (session: Session) => void;
-  readonly ended: (session: Session) => void;
-  readonly heard: (nodeId: string) => void;
-}
+import { descriptionProblem } from './register-check.ts';
+import { type Registration, removed } from './registration.ts';
+import type { SessionServices } from './session-services.ts';
+import { heartbeatPeriodMs } from './settings.ts';
+import { StatusReports } from './status-reports.ts';
 
 /** What exists once the node is registered. */
 interface Open {
@@ -72,17 +35,11 @@ interface Open {
   readonly row: Row<NodeSession>;
   readonly feed: AssignmentFeed;
   readonly mesh: MeshWatch;
-  /** The newest state of each task that this session reported: an older one never replaces it, even while it waits to be written. */
-  readonly reported: Map<string, TaskState>;
-  /** The first batch of statuses has come. */
-  complete: boolean;
+  readonly statuses: StatusReports;
   owedAnswer: number | undefined;
-  /** Of this agent's mistakes. */
-  readonly warn: RareLog;
 }
 
 const HEARTBEAT_JITTER = 0.1;
-const REPEAT_WARNING_MS = 60_000;
 
 export class Session {
   readonly #services: SessionServices;
@@ -120,7 +77,7 @@ export class Session {
   taskTouched(taskId: string, revision: Revision): void {
     const open = this.#open;
     if (open === undefined) return;
-    if (this.#services.state.get('tasks', taskId) === undefined) open.reported.delete(taskId);
+    open.statuses.touched(taskId);
     open.feed.touched(taskId, revision);
   }
 
@@ -186,7 +143,7 @@ export class Session {
         this.#takeHeartbeat(open, message.value.sequence);
         return;
       case 'statuses':
-        this.#takeStatuses(open, message.value);
+        open.statuses.take(message.value);
         return;
       case 'routes':
         this.#takeRouteReport(open, message.value);
@@ -228,16 +185,15 @@ export class Session {
   #begin(register: Register, { nodeId, cluster, session }: Registration): void {
     const services = this.#services;
     this.#stream.registered({ node: nodeId });
+    const statuses = new StatusReports(nodeId, services);
     const open: Open = {
       nodeId,
       cluster,
       row: session,
-      feed: this.#assignmentFeed(nodeId, cluster, register.description),
+      feed: this.#assignmentFeed(nodeId, cluster, register.description, statuses),
       mesh: new MeshWatch({ ackMs: services.settings.meshAckMs, restartMs: services.settings.meshRestartMs }),
-      reported: new Map(),
-      complete: false,
+      statuses,
       owedAnswer: undefined,
-      warn: rareLog(services.log, services.clock, { periodMs: REPEAT_WARNING_MS }),
     };
     this.#state = open;
     services.opened(this);
@@ -261,7 +217,7 @@ export class Session {
     services.routes.attach(this, register.routes !== undefined && sameHistory(cluster, register.routes) ? register.routes.revision : 0);
   }
 
-  #assignmentFeed(nodeId: string, cluster: Cluster, description: NodeDescription | undefined): AssignmentFeed {
+  #assignmentFeed(nodeId: string, cluster: Cluster, description: NodeDescription | undefined, statuses: StatusReports): AssignmentFeed {
     const { state, gate, clock, settings, aheadRevision } = this.#services;
     return new AssignmentFeed({
       state,
@@ -274,10 +230,7 @@ export class Session {
         this.#stream.send(message);
       },
       impossible: (taskId, reason) => {
-        this.#writeStatus(
-          nodeId,
-          TaskStatus.create({ taskId, nodeId, state: TaskState.REJECTED, sinceUnixMs: clock.wallMs(), error: reason }),
-        );
+        statuses.write(TaskStatus.create({ taskId, nodeId, state: TaskState.REJECTED, sinceUnixMs: clock.wallMs(), error: reason }));
       },
       window: (flush) => adaptiveWindow(clock, settings.assignmentWindow, flush),
     });
@@ -298,42 +251,6 @@ export class Session {
     open.owedAnswer = undefined;
     const { storeReachable, managers } = this.#services;
     this.#stream.send({ message: { case: 'heartbeat', value: { sequence, storeReachable: storeReachable(), managers: managers() } } });
-  }
-
-  #takeStatuses(open: Open, batch: StatusBatch): void {
-    const { state, metrics, log, clock } = this.#services;
-    const { accepted, foreign, unknown } = takeBatch(state, open.nodeId, batch);
-    metrics.statuses.inc({ result: 'accepted' }, accepted.length);
-    if (foreign.length > 0 || unknown.length > 0) {
-      metrics.statuses.inc({ result: 'foreign' }, foreign.length);
-      metrics.statuses.inc({ result: 'unknown' }, unknown.length);
-      // A last word about a task that was removed meanwhile is nothing unusual.
-      const write: RareLog = foreign.length > 0 ? open.warn : (message, fields) => log.debug(message, fields);
-      write('an agent reported tasks that are not its own or not in the store; these statuses were refused', {
-        node: open.nodeId,
-        foreign: foreign.slice(0, 5),
-        foreignCount: foreign.length,
-        unknown: unknown.slice(0, 5),
-        unknownCount: unknown.length,
-      });
-    }
-    for (const status of accepted) {
-      if (status.state < (open.reported.get(status.taskId) ?? TaskState.NEW)) continue;
-      open.reported.set(status.taskId, status.state);
-      this.#writeStatus(open.nodeId, status);
-    }
-    if (!batch.complete || open.complete) return;
-    open.complete = true;
-    for (const status of lostStatuses(state, open.nodeId, batch, clock.wallMs())) this.#writeStatus(open.nodeId, status);
-  }
-
-  #writeStatus(nodeId: string, status: TaskStatus): void {
-    const { writer, state } = this.#services;
-    writer.put(nodeId, 'taskStatus', status.taskId, 'status', (current) => {
-      // The task may be gone by the time this is tried again.
-      if (state.get('tasks', status.taskId)?.value.nodeId !== nodeId) return undefined;
-      return mergeStatus(current, status);
-    });
   }
 
   #takeRouteReport(open: Open, report: RouteReport): void {

@@ -33,13 +33,30 @@ function verdictChanges(before: Task | undefined, task: Task): readonly TaskChan
 
 /** Of what its node says. */
 export function statusChange(task: Task, before: TaskStatus | undefined, after: TaskStatus): TaskChange | undefined {
-  if (before?.state === after.state && before.error === after.error) return undefined;
+  if (before?.state === after.state && before.error === after.error) return readinessChange(task, before, after);
   const exit = after.exitCode === undefined || after.exitCode === 0 ? '' : `exit code ${String(after.exitCode)}`;
   const words = after.error || (after.state === TaskState.RUNNING ? '' : after.message);
   const reason = exit === '' || words.startsWith(exit) ? words : words === '' ? exit : `${exit}: ${words}`;
   return change(task, TaskAction.TASK_STATE, after.state, reason);
 }
 
-function change({ id, slot, nodeId }: Task, action: TaskAction, state: TaskState = TaskState.NEW, reason = ''): TaskChange {
-  return { taskId: id, slot, nodeId, action, state, reason: reason.slice(0, MAX_REASON) };
+/** Of a task that runs on. That it is not ready when it has just started is no news. */
+function readinessChange(task: Task, before: TaskStatus, after: TaskStatus): TaskChange | undefined {
+  const isReady = ready(after);
+  // One that is being stopped is closed, which is told as that.
+  const isStopping = !isReady && task.desired > TaskState.COMPLETE;
+  if (after.state !== TaskState.RUNNING || isReady === ready(before) || isStopping) return undefined;
+  const isProbed = after.readiness !== undefined && after.readiness.ready !== before.readiness?.ready;
+  if (isReady) {
+    return change(task, TaskAction.TASK_READY, after.state, isProbed ? 'its readiness probe passes' : 'its published ports answer');
+  }
+  return change(task, TaskAction.TASK_UNREADY, after.state, after.readiness?.reason || 'a published port does not answer');
+}
+
+function ready({ readiness, endpoints }: TaskStatus): boolean {
+  return readiness?.ready !== false && endpoints.every((endpoint) => endpoint.ready);
+}
+
+function change({ id, slot, nodeId, jobIteration }: Task, action: TaskAction, state: TaskState = TaskState.NEW, reason = ''): TaskChange {
+  return { taskId: id, slot, nodeId, action, state, reason: reason.slice(0, MAX_REASON), jobIteration };
 }

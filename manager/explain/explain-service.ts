@@ -1,5 +1,5 @@
 // `service explain`: everything of one service that is not as it should be, each with its reason and the way out, and what could be better. Pure;
-// costs a pass over all tasks.
+// costs a pass over the service's tasks, and over the nodes for each that waits.
 import { type ConsideredNode, ExplainedTask, Finding, ServiceExplanation, TaskState } from '../../proto/index.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { takesGlobalTask } from '../constraint/index.ts';
@@ -11,7 +11,7 @@ import { adviceFor } from './advice.ts';
 import { type Candidate, type Consideration, considerNodes } from './considered-nodes.ts';
 import { nodeTenants } from './node-tenants.ts';
 import { portFindings } from './port-findings.ts';
-import { jobFindings } from './job-findings.ts';
+import { jobFindings, jobSummary } from './job-findings.ts';
 import { preemptionFinding } from './preemption-finding.ts';
 import { rolloutFindings } from './rollout-findings.ts';
 import { sceneOf, type ServiceScene, slotName, isServiceMode } from './service-scene.ts';
@@ -19,12 +19,20 @@ import { NO_NODE, OUTDATED, taskFinding } from './task-finding.ts';
 
 const MAX_TASKS = 100;
 
-/** For a service that is there; `clock` gives the wall time that what is left is counted from. */
-export function explainService(view: StateView, serviceId: string, clock: Clock): ServiceExplanation {
+/**
+ * For a service that is there; `clock` gives the wall time that what is left is counted from. `inventoryOf` gives that of `view`; where there is
+ * none it is built, by a pass over all tasks.
+ */
+export function explainService(
+  view: StateView,
+  serviceId: string,
+  clock: Clock,
+  inventoryOf: () => Inventory = () => new InventoryFeed(view, clock).inventory,
+): ServiceExplanation {
   const scene = sceneOf(view, serviceId, clock.wallMs());
   const service = view.get('services', serviceId)?.value;
   if (scene === undefined) return ServiceExplanation.create({ serviceId, serviceName: service?.name ?? '', revision: view.revision });
-  const inventory = lazyInventory(view, clock);
+  const inventory = onlyOnce(inventoryOf);
   const considered = nodeConsideration(scene, inventory);
   const tasks: ExplainedTask[] = [];
   for (const slot of scene.filled) {
@@ -46,6 +54,7 @@ export function explainService(view: StateView, serviceId: string, clock: Clock)
     moreTasks: Math.max(0, tasks.length - MAX_TASKS),
     rollout,
     ports,
+    job: jobSummary(scene),
     advice: adviceFor(scene, inventory(), tasks.length === 0 && rollout.length === 0, clock.nowMs()),
   });
 }
@@ -56,9 +65,9 @@ interface Considered extends Consideration {
 
 type Consider = (candidate: Candidate) => Considered;
 
-function lazyInventory(view: StateView, clock: Clock): () => Inventory {
-  let feed: InventoryFeed | undefined;
-  return () => (feed ??= new InventoryFeed(view, clock)).inventory;
+function onlyOnce(inventoryOf: () => Inventory): () => Inventory {
+  let inventory: Inventory | undefined;
+  return () => (inventory ??= inventoryOf());
 }
 
 function nodeConsideration({ view, wallMs, name }: ServiceScene, inventory: () => Inventory): Consider {
@@ -154,7 +163,6 @@ function urgency({ finding }: ExplainedTask): number {
     case 'prepare-failing':
       return 3;
     case 'restart-delay':
-    case 'restart-window':
     case 'not-ready':
     case 'node-down':
       return 2;

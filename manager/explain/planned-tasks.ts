@@ -31,11 +31,17 @@ export function plannedTasks(
   let unchanged = 0;
   for (const key of keys) {
     const name = `${spec.name}.${isGlobal ? nodeName(after, placeOf(key)) : placeOf(key)}`;
+    // Of runs of a job that are over, nothing is left to be planned.
+    if (isOver(was.get(key)) && (is.get(key) === undefined || isOver(is.get(key)))) continue;
     const planned = actionOf(was.get(key), is.get(key), spec, isCut);
     if (planned === undefined) unchanged++;
     else tasks.push(PlannedTask.create({ name, ...planned, ...places(after, was.get(key), is.get(key), planned.action) }));
   }
   return { tasks, unchanged, fits: tasks.every(({ action }) => action !== PlannedAction.PLAN_WAIT) };
+}
+
+function isOver(info: TaskInfo | undefined): boolean {
+  return info?.task.jobIteration !== undefined && info.isFinished;
 }
 
 /** Who fills which slot. */

@@ -1,5 +1,5 @@
 // Why the task that fills a slot is not where it should be, and what would change that.
-import { Finding, HoldReason, NodeState, RestartCondition, TaskState } from '../../proto/index.ts';
+import { Finding, HoldReason, NodeState, RestartCondition, type RestartPolicy, TaskState } from '../../proto/index.ts';
 import { formatDurationMs } from '../../lib/units.ts';
 import { placementProblem } from '../constraint/index.ts';
 import { holdMs } from '../orchestrator/move-damping.ts';
@@ -101,26 +101,13 @@ function waitingFinding(scene: ServiceScene, { task }: TaskInfo, others: readonl
 /** Ended, and its restart policy has not replaced it. */
 function endedFinding(scene: ServiceScene, holder: TaskInfo): Found {
   const policy = holder.spec?.task?.restart ?? scene.spec.task?.restart;
-  const attempts = holder.task.restart?.attempt ?? 0;
-  const decision = decideRestart(policy, holder, attempts, { upMs: undefined, sinceAttemptMs: () => undefined });
+  const { attempt: attempts = 0, inWindow = 0 } = holder.task.restart ?? {};
+  const decision = decideRestart(policy, holder, { upMs: undefined, attempts, inWindow, gaveUp: holder.task.gaveUp });
   const end = `it ${endReason(holder)}`;
   const again = `\`shoal service update --force ${scene.name}\` starts it anew`;
   switch (decision.kind) {
-    case 'never': {
-      const condition = policy?.condition ?? RestartCondition.ANY;
-      const isUsedUp =
-        condition === RestartCondition.ANY || (condition === RestartCondition.ON_FAILURE && holder.status?.state !== TaskState.COMPLETE);
-      const why = isUsedUp
-        ? `its ${String(policy?.maxAttempts ?? 0)} restarts are used up (--restart-max-attempts)`
-        : `its restart policy does not replace it (--restart-condition ${condition === RestartCondition.NONE ? 'none' : 'on-failure'})`;
-      return { kind: 'gave-up', reason: `${end}; ${why}`, wayOut: again };
-    }
-    case 'later':
-      return {
-        kind: 'restart-window',
-        reason: `${end}; it had ${String(attempts)} restarts within ${formatDurationMs(policy?.windowMs ?? 0)} and gets the next one when they are longer ago`,
-        wayOut: `${failureWayOut(scene, holder)}; ${again}`,
-      };
+    case 'never':
+      return { kind: 'gave-up', reason: `${end}; ${gaveUpReason(decision.reason, policy)}`, wayOut: again };
     case 'restart': {
       // It failed while it was prepared, before its turn: that is waited for.
       const delay = holder.task.desired === TaskState.READY ? delayText(scene, holder) : undefined;
@@ -132,6 +119,20 @@ function endedFinding(scene: ServiceScene, holder: TaskInfo): Found {
         wayOut: leaderNeeded(scene) || failureWayOut(scene, holder),
       };
     }
+  }
+}
+
+function gaveUpReason(reason: 'condition' | 'attempts' | 'window', policy: RestartPolicy | undefined): string {
+  const { maxAttempts = 0, windowMs = 0 } = policy ?? {};
+  const used = (within: string): string =>
+    maxAttempts === 1 ? `its one restart${within} is used up` : `its ${String(maxAttempts)} restarts${within} are used up`;
+  switch (reason) {
+    case 'condition':
+      return `its restart policy does not replace it (--restart-condition ${policy?.condition === RestartCondition.NONE ? 'none' : 'on-failure'})`;
+    case 'attempts':
+      return `${used('')} (--restart-max-attempts)`;
+    case 'window':
+      return `${used(` within ${formatDurationMs(windowMs)}`)} (--restart-max-attempts, --restart-window)`;
   }
 }
 

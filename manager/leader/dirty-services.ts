@@ -6,10 +6,10 @@ import { isWaiting } from './placer.ts';
 export class DirtyServices {
   readonly #state: StateView;
   readonly #dirty = new Set<string>();
-  /** Services of tasks that drain, by task: acknowledgements concern only these. */
-  readonly #draining = new Map<string, string>();
-  /** Services of tasks that wait for a node, by task: whatever ends anywhere may make room for these. */
-  readonly #waiting = new Map<string, string>();
+  /** Tasks that drain: acknowledgements concern only their services. */
+  readonly #draining = new TaskOwners();
+  /** Tasks that wait for a node: whatever ends anywhere may make room for these. */
+  readonly #waiting = new TaskOwners();
   #all = true;
 
   constructor(state: StateView) {
@@ -103,18 +103,45 @@ export class DirtyServices {
 
   #noteTask(taskId: string, task: Task | undefined): void {
     const shallRun = task !== undefined && task.desired <= TaskState.COMPLETE;
-    if (shallRun && task.drain) this.#draining.set(taskId, task.serviceId);
-    else this.#draining.delete(taskId);
-    if (shallRun && isWaiting(task)) this.#waiting.set(taskId, task.serviceId);
-    else this.#waiting.delete(taskId);
+    this.#draining.note(taskId, shallRun && task.drain ? task.serviceId : undefined);
+    this.#waiting.note(taskId, shallRun && isWaiting(task) ? task.serviceId : undefined);
   }
 
   #markWaiting(): void {
-    for (const serviceId of this.#waiting.values()) this.mark(serviceId);
+    for (const serviceId of this.#waiting.services()) this.mark(serviceId);
   }
 
   #markDraining(): void {
-    for (const serviceId of this.#draining.values()) this.mark(serviceId);
+    for (const serviceId of this.#draining.services()) this.mark(serviceId);
+  }
+}
+
+/** Some tasks, and the services that have any of them: asked for much oftener than there are services. */
+class TaskOwners {
+  readonly #owners = new Map<string, string>();
+  readonly #counts = new Map<string, number>();
+
+  /** `serviceId` undefined: the task is not one of them, or not any more. */
+  note(taskId: string, serviceId: string | undefined): void {
+    const before = this.#owners.get(taskId);
+    if (before === serviceId) return;
+    if (before !== undefined) this.#count(before, -1);
+    if (serviceId === undefined) {
+      this.#owners.delete(taskId);
+    } else {
+      this.#owners.set(taskId, serviceId);
+      this.#count(serviceId, 1);
+    }
+  }
+
+  services(): Iterable<string> {
+    return this.#counts.keys();
+  }
+
+  #count(serviceId: string, by: 1 | -1): void {
+    const count = (this.#counts.get(serviceId) ?? 0) + by;
+    if (count === 0) this.#counts.delete(serviceId);
+    else this.#counts.set(serviceId, count);
   }
 }
 

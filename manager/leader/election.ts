@@ -1,4 +1,5 @@
 // This manager's liveness and its campaign to lead: both hang on one lease, taken anew whenever it is lost.
+import { setMaxListeners } from 'node:events';
 import { anySignal } from '../../lib/any-signal.ts';
 import { backoff } from '../../lib/backoff.ts';
 import { type Clock, sleep } from '../../lib/clock.ts';
@@ -117,7 +118,10 @@ async function leadUntilDeposed(options: ElectionOptions, lease: Lease, createRe
   judge();
   log.info('leading', { fence: createRevision });
   try {
-    await lead(leadershipOf(lease, createRevision, anySignal([ended, deposed.signal]), clock));
+    const over = anySignal([ended, deposed.signal]);
+    // Each commit that is under way listens to it, which is no leak.
+    setMaxListeners(0, over);
+    await lead(leadershipOf(lease, createRevision, over, clock));
   } finally {
     unsubscribe();
     deposed.abort();

@@ -1,8 +1,8 @@
 // Keeps the scheduler's inventory as the state has it.
 import type { Clock } from '../../lib/clock.ts';
-import { type Task, TaskState } from '../../proto/index.ts';
+import { type ServiceSpec, type Task, TaskState } from '../../proto/index.ts';
 import { demandOf, Inventory } from '../scheduler/index.ts';
-import { type Change, specOf, type StateView } from '../state/index.ts';
+import { activeSpecOf, type Change, specOf, type StateView } from '../state/index.ts';
 
 /** Finished tasks that are kept of a slot. */
 const MAX_ATTEMPTS_BACK = 10;
@@ -103,7 +103,15 @@ export class InventoryFeed {
   #count(task: Task, isReplaced: boolean): void {
     const spec = specOf(this.#state, task.serviceId, task.specNumber);
     const demand = demandOf(task, spec?.task, spec?.ports ?? []);
-    this.inventory.putTask(isReplaced ? { ...demand, active: false } : demand);
+    this.inventory.putTask(isReplaced && !this.#isLimited(task) ? { ...demand, active: false } : demand);
+  }
+
+  /** At most so many may be on a node at any time: then one that is being replaced counts until it leaves. */
+  #isLimited(task: Task): boolean {
+    const limitOf = (spec: ServiceSpec | undefined): number => spec?.task?.placement?.maxReplicasPerNode ?? 0;
+    return (
+      limitOf(specOf(this.#state, task.serviceId, task.specNumber)) > 0 || limitOf(activeSpecOf(this.#state, task.serviceId)?.spec) > 0
+    );
   }
 
   #feedNode(nodeId: string): void {

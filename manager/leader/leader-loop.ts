@@ -15,6 +15,7 @@ import type { LeadOptions } from './leadership.ts';
 import { NodeCalm } from './node-calm.ts';
 import { NodeWatchKeeper } from './node-watch-keeper.ts';
 import { placeWaiting } from './placer.ts';
+import { ServiceRests } from './service-rests.ts';
 
 /** Reconciling gives way to heartbeats and watches at least this often. */
 const YIELD_MS = 50;
@@ -47,6 +48,7 @@ class LeaderLoop {
   readonly #nodeWatch: NodeWatchKeeper;
   readonly #calm: NodeCalm;
   readonly #busy = new Set<string>();
+  readonly #rests: ServiceRests;
   readonly #timers = new Map<string, Timer>();
   readonly #underWay = new Set<Promise<void>>();
   #trimming = false;
@@ -61,6 +63,9 @@ class LeaderLoop {
     this.#seen = new FirstSeenTimes(clock);
     this.#calm = new NodeCalm(clock);
     this.#committer = new Committer(options);
+    this.#rests = new ServiceRests(clock, () => {
+      this.#wakeUp();
+    });
     this.#nodeWatch = new NodeWatchKeeper(options, this.#committer, () => {
       this.#wakeUp();
     });
@@ -90,6 +95,7 @@ class LeaderLoop {
       leadership.ended.removeEventListener('abort', onEnd);
       for (const timer of this.#timers.values()) timer.cancel();
       this.#nodeWatch.stop();
+      this.#rests.stop();
       await Promise.all(this.#underWay);
     }
   }
@@ -99,7 +105,7 @@ class LeaderLoop {
     this.#trimEvents();
     // Before anything else: whether a node's tasks are replaced depends on it.
     if (!(await this.#nodeWatch.settle())) return;
-    const services = this.#dirty.take((id) => this.#busy.has(id));
+    const services = this.#dirty.take((id) => this.#mayNotBeTaken(id));
     if (services.length === 0) return;
     let slice: Slice = { services: [], groups: [] };
     let startedMs = clock.nowMs();
@@ -133,6 +139,7 @@ class LeaderLoop {
     const balance: BalanceSource = { betterPlace: (asked) => betterPlace(this.#feed.inventory, asked, nowMs), calmMs, calmNumber };
     const plan = reconcileService(state, serviceId, { nowMs, wallMs: clock.wallMs(), ids, seen: this.#seen, balance });
     this.#seen.end(serviceId);
+    this.#rests.begin(serviceId, state.taskCountOfService(serviceId));
     if (plan.wakeInMs !== undefined) this.#wakeLater(serviceId, plan.wakeInMs);
     return plan.groups;
   }
@@ -196,7 +203,11 @@ class LeaderLoop {
   }
 
   #canWork(): boolean {
-    return this.#nodeWatch.isDue || this.#dirty.hasWork((id) => this.#busy.has(id));
+    return this.#nodeWatch.isDue || this.#dirty.hasWork((id) => this.#mayNotBeTaken(id));
+  }
+
+  #mayNotBeTaken(serviceId: string): boolean {
+    return this.#busy.has(serviceId) || this.#rests.has(serviceId);
   }
 
   #wakeUp(): void {

@@ -1,6 +1,6 @@
 // Nodes whose manager is gone: their heartbeats went with it, so the leader judges them. Each gets the full time anew from the moment the leader
 // saw the manager go, or took over; its agent finds another manager long before, unless the host is gone too.
-import { startSteadyTime, type SteadyTime } from '../../lib/steady-time.ts';
+import { startSteadyTime } from '../../lib/steady-time.ts';
 import { NodeState, type NodeSession, NodeStatus } from '../../proto/index.ts';
 import type { WriteGroup } from '../orchestrator/plan.ts';
 import type { ChangeOf, Change, Row, StateView, TableName } from '../state/index.ts';
@@ -88,10 +88,12 @@ export async function watchOrphanedNodes(options: LeadOptions): Promise<void> {
   const { state, clock, log, leadership } = options;
   const committer = new Committer(options);
   const times = new OrphanTimes();
-  let orphans: readonly OrphanedNode[] = [];
-  /** Passes only while there are orphans. */
-  let time: SteadyTime | undefined;
+  /** Undefined: something has changed. Looked for at the next tick and not at each change: it costs a pass over all nodes. */
+  let orphans: readonly OrphanedNode[] | undefined;
   let committing: Promise<void> | undefined;
+  const unsubscribe = state.subscribe((changes: readonly Change[]) => {
+    if (changes.some((change) => WATCHED.has(change.table))) orphans = undefined;
+  });
   const markDown = (orphan: OrphanedNode): Promise<void> =>
     committer.commit([downGroup(orphan, clock.wallMs())], ({ committed }) => {
       const { nodeId, session } = orphan;
@@ -99,7 +101,8 @@ export async function watchOrphanedNodes(options: LeadOptions): Promise<void> {
     });
   const judge = (stalled: boolean): void => {
     const downAfterMs = state.get('cluster', '')?.value.settings?.nodeDownAfterMs ?? DOWN_AFTER_MS;
-    const overdue = times.overdue(orphans, time?.nowMs() ?? 0, downAfterMs);
+    orphans ??= orphanedNodes(state);
+    const overdue = times.overdue(orphans, time.nowMs(), downAfterMs);
     if (stalled || overdue.length === 0 || committing !== undefined || leadership.ended.aborted) return;
     log.warn('nodes of a manager that is gone did not register elsewhere; marking them down', {
       nodes: overdue.map((node) => node.nodeId),
@@ -109,23 +112,13 @@ export async function watchOrphanedNodes(options: LeadOptions): Promise<void> {
       committing = undefined;
     });
   };
-  const look = (): void => {
-    orphans = orphanedNodes(state);
-    if (orphans.length === 0) {
-      time?.stop();
-      time = undefined;
-    } else time ??= startSteadyTime({ clock, tickMs: TICK_MS, stallMs: STALL_MS, onTick: judge });
-    times.overdue(orphans, time?.nowMs() ?? 0, Number.POSITIVE_INFINITY);
-  };
-  const unsubscribe = state.subscribe((changes: readonly Change[]) => {
-    if (changes.some((change) => WATCHED.has(change.table))) look();
-  });
-  look();
+  const time = startSteadyTime({ clock, tickMs: TICK_MS, stallMs: STALL_MS, onTick: judge });
+  times.overdue(orphanedNodes(state), time.nowMs(), Number.POSITIVE_INFINITY);
   await new Promise<void>((resolve) => {
     if (leadership.ended.aborted) resolve();
     leadership.ended.addEventListener('abort', () => resolve(), { once: true });
   });
+  time.stop();
   unsubscribe();
-  time?.stop();
   await committing;
 }

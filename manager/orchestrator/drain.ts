@@ -15,6 +15,8 @@ export interface MeshAcks {
   readonly awaited: readonly Row<NodeStatus>[];
   /** By node: each manager's report of it; more than one where it moved. */
   readonly reports: ReadonlyMap<string, readonly Report[]>;
+  /** All awaited ones have acknowledged a table at least that new: spares a look at each of them for each task that drains. */
+  readonly ackedRevision: number;
 }
 
 interface Report {
@@ -44,7 +46,12 @@ export function readAcks(view: StateView): MeshAcks {
   );
   const reports = new Map<string, Report[]>();
   for (const { value } of view.all('routeAcks')) collect(value, cluster?.incarnation ?? '', reports);
-  return { awaited, reports };
+  let ackedRevision = Number.POSITIVE_INFINITY;
+  for (const { id } of awaited) {
+    const newest = Math.max(0, ...(reports.get(id) ?? []).map(({ revision }) => revision));
+    if (newest < ackedRevision) ackedRevision = newest;
+  }
+  return { awaited, reports, ackedRevision };
 }
 
 function collect(acks: RouteAcks, incarnation: string, reports: Map<string, Report[]>): void {
@@ -67,7 +74,7 @@ export function drainStep(acks: MeshAcks, row: Row<Task>, periodMs: number, { no
   const startedMs = seen.sinceMs(owner, `drain:${row.id}`);
   const isAcked = (node: Row<NodeStatus>): boolean =>
     acks.reports.get(node.id)?.some(({ revision }) => revision >= row.modRevision) ?? false;
-  const outstanding = acks.awaited.filter((node) => !isAcked(node));
+  const outstanding = acks.ackedRevision >= row.modRevision ? [] : acks.awaited.filter((node) => !isAcked(node));
   const ackedKey = `acked:${row.id}`;
   // Asked for in any case, so that a node that joins late does not start the drain period anew.
   const wasAcked = seen.has(owner, ackedKey);

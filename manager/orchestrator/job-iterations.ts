@@ -11,6 +11,7 @@ import {
   type ServiceStatus,
 } from '../../proto/index.ts';
 import { specId, specOf } from '../state/index.ts';
+import { countTime } from './job-clock.ts';
 import { type DueStart, settleSchedule } from './job-schedule.ts';
 import { jobDigest } from './job-spec.ts';
 import { everybody, failuresOf, isDone, isGivenUp, isLive, type IterationView } from './job-view.ts';
@@ -93,6 +94,7 @@ function start(
     failed: 0,
     total: 0,
     expired: false,
+    elapsedMs: 0,
   };
   const cause = scheduledUnixMs === 0 ? '' : ` for ${timeOf(scheduledUnixMs)}`;
   events.push(serviceEvent(pass, 'job', `iteration ${number} started${cause}`));
@@ -111,7 +113,7 @@ function endThose(pass: Pass, job: JobStatus, views: readonly IterationView[], e
   const iterations = views.map((view) => {
     const state = stateOf(pass, view);
     if (state === undefined) return expire(pass, view.iteration);
-    if (state.state === view.iteration.state) return view.iteration;
+    if (state.state === view.iteration.state) return goOn(pass, view);
     const next = ended(pass, view, state);
     if (next.state !== JobState.JOB_RUNNING) events.push(serviceEvent(pass, 'job', endText(next)));
     return next;
@@ -135,12 +137,11 @@ function stateOf(pass: Pass, view: IterationView): Outcome | undefined {
   if (givenUp !== undefined && (isOver || !view.isGlobal))
     return { state: JobState.JOB_FAILED, message: failureText(pass, view, givenUp.key) };
   if (isOver && !hasStragglers(view)) return { state: JobState.JOB_COMPLETED, message: '' };
-  const leftMs = deadlineLeftMs(pass, view);
-  if (leftMs === undefined || leftMs > 0) {
-    if (leftMs !== undefined) pass.wakeIn(leftMs);
-    return { state: JobState.JOB_RUNNING, message: '' };
-  }
-  return { state: JobState.JOB_FAILED, message: `did not complete within its deadline of ${formatDurationMs(spec?.job?.deadlineMs ?? 0)}` };
+  const deadlineMs = spec?.job?.deadlineMs ?? 0;
+  // One that had completed and has something to do again begins anew.
+  const isLate = deadlineMs > 0 && iteration.state === JobState.JOB_RUNNING && countTime(pass, iteration, deadlineMs).leftMs <= 0;
+  if (!isLate) return { state: JobState.JOB_RUNNING, message: '' };
+  return { state: JobState.JOB_FAILED, message: `did not complete within its deadline of ${formatDurationMs(deadlineMs)}` };
 }
 
 /** A global job's part that a node no longer needs to do is being stopped. */
@@ -149,11 +150,11 @@ function hasStragglers({ isGlobal, slots, wanted }: IterationView): boolean {
   return isGlobal && [...slots].some(([name, slot]) => !names.has(name) && everybody(slot).some(isLive));
 }
 
-/** From when this leader first saw it. */
-function deadlineLeftMs(pass: Pass, { iteration, spec }: IterationView): number | undefined {
+/** Nothing of what it is changes, but its time. */
+function goOn(pass: Pass, { iteration, spec }: IterationView): JobIteration {
+  if (iteration.state !== JobState.JOB_RUNNING) return expire(pass, iteration);
   const deadlineMs = spec?.job?.deadlineMs ?? 0;
-  if (deadlineMs === 0) return undefined;
-  return deadlineMs - pass.sinceMs(`iteration:${iteration.number}:${iteration.startedUnixMs}`);
+  return deadlineMs === 0 ? iteration : countTime(pass, iteration, deadlineMs).iteration;
 }
 
 function failureText(pass: Pass, { slots, wanted, isGlobal }: IterationView, key: string): string {
@@ -185,6 +186,7 @@ function ended(pass: Pass, view: IterationView, { state, message }: Outcome): Jo
     completed: isRunning ? 0 : completed,
     failed: isRunning ? 0 : failed,
     total: isRunning ? 0 : view.wanted.length,
+    elapsedMs: 0,
   };
 }
 
@@ -200,12 +202,8 @@ function endText({ number, state, message, completed, total }: JobIteration): st
 function expire(pass: Pass, iteration: JobIteration): JobIteration {
   const ttlMs = pass.spec.job?.ttlMs;
   if (ttlMs === undefined || iteration.expired) return iteration;
-  const leftMs = ttlMs - pass.sinceMs(`ended:${iteration.number}`);
-  if (leftMs > 0) {
-    pass.wakeIn(leftMs);
-    return iteration;
-  }
-  return { ...iteration, expired: true };
+  const time = countTime(pass, iteration, ttlMs);
+  return time.leftMs > 0 ? time.iteration : { ...iteration, expired: true };
 }
 
 /** The newest is what the job is at, ended or not. */

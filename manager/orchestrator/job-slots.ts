@@ -1,11 +1,11 @@
 // The tasks of one iteration of a job: made as far as its limit allows, made anew where they fail or their node is gone, and left alone once they
 // have completed. A task that is moved is stopped before another one takes its slot. Pure.
-import { OnReturn, TaskState } from '../../proto/index.ts';
+import { OnReturn, type TaskRestart, TaskState } from '../../proto/index.ts';
 import { placementProblem } from '../constraint/index.ts';
 import { everybody, hasCompleted, hasFailed, isDone, isLive, type IterationView, restartOf, slotNamed } from './job-view.ts';
-import { noteAttempts } from './making.ts';
 import { overfullProblem } from './overfull.ts';
 import type { Pass } from './pass.ts';
+import { noteAttempt, settleWindow } from './restart-window.ts';
 import { SlotEdit } from './slot-edit.ts';
 import { MAX_FORGOTTEN } from './slot-rules.ts';
 import type { SlotTasks } from './slot.ts';
@@ -20,7 +20,7 @@ interface Wish {
   readonly edit: SlotEdit;
   readonly name: string;
   readonly replaced: TaskInfo | undefined;
-  readonly restart: { readonly attempt: number; readonly delayMs: number } | undefined;
+  readonly restart: TaskRestart | undefined;
 }
 
 /** `leaving`: slots of iterations that are over. */
@@ -85,7 +85,7 @@ function settleSlot(pass: Pass, view: IterationView, edit: SlotEdit, name: strin
   if (hasFailed(holder)) return settleFailed(pass, edit, holder, wishOf);
   // It was stopped to be moved; while it goes, it holds its slot.
   if (holder.task.desired >= TaskState.SHUTDOWN) return holder.isEnded || holder.nodeCondition === 'down' ? wishOf(uncounted) : [];
-  noteAttempts(pass, slot.key, restart?.attempt ?? 0);
+  settleWindow(pass, edit, holder);
   if (holder.isUp && restart !== undefined) pass.sinceMs(`up:${holder.row.id}`);
   switch (holder.nodeCondition) {
     case 'removed':
@@ -121,12 +121,9 @@ function settleFailed(
   wishOf: (restart: Wish['restart']) => readonly Wish[],
 ): readonly Wish[] {
   const decision = restartOf(pass, edit.slot, holder);
-  noteAttempts(pass, edit.slot.key, holder.task.restart?.attempt ?? 0);
   switch (decision.kind) {
     case 'never':
-      return [];
-    case 'later':
-      pass.wakeIn(decision.wakeInMs);
+      if (decision.reason === 'window') edit.patch(holder, { gaveUp: true });
       return [];
     case 'restart':
       return wishOf(decision.restart);
@@ -225,7 +222,7 @@ function make(pass: Pass, { iteration, isGlobal }: IterationView, { edit, name, 
     pass.sinceMs(`restart:${id}`);
     pass.wakeIn(delayMs);
   }
-  noteAttempts(pass, edit.slot.key, restart?.attempt ?? 0);
+  if (restart !== undefined) noteAttempt(pass, edit.slot.key, iteration.specNumber, restart.attempt);
   edit.create({
     id,
     specNumber: iteration.specNumber,

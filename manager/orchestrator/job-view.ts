@@ -1,11 +1,11 @@
 // What there is of each iteration of a job: its slots, which of them have completed, and which have failed for good. Pure.
 import { Availability, type JobIteration, JobState, type JobStatus, ServiceMode, type ServiceSpec, TaskState } from '../../proto/index.ts';
 import { placementProblem, takesGlobalTask } from '../constraint/index.ts';
-import { specOf } from '../state/index.ts';
-import { attemptKey } from './making.ts';
+import { specOf, type StateView } from '../state/index.ts';
 import type { Pass } from './pass.ts';
-import { decideRestart, type RestartDecision } from './restart.ts';
-import { emptySlot, jobSlotKey, type SlotTasks } from './slot.ts';
+import { decideFor } from './restart-window.ts';
+import type { RestartDecision } from './restart.ts';
+import { emptySlot, jobSlotKey, slotsOf, type SlotTasks } from './slot.ts';
 import type { TaskInfo } from './task-info.ts';
 
 export interface IterationView {
@@ -49,6 +49,11 @@ export function newestOf({ iterations }: JobStatus): JobIteration | undefined {
 
 export function slotNamed(pass: Pass, view: IterationView, name: string): SlotTasks {
   return view.slots.get(name) ?? emptySlot(pass.view, pass.serviceId, jobSlotKey(view.iteration.number, name));
+}
+
+/** Slots of one iteration that have tasks. */
+export function jobSlotsOf(view: StateView, serviceId: string, iteration: number): readonly SlotTasks[] {
+  return [...slotsOf(view, serviceId).values()].filter(({ key }) => splitKey(key)[0] === iteration);
 }
 
 function splitKey(key: string): readonly [number, string] {
@@ -96,10 +101,7 @@ export function hasFailed(info: TaskInfo): boolean {
 
 /** What the restart policy says of a holder that has failed: condition any is as good as on-failure. */
 export function restartOf(pass: Pass, slot: SlotTasks, holder: TaskInfo): RestartDecision {
-  return decideRestart(holder.spec?.task?.restart, holder, attemptsOf(slot), {
-    upMs: pass.notedUpMs(holder),
-    sinceAttemptMs: (attempt) => (attempt > 0 ? pass.sinceMs(attemptKey(slot.key, attempt)) : undefined),
-  });
+  return decideFor(pass, slot.key, holder);
 }
 
 export function attemptsOf({ holder }: SlotTasks): number {

@@ -1,8 +1,9 @@
-// New tasks: by which spec, held back or not, and how restarts are counted.
-import { TaskState } from '../../proto/index.ts';
+// New tasks: by which spec, and held back or not.
+import { type TaskRestart, TaskState } from '../../proto/index.ts';
 import { hasJustFailed } from './failure.ts';
 import { holdMessage, holdMs, movesAfter } from './move-damping.ts';
 import type { Pass } from './pass.ts';
+import { noteAttempt } from './restart-window.ts';
 import type { SlotEdit } from './slot-edit.ts';
 import { isLeaving } from './stop.ts';
 import type { TaskInfo } from './task-info.ts';
@@ -10,7 +11,7 @@ import type { TaskInfo } from './task-info.ts';
 export interface Making {
   /** Whose work the new task takes over. */
   readonly replaced: TaskInfo | undefined;
-  readonly restart: { readonly attempt: number; readonly delayMs: number } | undefined;
+  readonly restart: TaskRestart | undefined;
   readonly specNumber: number;
   /** The one that is replaced has to leave its node, or has lost it: what happens too often is slowed down. */
   readonly isMove?: boolean;
@@ -29,7 +30,7 @@ export function makeTask(pass: Pass, edit: SlotEdit, { replaced, restart, specNu
     pass.sinceMs(`hold:${id}`);
     pass.wakeIn(waitMs);
   }
-  noteAttempts(pass, key, restart?.attempt ?? 0);
+  if (restart !== undefined) noteAttempt(pass, key, specNumber, restart.attempt);
   edit.create({
     id,
     specNumber,
@@ -57,18 +58,4 @@ function hasFailedUpdate(pass: Pass, replaced: TaskInfo): boolean {
  */
 export function nextSpecNumber(pass: Pass, holder: TaskInfo): number {
   return pass.phase === 'paused' && holder.spec !== undefined && !pass.isClean(holder) ? holder.task.specNumber : pass.specNumber;
-}
-
-const MAX_ATTEMPTS_NOTED = 100;
-
-export function attemptKey(slotKey: string, attempt: number): string {
-  return `attempt:${slotKey}:${attempt}`;
-}
-
-/** Keeps the times of the attempts that a window may still ask for. */
-export function noteAttempts(pass: Pass, slotKey: string, attempts: number): void {
-  const policy = pass.spec.task?.restart;
-  if (policy === undefined || policy.windowMs === 0 || policy.maxAttempts === 0) return;
-  const first = Math.max(1, attempts - Math.min(policy.maxAttempts, MAX_ATTEMPTS_NOTED) + 1);
-  for (let attempt = first; attempt <= attempts; attempt++) pass.sinceMs(attemptKey(slotKey, attempt));
 }

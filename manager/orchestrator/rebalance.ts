@@ -23,6 +23,8 @@ export const CALM_MS = 60_000;
 /** Between two moves that nobody asked for. */
 export const AUTOMATIC_PAUSE_MS = 10_000;
 
+const PAUSING = 'the last move is done; the next one waits out the update delay';
+
 export interface RebalanceOutcome {
   /** As it shall be; the very object that is stored where nothing changes. */
   readonly status: RebalanceStatus | undefined;
@@ -107,7 +109,7 @@ function step(pass: Pass, edits: readonly SlotEdit[], moves: MovesOutcome, statu
     case 'waiting':
       return waiting(pass, status, `rebalance:${status.taskId}`, 'the moved task did not come up');
     case 'pausing':
-      return { status, events: [], moved: undefined };
+      return { status: status.message === PAUSING ? status : { ...status, message: PAUSING }, events: [], moved: undefined };
     case 'failed':
       return ended(pass, status, RebalanceState.REBALANCE_STOPPED, arrival.reason);
     case 'none':

@@ -7,6 +7,7 @@ import { markLateMeshes } from './late-meshes.ts';
 import { planMoves } from './moves.ts';
 import { Pass } from './pass.ts';
 import type { Plan, ReconcileContext, WriteGroup } from './plan.ts';
+import { releasePorts } from './port-release.ts';
 import { oldSpecs } from './reap.ts';
 import { reconcileRemoved } from './removed-service.ts';
 import { chooseSlots } from './scale.ts';
@@ -53,7 +54,7 @@ function planService(pass: Pass): Plan {
     if (group === undefined) continue;
     groups.push(edit === rebalance.moved && status !== undefined ? joined(status, group) : group);
   }
-  groups.push(...markLateMeshes(pass), ...oldSpecs(pass, usedSpecs(slots)));
+  groups.push(...markLateMeshes(pass), ...releasePorts(pass), ...oldSpecs(pass, usedSpecs(slots)));
   return { groups, wakeInMs: pass.wakeInMs };
 }
 

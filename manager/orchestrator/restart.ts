@@ -10,36 +10,35 @@ export const HEALTHY_MS = 10 * 60_000;
 export interface RestartHistory {
   /** Of the task that ended; undefined: it was never seen up. */
   readonly upMs: number | undefined;
-  /** Since the attempt of that number was made for this slot, as far as this leader knows; undefined: it does not know of it. */
-  sinceAttemptMs(attempt: number): number | undefined;
+  /** Restarts that the slot already had with this spec, and those of them that are within the window of the policy. */
+  readonly attempts: number;
+  readonly inWindow: number;
+  /** They were used up when this was looked at before: that stands, though the window has gone on since. */
+  readonly gaveUp: boolean;
 }
 
 export type RestartDecision =
   /** `restart` undefined: not counted as one. */
   | { readonly kind: 'restart'; readonly restart: TaskRestart | undefined }
-  | { readonly kind: 'never' }
-  /** The attempts of the window are used up; there is another one then. */
-  | { readonly kind: 'later'; readonly wakeInMs: number };
+  | { readonly kind: 'never'; readonly reason: 'condition' | 'attempts' | 'window' };
 
-/** `attempts`: restarts that the slot already had with this spec. */
-export function decideRestart(
-  policy: RestartPolicy | undefined,
-  ended: TaskInfo,
-  attempts: number,
-  history: RestartHistory,
-): RestartDecision {
+export function decideRestart(policy: RestartPolicy | undefined, ended: TaskInfo, history: RestartHistory): RestartDecision {
   const condition = policy?.condition ?? RestartCondition.ANY;
   const succeeded = ended.status?.state === TaskState.COMPLETE;
-  if (condition === RestartCondition.NONE || (condition === RestartCondition.ON_FAILURE && succeeded)) return { kind: 'never' };
+  if (condition === RestartCondition.NONE || (condition === RestartCondition.ON_FAILURE && succeeded))
+    return { kind: 'never', reason: 'condition' };
   const maxAttempts = policy?.maxAttempts ?? 0;
-  const windowMs = policy?.windowMs ?? 0;
-  if (maxAttempts > 0 && attempts >= maxAttempts) {
-    if (windowMs === 0) return { kind: 'never' };
-    // The oldest of the last maxAttempts: while it is within the window, all of them are. One that is not known was made before this leader began.
-    const sinceMs = history.sinceAttemptMs(attempts - maxAttempts + 1) ?? 0;
-    if (sinceMs < windowMs) return { kind: 'later', wakeInMs: windowMs - sinceMs };
-  }
-  return { kind: 'restart', restart: { attempt: attempts + 1, delayMs: policy?.delayMs ?? backOffMs(ended, history.upMs) } };
+  const { attempts, inWindow, gaveUp, upMs } = history;
+  const isWindowed = hasWindow(policy);
+  if (isWindowed && (gaveUp || inWindow >= maxAttempts)) return { kind: 'never', reason: 'window' };
+  if (!isWindowed && maxAttempts > 0 && attempts >= maxAttempts) return { kind: 'never', reason: 'attempts' };
+  const delayMs = policy?.delayMs ?? backOffMs(ended, upMs);
+  return { kind: 'restart', restart: { attempt: attempts + 1, delayMs, inWindow: isWindowed ? inWindow + 1 : 0 } };
+}
+
+/** Whether attempts leave the count again. */
+export function hasWindow(policy: RestartPolicy | undefined): policy is RestartPolicy {
+  return policy !== undefined && policy.maxAttempts > 0 && policy.windowMs > 0;
 }
 
 function backOffMs(ended: TaskInfo, upMs: number | undefined): number {

@@ -6,7 +6,7 @@ import type { SlotTasks } from './slot.ts';
 import type { TaskInfo } from './task-info.ts';
 
 /** What reconcilers change of a task. */
-export type TaskPatch = Partial<Pick<Task, 'desired' | 'drain' | 'lost' | 'held' | 'verdict'>>;
+export type TaskPatch = Partial<Pick<Task, 'desired' | 'drain' | 'lost' | 'held' | 'verdict' | 'restart' | 'gaveUp'>>;
 
 export interface NewTask {
   readonly id: string;

@@ -3,12 +3,13 @@
 import { OnReturn, TaskState } from '../../proto/index.ts';
 import { formatDurationMs } from '../../lib/units.ts';
 import { fallsBack } from './fallback.ts';
-import { attemptKey, makeTask, nextSpecNumber, noteAttempts } from './making.ts';
+import { makeTask, nextSpecNumber } from './making.ts';
 import { evictionReason, stopVerdict } from './misfit.ts';
 import { holdLeftMs, notePlaced } from './move-damping.ts';
 import { moveReason } from './moves.ts';
 import type { Pass } from './pass.ts';
-import { decideRestart, type RestartDecision } from './restart.ts';
+import { decideFor, settleWindow } from './restart-window.ts';
+import type { RestartDecision } from './restart.ts';
 import type { SlotEdit } from './slot-edit.ts';
 import { samePlacement } from './spec-rules.ts';
 import { slotKeyOf } from './slot.ts';
@@ -32,7 +33,7 @@ function settleHolder(pass: Pass, edit: SlotEdit, holder: TaskInfo): void {
     replaceEnded(pass, edit, holder);
     return;
   }
-  noteAttempts(pass, edit.slot.key, task.restart?.attempt ?? 0);
+  settleWindow(pass, edit, holder);
   noteUp(pass, holder);
   notePlaced(pass, holder);
   switch (holder.nodeCondition) {
@@ -103,13 +104,11 @@ function replaceEnded(pass: Pass, edit: SlotEdit, holder: TaskInfo): void {
   if (pass.isTurning && pass.isNew(holder)) return;
   const specNumber = nextSpecNumber(pass, holder);
   const isOutdated = !pass.isClean(holder) && specNumber === pass.specNumber;
-  // A new spec begins to count anew, even where it leaves the tasks as they are.
-  const attempts = holder.task.specNumber === specNumber ? (holder.task.restart?.attempt ?? 0) : 0;
-  noteAttempts(pass, edit.slot.key, attempts);
-  const decision: RestartDecision = isOutdated ? { kind: 'restart', restart: undefined } : restartDecision(pass, edit, holder, attempts);
+  const decision: SlotDecision = isOutdated ? { kind: 'restart', restart: undefined } : restartDecision(pass, edit, holder, specNumber);
   if (holder.isFinished && holder.task.desired <= TaskState.RUNNING) tellEnd(pass, edit, holder, decision);
   switch (decision.kind) {
     case 'never':
+      if (decision.reason === 'window') edit.patch(holder, { gaveUp: true });
       return;
     case 'later':
       edit.restartsLater = true;
@@ -121,19 +120,20 @@ function replaceEnded(pass: Pass, edit: SlotEdit, holder: TaskInfo): void {
   }
 }
 
-function restartDecision(pass: Pass, edit: SlotEdit, holder: TaskInfo, attempts: number): RestartDecision {
-  const policy = holder.spec?.task?.restart ?? pass.spec.task?.restart;
-  const decision = decideRestart(policy, holder, attempts, {
-    upMs: pass.notedUpMs(holder),
-    sinceAttemptMs: (attempt) => (attempt > 0 ? pass.sinceMs(attemptKey(edit.slot.key, attempt)) : undefined),
-  });
+/** `later`: its turn has not come yet. */
+type SlotDecision = RestartDecision | { readonly kind: 'later'; readonly wakeInMs: number };
+
+function restartDecision(pass: Pass, edit: SlotEdit, holder: TaskInfo, specNumber: number): SlotDecision {
+  // A new spec begins to count anew, even where it leaves the tasks as they are.
+  const decision = decideFor(pass, edit.slot.key, holder, holder.task.specNumber === specNumber);
   // It failed while it was prepared, before its turn: the next one is not prepared before that either, or they would chase one another.
   const leftMs = holder.task.desired === TaskState.READY ? delayLeftMs(pass, holder) : 0;
   return decision.kind === 'restart' && leftMs > 0 ? { kind: 'later', wakeInMs: leftMs } : decision;
 }
 
 /** Told with the replacement, or before it where that has to wait; where there is none, once by each leader. */
-function tellEnd(pass: Pass, edit: SlotEdit, holder: TaskInfo, decision: RestartDecision): void {
+function tellEnd(pass: Pass, edit: SlotEdit, holder: TaskInfo, decision: SlotDecision): void {
+  if (holder.task.gaveUp) return;
   if (holder.status?.state !== TaskState.FAILED && holder.status?.state !== TaskState.REJECTED) return;
   const key = `told:${holder.row.id}`;
   const isTold = pass.context.seen.has(pass.serviceId, key);
@@ -141,10 +141,12 @@ function tellEnd(pass: Pass, edit: SlotEdit, holder: TaskInfo, decision: Restart
   if (!isTold) edit.addEvent(taskEvent(pass, edit.slot, holder, 'fail', `${endReason(holder)}; ${sequelOf(decision)}`));
 }
 
-function sequelOf(decision: RestartDecision): string {
+function sequelOf(decision: SlotDecision): string {
   switch (decision.kind) {
     case 'never':
-      return 'its restart policy does not replace it';
+      return decision.reason === 'condition'
+        ? 'its restart policy does not replace it'
+        : 'its restart attempts are used up: it is not replaced';
     case 'later':
       return `it is replaced in ${formatDurationMs(Math.ceil(decision.wakeInMs))}`;
     case 'restart': {

@@ -12,7 +12,11 @@ export function taskEvent(pass: Pass, slot: SlotTasks, info: TaskInfo, action: s
     objectId: info.row.id,
     objectName: `${pass.service.name}.${slot.key}`,
     message,
-    attributes: { service: pass.serviceId, node: info.task.nodeId },
+    attributes: {
+      'service.id': pass.serviceId,
+      'service.name': pass.service.name,
+      ...(info.task.nodeId === '' ? {} : { 'node.id': info.task.nodeId }),
+    },
   };
 }
 

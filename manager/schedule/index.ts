@@ -1,1 +1,2 @@
-export { type ScheduledTimes, scheduledTimes, scheduleProblem, type ScheduleProblem } from './schedule.ts';
+export { nextRunOf } from './next-run.ts';
+export { type ScheduledTimes, scheduledTimes, scheduleProblems, type ScheduleProblem } from './schedule.ts';

@@ -18,21 +18,21 @@ export interface ScheduleProblem {
   readonly message: string;
 }
 
-type Parsed = ScheduledTimes | ScheduleProblem;
+type Parsed = ScheduledTimes | { readonly problems: readonly ScheduleProblem[] };
 
 const MAX_LENGTH = 200;
 const PARSED = new WeakMap<JobSchedule, Parsed>();
 
-/** Undefined: it can be used. */
-export function scheduleProblem(schedule: JobSchedule): ScheduleProblem | undefined {
+/** All that is wrong with it; empty: it can be used. */
+export function scheduleProblems(schedule: JobSchedule): readonly ScheduleProblem[] {
   const parsed = parsedOf(schedule);
-  return 'message' in parsed ? parsed : undefined;
+  return 'problems' in parsed ? parsed.problems : [];
 }
 
 /** Undefined where the schedule is none. */
 export function scheduledTimes(schedule: JobSchedule): ScheduledTimes | undefined {
   const parsed = parsedOf(schedule);
-  return 'message' in parsed ? undefined : parsed;
+  return 'problems' in parsed ? undefined : parsed;
 }
 
 function parsedOf(schedule: JobSchedule): Parsed {
@@ -45,19 +45,28 @@ function parsedOf(schedule: JobSchedule): Parsed {
 }
 
 function parse({ cron: text, timezone }: JobSchedule): Parsed {
-  const shown = JSON.stringify(text.slice(0, MAX_LENGTH));
-  const wrong = (why: string): ScheduleProblem => ({
-    field: 'cron',
-    message: `${shown} is not a schedule of five fields (minute, hour, day of month, month, day of week) such as "0 3 * * *": ${why}`,
-  });
-  if (text.length > MAX_LENGTH) return wrong(`it is longer than ${MAX_LENGTH} characters`);
   const zone = timezone === '' ? 'UTC' : timezone;
-  if (!isTimeZone(zone)) {
-    return {
-      field: 'timezone',
-      message: `${JSON.stringify(zone.slice(0, MAX_LENGTH))} is not a known time zone such as Europe/Berlin or UTC`,
-    };
+  const isKnown = isTimeZone(zone);
+  const cron = parseCron(text, isKnown ? zone : 'UTC');
+  const problems: ScheduleProblem[] = typeof cron === 'string' ? [{ field: 'cron', message: cron }] : [];
+  if (!isKnown) {
+    const message = `${JSON.stringify(zone.slice(0, MAX_LENGTH))} is not a known time zone such as Europe/Berlin or UTC`;
+    problems.push({ field: 'timezone', message });
   }
+  if (typeof cron === 'string' || problems.length > 0) return { problems };
+  return {
+    next: (afterMs) => cron.nextRun(new Date(afterMs))?.getTime(),
+    // croner's reference itself does not count.
+    latest: (untilMs) => cron.previousRuns(1, new Date(untilMs + 1))[0]?.getTime(),
+  };
+}
+
+/** A text: what is wrong. */
+function parseCron(text: string, zone: string): Cron | string {
+  const shown = JSON.stringify(text.slice(0, MAX_LENGTH));
+  const wrong = (why: string): string =>
+    `${shown} is not a schedule of five fields (minute, hour, day of month, month, day of week) such as "0 3 * * *": ${why}`;
+  if (text.length > MAX_LENGTH) return wrong(`it is longer than ${MAX_LENGTH} characters`);
   let cron: Cron;
   try {
     cron = new Cron(text, { timezone: zone, mode: '5-part', fixedTimeRule: 'no-wildcard', paused: true });
@@ -66,12 +75,7 @@ function parse({ cron: text, timezone }: JobSchedule): Parsed {
   }
   // A date and time is a schedule for croner, too. It has no pattern, and is no schedule for us.
   if (cron.getPattern() === undefined) return wrong('it is a single date');
-  if (cron.nextRun(new Date(0)) === null) return { field: 'cron', message: `${shown} never comes: there is no such day` };
-  return {
-    next: (afterMs) => cron.nextRun(new Date(afterMs))?.getTime(),
-    // croner's reference itself does not count.
-    latest: (untilMs) => cron.previousRuns(1, new Date(untilMs + 1))[0]?.getTime(),
-  };
+  return cron.nextRun(new Date(0)) === null ? `${shown} never comes: there is no such day` : cron;
 }
 
 function isTimeZone(zone: string): boolean {

@@ -71,6 +71,10 @@ export class ClusterState implements StateView {
     return rowsIn(this.#tasksByService.get(serviceId) ?? []);
   }
 
+  taskCountOfService(serviceId: string): number {
+    return this.#tasksByService.get(serviceId)?.size ?? 0;
+  }
+
   tasksOfNode(nodeId: string): Iterable<Row<Task>> {
     return rowsIn(this.#tasksByNode.get(nodeId) ?? []);
   }

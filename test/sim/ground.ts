@@ -14,5 +14,7 @@ export interface Ground {
   readonly watch: ProcessWatch;
   readonly rpc: TransportOptions;
   readonly store: SimStore;
+  /** Of all hosts' wall clocks at first: where in a minute a seed begins. */
+  readonly wallOffsetMs: number;
   readonly managerAddresses: readonly string[];
 }

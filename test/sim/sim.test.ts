@@ -1,7 +1,7 @@
 // A few hundred simulated clusters, each with its own faults and users: all invariants hold in all of them. `SHOAL_SIM_SEEDS` runs more or fewer, `SHOAL_SIM_FROM`
 // others; a seed that fails is shown by `npm run sim -- --from SEED --trace`.
 import assert from 'node:assert/strict';
-import { runSeeds, type SeedSummary } from './run.ts';
+import { runSeeds, type SeedSummary } from './pool.ts';
 
 const SEEDS = Number(process.env['SHOAL_SIM_SEEDS'] ?? 300);
 const FROM = Number(process.env['SHOAL_SIM_FROM'] ?? 1);

@@ -3,7 +3,7 @@ import type { ClientOf } from '../../lib/rpc/index.ts';
 import { ControlService } from '../../proto/index.ts';
 import { Network } from './core/network.ts';
 import { type ProcessWatch, type SimProcess, startProcess } from './core/process.ts';
-import { forkRng } from './core/random.ts';
+import { between, forkRng } from './core/random.ts';
 import { Scheduler, turn } from './core/scheduler.ts';
 import { createTrace, type Trace } from './core/trace.ts';
 import { Addresses, type TransportOptions } from './core/addresses.ts';
@@ -15,6 +15,9 @@ import { type SimStore, type SimStoreOptions, simStore } from './parts/store.ts'
 
 /** More than any chain of promises that an abort sets off. */
 const LAST_TURNS = 5;
+
+/** So that the first full minute, which schedules go by, falls into the time of faults. */
+const WALL_OFFSET_MS = { least: 15_000, most: 50_000 };
 
 export interface WorldOptions {
   readonly seed: number;
@@ -74,6 +77,7 @@ export class World {
       tap: (from, to, path, bytes) => this.#watch?.message(from, to, path, bytes),
     };
     this.ground = {
+      wallOffsetMs: Math.floor(between(forkRng(seed, 'wall clock'), WALL_OFFSET_MS.least, WALL_OFFSET_MS.most)),
       ...{ seed, scheduler, network: this.network, trace: this.trace, watch: inner, rpc, store: this.store },
       managerAddresses: names.map((name) => `${name}:7000`),
     };

@@ -1,8 +1,8 @@
 // A manager's control API alone: real gRPC on a free port of 127.0.0.1 over a memory store, with a store that can be made to fail or lag.
 import { credentials, Metadata, ServerCredentials } from '@grpc/grpc-js';
-import { systemClock } from '../../lib/clock.ts';
+import { type Clock, systemClock } from '../../lib/clock.ts';
 import { ShoalError } from '../../lib/errors.ts';
-import { systemIds } from '../../lib/ids.ts';
+import { type Ids, systemIds } from '../../lib/ids.ts';
 import { silentLogger } from '../../lib/log.ts';
 import { seededRng } from '../../lib/rng.ts';
 import { type ClientOf, connect, createServer } from '../../lib/rpc/index.ts';
@@ -36,6 +36,8 @@ export interface ControlManagerOptions {
   readonly server?: MemoryServer;
   readonly taskStreams?: TaskStreams;
   readonly registry?: ImageResolver;
+  readonly ids?: Ids;
+  readonly clock?: Clock;
 }
 
 const NO_STREAMS: TaskStreams = {
@@ -47,7 +49,7 @@ const NO_REGISTRY: ImageResolver = {
 };
 
 export async function startControlManager(options: ControlManagerOptions = {}): Promise<ControlManager> {
-  const { server = createMemoryServer(), taskStreams = NO_STREAMS, registry = NO_REGISTRY } = options;
+  const { server = createMemoryServer(), taskStreams = NO_STREAMS, registry = NO_REGISTRY, ids = systemIds, clock = systemClock } = options;
   const store = openMemoryStore({ server });
   const state = new ClusterState(systemClock, silentLogger);
   const ended = new AbortController();
@@ -55,8 +57,8 @@ export async function startControlManager(options: ControlManagerOptions = {}): 
   const faulty = faultyStore({ ...store, watch: (prefix, from, signal) => lag.delayed(store.watch(prefix, from, signal)) });
   const following = followStore({ store: faulty.store, state, clock: systemClock, rng: seededRng(1), log: silentLogger }, ended.signal);
   const rpc = createServer(silentLogger);
-  const context = { store: faulty.store, state, managerId: 'manager-1', version: '0.1.0', clock: systemClock, rng: seededRng(2) };
-  rpc.add(ControlService, createControlApi({ ...context, ids: systemIds, log: silentLogger, taskStreams, registry }));
+  const context = { store: faulty.store, state, managerId: 'manager-1', version: '0.1.0', clock, rng: seededRng(2) };
+  rpc.add(ControlService, createControlApi({ ...context, ids, log: silentLogger, taskStreams, registry }));
   const port = await rpc.listen('127.0.0.1:0', ServerCredentials.createInsecure());
   const connection = connect(`127.0.0.1:${port}`, credentials.createInsecure());
   return {

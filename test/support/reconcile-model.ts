@@ -8,7 +8,7 @@ import { FirstSeenTimes } from '../../manager/leader/first-seen.ts';
 import { reconcileService } from '../../manager/orchestrator/index.ts';
 import type { BalanceSource, PlannedWrite, WriteGroup } from '../../manager/orchestrator/plan.ts';
 import { betterPlace, demandOf, Inventory, place } from '../../manager/scheduler/index.ts';
-import { activeSpecOf, specId, specOf, type StateView } from '../../manager/state/index.ts';
+import { activeSpecOf, type ClusterState, specId, specOf, type StateView } from '../../manager/state/index.ts';
 import {
   type Availability,
   Cluster,
@@ -27,6 +27,7 @@ import {
   TaskStatus,
 } from '../../proto/index.ts';
 import { manualClock } from './manual-clock.ts';
+import type { ModelLeader } from './model-leader.ts';
 import { makeNode, type NodeTraits } from './placement.ts';
 import { row } from './state-rows.ts';
 import { stateWorld } from './state-world.ts';
@@ -56,6 +57,8 @@ export interface ModelOptions {
   readonly reconcile?: Reconcile;
   /** New and waiting tasks get their nodes from it; unset: each for itself, by the scheduler alone. */
   readonly placing?: (groups: readonly WriteGroup[], serviceId: string, state: StateView, clock: Clock) => readonly WriteGroup[];
+  /** Makes the parts of a leader that remember something, for each one anew; they place, too. Unset: nobody watches over nodes. */
+  readonly leader?: (state: ClusterState, clock: Clock) => ModelLeader;
 }
 
 export class ReconcileModel {
@@ -70,6 +73,8 @@ export class ReconcileModel {
   readonly #ids;
   readonly #reconcile: Reconcile;
   readonly #placing: ModelOptions['placing'];
+  readonly #makeLeader: ModelOptions['leader'];
+  #leader: ModelLeader | undefined;
   #seen = new FirstSeenTimes(this.clock);
   /** Of the wall clock, from the one that runs: it may be set. */
   wallOffsetMs = 0;
@@ -80,7 +85,9 @@ export class ReconcileModel {
     this.#ids = seededIds(seededRng(options.seed ?? 1));
     this.#reconcile = options.reconcile ?? reconcileService;
     this.#placing = options.placing;
+    this.#makeLeader = options.leader;
     this.world.change([row('cluster', '', Cluster.create({ id: 'c', incarnation: 'first', incarnationNumber: 1 }))]);
+    this.#leader = options.leader?.(this.state, this.clock);
   }
 
   get state() {
@@ -90,6 +97,8 @@ export class ReconcileModel {
   /** Another leader takes over: what this one remembers is gone. */
   changeLeader(): void {
     this.#seen = new FirstSeenTimes(this.clock);
+    this.#leader?.stop();
+    this.#leader = this.#makeLeader?.(this.state, this.clock);
     this.#noteNodes();
   }
 
@@ -105,7 +114,7 @@ export class ReconcileModel {
     this.world.change([
       row('nodes', traits.id, node),
       row('nodeStatus', traits.id, { ...status, meshUnready }),
-      row('sessions', traits.id, NodeSession.create({ nodeId: traits.id })),
+      row('sessions', traits.id, NodeSession.create({ nodeId: traits.id, nonce: `${traits.id}-1` })),
     ]);
   }
 
@@ -215,13 +224,17 @@ export class ReconcileModel {
   reconcile(): boolean {
     this.wakeInMs = undefined;
     let wrote = false;
+    for (let group = this.#leader?.aboutNodes(); group !== undefined; group = this.#leader?.aboutNodes())
+      wrote = this.#apply(group) || wrote;
     for (const serviceId of this.#services()) {
       const plan = this.plan(serviceId);
-      const groups = this.#placing?.(plan, serviceId, this.state, this.clock) ?? this.#placed(serviceId, plan);
+      const groups =
+        this.#leader?.place(plan, serviceId) ?? this.#placing?.(plan, serviceId, this.state, this.clock) ?? this.#placed(serviceId, plan);
       for (const group of groups) {
         if (this.#apply(group)) wrote = true;
       }
     }
+    this.#wakeIn(this.#leader?.wakeInMs);
     return wrote;
   }
 
@@ -233,7 +246,7 @@ export class ReconcileModel {
     const context = { nowMs, wallMs, ids: this.#ids, seen: this.#seen, balance: this.#balance() };
     const plan = this.#reconcile(this.state, serviceId, context);
     this.#seen.end(serviceId);
-    if (plan.wakeInMs !== undefined) this.wakeInMs = Math.min(this.wakeInMs ?? plan.wakeInMs, plan.wakeInMs);
+    this.#wakeIn(plan.wakeInMs);
     return plan.groups;
   }
 
@@ -331,6 +344,10 @@ export class ReconcileModel {
 
   // ------------------------------------------------------------ inside
 
+  #wakeIn(ms: number | undefined): void {
+    if (ms !== undefined) this.wakeInMs = Math.min(this.wakeInMs ?? ms, ms);
+  }
+
   #node(id: string): ModelNode {
     return this.nodes.get(id) ?? assert.fail(`no node ${id}`);
   }
@@ -391,13 +408,13 @@ export class ReconcileModel {
           .filter((port) => port.mode === PortMode.INGRESS)
           .map((port) => Endpoint.create({ protocol: port.protocol, targetPort: port.targetPort, ready: local.ready }))
       : [];
-    const failed = local.state === TaskState.FAILED;
     return TaskStatus.create({
       taskId: task.id,
       nodeId: task.nodeId,
       state: local.state,
       endpoints,
-      ...(failed ? { exitCode: 1, error: 'it broke' } : {}),
+      ...(local.state === TaskState.FAILED ? { exitCode: 1, error: 'it broke' } : {}),
+      ...(local.state === TaskState.REJECTED ? { error: 'there is no such image' } : {}),
     });
   }
 
@@ -470,13 +487,31 @@ export class ReconcileModel {
     const writes = group.writes.filter((write) => write.kind === 'delete' || write.before?.value !== write.value);
     if (group.writes.some((write) => this.state.get(write.table, idOf(write))?.modRevision !== beforeOf(write)?.modRevision)) return false;
     const changing = writes.filter((write) => write.kind === 'delete' || !isSame(write.before?.value, write.value));
-    for (const write of changing) this.#checkStop(write);
+    for (const write of changing) {
+      this.#checkStop(write);
+      this.#checkOneShot(write);
+    }
     if (changing.length === 0) return false;
     this.world.change(
       changing.flatMap((write) => (write.kind === 'put' ? [row(write.table, write.id, write.value)] : [])),
       changing.flatMap((write) => (write.kind === 'delete' ? [[write.table, write.row.id] as const] : [])),
     );
     return true;
+  }
+
+  /** A task keeps its service, spec, slot and node for ever, and no wish is ever taken back; a replacement is another task. */
+  #checkOneShot(write: PlannedWrite): void {
+    if (write.table !== 'tasks' || write.kind !== 'put') return;
+    const before = this.state.get('tasks', write.id)?.value;
+    if (before === undefined) return;
+    const after = write.value as Task;
+    const isSameTask =
+      after.serviceId === before.serviceId &&
+      after.specNumber === before.specNumber &&
+      after.slot === before.slot &&
+      after.jobIteration === before.jobIteration;
+    assert.ok(isSameTask && (before.nodeId === '' || after.nodeId === before.nodeId), `${after.id} became another task, or moved`);
+    assert.ok(after.desired >= before.desired, `${after.id} is wished back from ${before.desired} to ${after.desired}`);
   }
 
   /** Nobody who may have connections is told to stop before every mesh that counts has heard of it. */

@@ -2,7 +2,8 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Agent, createAgent } from '../../agent/agent.ts';
+import { createAgent } from '../../agent/agent.ts';
+import type { Agent } from '../../agent/agent-options.ts';
 import type { LaunchMesh } from '../../agent/mesh/mesh-process.ts';
 import { openIdentity } from '../../agent/session/node-identity.ts';
 import { systemClock } from '../../lib/clock.ts';

@@ -124,8 +124,9 @@ function parseUlimits({ flag, values }: ListValues, flags: FlagReader): readonly
     }
     const soft = Number(match[1]);
     const hard = Number(match[2] ?? match[1]);
-    if (hard !== -1 && (soft === -1 || soft > hard)) flags.problem(flag, `"${text}": the soft limit is above the hard one`);
-    return [{ name, soft, hard }];
+    if (hard === -1 || (soft !== -1 && soft <= hard)) return [{ name, soft, hard }];
+    flags.problem(flag, `"${text}": the soft limit is above the hard one`);
+    return [];
   });
 }
 

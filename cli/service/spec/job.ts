@@ -16,7 +16,10 @@ export function applyJob({ mode, job: before }: ServiceSpec, flags: FlagReader):
   const base = before ?? JobSpec.create();
   const maxConcurrent = flags.count('max-concurrent');
   if (maxConcurrent !== undefined && mode === ServiceMode.GLOBAL_JOB)
-    flags.problem('--max-concurrent', 'a global job runs on all of its nodes at once; a limit is for the mode replicated-job');
+    flags.problem(
+      '--max-concurrent',
+      `${String(maxConcurrent)} is not taken: a global job runs on all of its nodes at once; a limit is for the mode replicated-job`,
+    );
   return {
     maxConcurrent: maxConcurrent ?? base.maxConcurrent,
     schedule: applySchedule(base.schedule, flags),
@@ -37,7 +40,10 @@ function applySchedule(before: JobSchedule | undefined, flags: FlagReader): JobS
   };
   const base = before ?? (cron === undefined ? undefined : JobSchedule.create());
   if (base === undefined || cron === '') {
-    for (const name of SCHEDULE) if (flags.text(name) !== undefined) flags.problem(`--${name}`, 'needs --schedule');
+    for (const name of SCHEDULE) {
+      const value = flags.text(name);
+      if (value !== undefined) flags.problem(`--${name}`, `"${value}" needs --schedule`);
+    }
     if (paused !== undefined) flags.problem('--schedule-paused', 'needs --schedule');
     return undefined;
   }
@@ -52,6 +58,9 @@ function applySchedule(before: JobSchedule | undefined, flags: FlagReader): JobS
 
 function refuseFlags(flags: FlagReader): void {
   const why = 'is for jobs: --mode replicated-job or global-job';
-  for (const name of [...SETTINGS, 'schedule', ...SCHEDULE]) if (flags.text(name) !== undefined) flags.problem(`--${name}`, why);
+  for (const name of [...SETTINGS, 'schedule', ...SCHEDULE]) {
+    const given = flags.text(name);
+    if (given !== undefined) flags.problem(`--${name}`, `"${given}" ${why}`);
+  }
   if (flags.toggle('schedule-paused') !== undefined) flags.problem('--schedule-paused', why);
 }

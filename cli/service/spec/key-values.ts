@@ -15,10 +15,11 @@ export function applyLabels(labels: Readonly<Record<string, string>>, name: stri
 
 /** A key without "=" has an empty value; one without a key is a problem. */
 export function parseRecord({ flag, values }: ListValues, flags: FlagReader): Readonly<Record<string, string>> {
-  const pairs = values.map((text): readonly [string, string] => {
+  const pairs = values.flatMap((text): readonly (readonly [string, string])[] => {
     const [key, value = ''] = splitKeyValue(text);
-    if (key.trim() === '') flags.problem(flag, `"${text}" is not KEY=VALUE`);
-    return [key, value];
+    if (key.trim() !== '') return [[key, value]];
+    flags.problem(flag, `"${text}" is not KEY=VALUE`);
+    return [];
   });
   return Object.fromEntries(pairs);
 }

@@ -9,6 +9,8 @@ const COMPARISON = /^([A-Za-z_][A-Za-z0-9_.\-/]*)\s*(==|!=)\s*([^\s"|](?:[^"|]*[
 /** The other forms, and which keys there are, are the manager's to say. */
 const OPERATOR = /==|!=|\s(?:in|notin)\s*\(|\sexists\b/i;
 
+const MAX_PRIORITY = 1_000_000;
+
 export function applyPlacement(before: Placement | undefined, flags: FlagReader): Placement {
   const base = before ?? Placement.create();
   return {
@@ -29,7 +31,9 @@ export function applyPlacement(before: Placement | undefined, flags: FlagReader)
 function priorityOf(flags: FlagReader): number | undefined {
   const text = flags.text('priority');
   if (text === undefined) return undefined;
-  if (/^[+-]?\d{1,7}$/.test(text)) return Number(text);
-  flags.problem('--priority', `"${text}" is not a whole number such as 10 or -5`);
+  const priority = /^[+-]?\d+$/.test(text) ? Number(text) : NaN;
+  if (Math.abs(priority) <= MAX_PRIORITY) return priority;
+  const why = Number.isNaN(priority) ? 'a whole number such as 10 or -5' : `between -${String(MAX_PRIORITY)} and ${String(MAX_PRIORITY)}`;
+  flags.problem('--priority', `"${text}" is not ${why}`);
   return undefined;
 }

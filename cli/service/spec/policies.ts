@@ -53,6 +53,7 @@ const SETTINGS = ['parallelism', 'delay', 'monitor', 'progress-deadline', 'failu
 export function refuseUpdateConfig(kind: 'update' | 'rollback', flags: FlagReader): void {
   for (const setting of SETTINGS) {
     const name = `${kind}-${setting}`;
-    if (flags.text(name) !== undefined) flags.problem(`--${name}`, 'is not for jobs: a new spec begins a job anew');
+    const given = flags.text(name);
+    if (given !== undefined) flags.problem(`--${name}`, `"${given}" is not for jobs: a new spec begins a job anew`);
   }
 }

@@ -16,7 +16,7 @@ const FORMS = 'tcp:PORT, http:PORT/PATH, https:PORT/PATH, grpc:PORT[/SERVICE] or
 /** Undefined: none. */
 export function applyProbes(before: Probes | undefined, flags: FlagReader): Probes | undefined {
   const both = flags.text('probe');
-  const all = flags.toggle('probe') === false ? Probes.create() : (before ?? Probes.create());
+  const all = isRemoved('probe', flags) ? Probes.create() : (before ?? Probes.create());
   const common = both === undefined ? undefined : take('--probe', both, 'readiness', flags);
   const probes: Record<Kind, Probe | undefined> = {
     readiness: common ?? all.readiness,
@@ -29,10 +29,18 @@ export function applyProbes(before: Probes | undefined, flags: FlagReader): Prob
     const text = flags.text(flag);
     if (text !== undefined && both !== undefined && kind !== 'startup')
       flags.problem(`--${flag}`, `contradicts --probe, which sets readiness and liveness; give --readiness-probe and --liveness-probe`);
-    if (text !== undefined) probes[kind] = take(`--${flag}`, text, kind, flags);
-    else if (flags.toggle(flag) === false) probes[kind] = undefined;
+    if (isRemoved(flag, flags)) probes[kind] = undefined;
+    else if (text !== undefined) probes[kind] = take(`--${flag}`, text, kind, flags);
   }
   return KINDS.every((kind) => probes[kind] === undefined) ? undefined : probes;
+}
+
+/** `--no-x`, which contradicts `--x`. */
+function isRemoved(flag: string, flags: FlagReader): boolean {
+  if (flags.toggle(`without-${flag}`) !== false) return false;
+  const text = flags.text(flag);
+  if (text !== undefined) flags.problem(`--${flag}`, `"${text}" contradicts --no-${flag}`);
+  return true;
 }
 
 function take(flag: string, text: string, kind: Kind, flags: FlagReader): Probe | undefined {

@@ -1,4 +1,5 @@
 // --reserve-*, --limit-*.
+import { formatSizeBytes } from '../../../lib/units.ts';
 import { Resources } from '../../../proto/index.ts';
 import type { FlagReader } from './flag-reader.ts';
 
@@ -22,9 +23,12 @@ export function applyResources(before: TaskResources, flags: FlagReader): TaskRe
     memoryBytes: flags.sizeBytes('limit-memory', MIN_MEMORY_BYTES),
     pids: flags.count('limit-pids'),
   });
-  if (exceeds(reservations?.nanoCpus, limits?.nanoCpus)) flags.problem('--reserve-cpu', 'more CPUs are reserved than --limit-cpu allows');
-  if (exceeds(reservations?.memoryBytes, limits?.memoryBytes))
-    flags.problem('--reserve-memory', 'more memory is reserved than --limit-memory allows');
+  const [cpus, mostCpus] = [reservations?.nanoCpus ?? 0, limits?.nanoCpus ?? 0];
+  if (exceeds(cpus, mostCpus))
+    flags.problem('--reserve-cpu', `${String(cpus / 1e9)} CPUs are more than --limit-cpu allows, ${String(mostCpus / 1e9)}`);
+  const [bytes, mostBytes] = [reservations?.memoryBytes ?? 0, limits?.memoryBytes ?? 0];
+  if (exceeds(bytes, mostBytes))
+    flags.problem('--reserve-memory', `${formatSizeBytes(bytes)} is more than --limit-memory allows, ${formatSizeBytes(mostBytes)}`);
   return { reservations, limits };
 }
 
@@ -40,6 +44,7 @@ function withGiven(before: Resources | undefined, given: GivenResources): Resour
   return after.nanoCpus === 0 && after.memoryBytes === 0 && after.pids === 0 ? undefined : after;
 }
 
-function exceeds(reserved: number | undefined, limit: number | undefined): boolean {
-  return limit !== undefined && limit !== 0 && (reserved ?? 0) > limit;
+/** 0: no limit. */
+function exceeds(reserved: number, limit: number): boolean {
+  return limit !== 0 && reserved > limit;
 }

@@ -57,6 +57,8 @@ export function updateSpec(before: ServiceSpec, values: FlagValues, source: Envi
 }
 
 const ON_RETURN = { 'keep-new': OnReturn.KEEP_NEW, 'keep-old': OnReturn.KEEP_OLD };
+/** More a manager does not take. */
+export const MAX_REPLICAS = 100_000;
 const REBALANCE = { manual: RebalancePolicy.REBALANCE_MANUAL, auto: RebalancePolicy.REBALANCE_AUTO };
 
 function applyFlags(before: ServiceSpec, flags: FlagReader, source: EnvironmentSource): ServiceSpec {
@@ -85,9 +87,12 @@ function rollout(before: ServiceSpec, kind: 'update' | 'rollback', flags: FlagRe
 }
 
 function replicas(before: ServiceSpec, flags: FlagReader): number {
-  const given = flags.count('replicas', { max: 1_000_000 });
+  const given = flags.count('replicas', { max: MAX_REPLICAS });
   if (given !== undefined && !hasReplicas(before.mode))
-    flags.problem('--replicas', 'a global service runs one task on each node; replicas are for the mode replicated');
+    flags.problem(
+      '--replicas',
+      `${String(given)} is not taken: a global service runs one task on each node; replicas are for the mode replicated`,
+    );
   return given ?? before.replicas;
 }
 

@@ -1,6 +1,6 @@
 // How far a job's newest iteration is: what runs, what has completed, what is left. By the leader's own rules, from what it wrote. Pure.
 import { type JobIteration, JobState, ServiceMode, type ServiceSpec, type Task, TaskState } from '../../../proto/index.ts';
-import { scheduledTimes } from '../../schedule/index.ts';
+import { nextRunOf } from '../../schedule/index.ts';
 import { specOf, type StateView } from '../../state/index.ts';
 import { eligibleNodes } from '../eligible-nodes.ts';
 import { hostnameOf, slotOf } from '../task-names.ts';
@@ -52,13 +52,6 @@ export function jobCounts(state: StateView, serviceId: string, spec: ServiceSpec
     failedTasks: slots.reduce((sum, { task }) => sum + (task === undefined ? 0 : failuresOf(state, task)), 0),
     nextRunUnixMs,
   };
-}
-
-/** When the schedule comes due next, by what has been settled of it. 0: not scheduled, paused, or not known before the leader has seen it. */
-export function nextRunOf(spec: ServiceSpec, settledUnixMs: number): number {
-  const schedule = spec.job?.schedule;
-  if (schedule === undefined || schedule.paused || settledUnixMs === 0) return 0;
-  return scheduledTimes(schedule)?.next(settledUnixMs) ?? 0;
 }
 
 /** Those of one iteration, in order; `spec`: the one that it goes by. */

@@ -1,9 +1,8 @@
-// Who holds which published port. An ingress port belongs to one service in the whole cluster; host ports of one number are shared by any
-// number of services (the scheduler keeps them apart node by node), but not with an ingress port. One claim row for each number says both.
+// Who takes and gives up which published port by a change of its spec (the rows: manager/state/port-claims.ts).
 import { type FieldProblem, ShoalError } from '../../../lib/errors.ts';
 import { randomInt, type Rng } from '../../../lib/rng.ts';
-import { PortClaim, PortMode, type PortProtocol, type PortSpec } from '../../../proto/index.ts';
-import { portId, type Row, type StateView, type TransactionBuilder } from '../../state/index.ts';
+import { type PortClaim, PortMode, type PortProtocol, type PortSpec } from '../../../proto/index.ts';
+import { claimAfter, portId, type StateView, type TransactionBuilder } from '../../state/index.ts';
 import { describePort } from '../validate/ports.ts';
 
 /** Where published ports come from that nobody chose (Docker's range). */
@@ -72,10 +71,12 @@ export function claimPorts(
   const keys = new Set([...wanted.keys(), ...usesOf(before).map((use) => portId(use.protocol, use.port))]);
   for (const key of keys) {
     const row = state.get('byPort', key);
-    const claim = claimAfter(row, serviceId, wanted.get(key));
+    const claim = claimAfter(row?.value, serviceId, wanted.get(key));
     if (claim === undefined) {
       if (row !== undefined) builder.delete('byPort', row);
     } else if (row === undefined || !isSame(row.value, claim)) builder.put('byPort', key, claim, row);
+    // The leader may be about to give it back.
+    else builder.require('byPort', row);
   }
 }
 
@@ -111,15 +112,6 @@ export function heldPorts(state: StateView, serviceId: string, ports: readonly P
     }
   }
   return problems;
-}
-
-/** The claim row's value once the service uses the port in that mode, or not at all; undefined: nobody is left. */
-function claimAfter(row: Row<PortClaim> | undefined, serviceId: string, mode: PortMode | undefined): PortClaim | undefined {
-  const others = (row?.value.hostServiceIds ?? []).filter((id) => id !== serviceId);
-  const holder = row?.value.objectId ?? '';
-  const objectId = mode === PortMode.INGRESS ? serviceId : holder === serviceId ? '' : holder;
-  const hostServiceIds = mode === PortMode.HOST ? [...others, serviceId].sort() : others;
-  return objectId === '' && hostServiceIds.length === 0 ? undefined : PortClaim.create({ objectId, hostServiceIds });
 }
 
 function isSame(one: PortClaim, other: PortClaim): boolean {

@@ -4,7 +4,7 @@ import { constants } from 'node:os';
 import type { ContainerSpec, DnsConfig, HealthCheck, Ulimit } from '../../../proto/index.ts';
 import { parseImageReference } from '../registry/image-reference.ts';
 import { capabilityProblem } from './capabilities.ts';
-import { checkCommand, checkEnv } from './environment.ts';
+import { checkCommand, checkEnv, checkWord } from './environment.ts';
 import { checkMounts } from './mounts.ts';
 import { checkCount, checkDuration, checkListLength, checkMap, checkText, type Report } from './report.ts';
 import type { TemplateCheck } from './templates.ts';
@@ -24,7 +24,9 @@ export function checkContainer(container: ContainerSpec, report: Report, checkTe
   checkText(`${PATH}.dir`, container.dir, 4096, report);
   if (container.dir !== '' && !container.dir.startsWith('/')) report(`${PATH}.dir`, `"${container.dir}" must be an absolute path`);
   checkText(`${PATH}.user`, container.user, 256, report);
-  checkEach(`${PATH}.groups`, container.groups, report, (group) => (/^[\w.-]+$/.test(group) ? undefined : 'is not a group'));
+  checkEach(`${PATH}.groups`, container.groups, report, (group) =>
+    /^[\w.-]{1,256}$/.test(group) ? undefined : 'is not a group of up to 256 letters, digits, _, . and -',
+  );
   checkHostname(container.hostname, report, checkTemplate);
   checkMap(`${PATH}.labels`, container.labels, report);
   checkMounts(container.mounts, report, checkTemplate);
@@ -74,6 +76,9 @@ function checkHealth(health: HealthCheck, report: Report): void {
   } else if (kind === 'NONE' && rest.length > 0) report(`${path}.test`, 'nothing follows NONE');
   else if (kind === 'CMD' && rest.length === 0) report(`${path}.test`, 'CMD needs a program');
   else if (kind === 'CMD-SHELL' && rest.length !== 1) report(`${path}.test`, 'CMD-SHELL needs exactly one line');
+  rest.forEach((word, index) => {
+    checkWord(`${path}.test[${index + 1}]`, word, report);
+  });
   for (const field of ['intervalMs', 'timeoutMs', 'startPeriodMs'] as const) checkDuration(`${path}.${field}`, health[field], report);
   checkCount(`${path}.retries`, health.retries, 1000, report);
 }
@@ -91,7 +96,7 @@ function checkDns(dns: DnsConfig, report: Report): void {
     entry === '.' || (entry.length <= 253 && HOST_NAME.test(entry)) ? undefined : 'is not a domain',
   );
   checkEach(`${PATH}.dns.options`, dns.options, report, (entry) =>
-    /^\S{1,100}$/.test(entry) ? undefined : 'is not an option of resolv.conf',
+    /^[\u0021-\u007e]{1,100}$/.test(entry) ? undefined : 'is not an option of resolv.conf',
   );
 }
 
@@ -103,8 +108,12 @@ function checkUlimits(ulimits: readonly Ulimit[], report: Report): void {
     if (!ULIMITS.includes(name)) report(`${path}.name`, `"${name.slice(0, 80)}" is not one of ${ULIMITS.join(', ')}`);
     else if (seen.has(name)) report(`${path}.name`, `"${name}" is given twice`);
     seen.add(name);
-    if (soft < -1) report(`${path}.soft`, 'must be -1 (unlimited), 0 or more');
-    if (hard < -1) report(`${path}.hard`, 'must be -1 (unlimited), 0 or more');
+    for (const [field, limit] of [
+      ['soft', soft],
+      ['hard', hard],
+    ] as const)
+      if (!Number.isSafeInteger(limit) || limit < -1)
+        report(`${path}.${field}`, `${limit} is not a whole number, 0 or more, or -1 for unlimited`);
     if (hard >= 0 && (soft > hard || soft === -1)) report(`${path}.soft`, `${soft} is above the hard limit of ${hard}`);
   });
 }

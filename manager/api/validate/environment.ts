@@ -17,7 +17,7 @@ export function checkEnv(path: string, env: readonly string[], report: Report, c
     if (equals === -1) report(at, `"${entry.slice(0, 80)}" is not of the form KEY=value`);
     else if (equals === 0) report(at, `"${entry.slice(0, 80)}" has no name before the "="`);
     else if (/\s/.test(entry.slice(0, equals))) report(at, `the name "${entry.slice(0, Math.min(equals, 80))}" contains a blank`);
-    checkString(at, entry, report);
+    checkWord(at, entry, report);
     checkTemplate(at, entry);
   });
   if (bytes > MAX_ENV_BYTES) report(path, `the environment takes ${bytes} bytes; at most ${MAX_ENV_BYTES} are taken`);
@@ -28,14 +28,15 @@ export function checkCommand(container: ContainerSpec, report: Report): void {
   for (const field of ['command', 'args'] as const) {
     container[field].forEach((text, index) => {
       bytes += Buffer.byteLength(text) + 1;
-      checkString(`task.container.${field}[${index}]`, text, report);
+      checkWord(`task.container.${field}[${index}]`, text, report);
     });
   }
   if (container.command[0] === '') report('task.container.command[0]', 'the program is empty');
   if (bytes > MAX_ARGS_BYTES) report('task.container.args', `command and args take ${bytes} bytes; at most ${MAX_ARGS_BYTES} are taken`);
 }
 
-function checkString(path: string, text: string, report: Report): void {
+/** One entry of what a process is started with. */
+export function checkWord(path: string, text: string, report: Report): void {
   if (text.includes('\0')) report(path, 'contains a NUL character');
   const bytes = Buffer.byteLength(text);
   if (bytes > MAX_STRING_BYTES) report(path, `takes ${bytes} bytes; at most ${MAX_STRING_BYTES} are taken for one entry`);

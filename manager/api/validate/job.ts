@@ -1,7 +1,7 @@
 // What only jobs have, and what they do not have.
 import { JobMissed, JobOverlap, type JobSchedule, type JobSpec, ServiceMode, type ServiceSpec } from '../../../proto/index.ts';
 import { isJobMode } from '../job-mode.ts';
-import { scheduleProblem } from '../../schedule/index.ts';
+import { scheduleProblems } from '../../schedule/index.ts';
 import { checkCount, checkDuration, checkEnum, type Report } from './report.ts';
 
 /** Each is a row of service-status, and keeps its tasks. */
@@ -31,8 +31,7 @@ function checkSettings(mode: ServiceMode, job: JobSpec, maxConcurrent: number, r
 }
 
 function checkSchedule(schedule: JobSchedule, report: Report): void {
-  const problem = scheduleProblem(schedule);
-  if (problem !== undefined) report(`job.schedule.${problem.field}`, problem.message);
+  for (const { field, message } of scheduleProblems(schedule)) report(`job.schedule.${field}`, message);
   checkEnum('job.schedule.overlap', schedule.overlap, JobOverlap, report);
   checkEnum('job.schedule.missed', schedule.missed, JobMissed, report);
 }

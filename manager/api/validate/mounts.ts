@@ -1,9 +1,11 @@
 // Mounts: which fields go with which type, and that no two share a place.
 import { type Mount, MountType } from '../../../proto/index.ts';
-import { checkEnum, checkListLength, checkMap, checkText, type Report } from './report.ts';
+import { checkCount, checkEnum, checkListLength, checkMap, checkText, type Report } from './report.ts';
 import type { TemplateCheck } from './templates.ts';
 
 const MAX_MOUNTS = 100;
+/** Beyond any machine: such a number is a mistake in the unit. */
+const MAX_TMPFS_BYTES = 64 * 1024 ** 4;
 /** PATH_MAX of Linux. */
 const MAX_PATH_LENGTH = 4096;
 const VOLUME_NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]*$/;
@@ -67,7 +69,16 @@ function checkOptions(path: string, mount: Mount, report: Report): void {
   checkText(`${path}.volumeDriver`, mount.volumeDriver, 255, report);
   checkMap(`${path}.volumeLabels`, mount.volumeLabels, report);
   checkMap(`${path}.volumeOptions`, mount.volumeOptions, report);
-  if ((mount.tmpfsSizeBytes !== 0 || mount.tmpfsMode !== 0) && type !== MountType.TMPFS)
-    report(path, 'tmpfs options go with type=tmpfs only');
-  if (mount.tmpfsMode > 0o7777) report(`${path}.tmpfsMode`, `0${mount.tmpfsMode.toString(8)} is not a file mode`);
+  checkTmpfs(path, mount, report);
+}
+
+function checkTmpfs(path: string, { type, tmpfsSizeBytes, tmpfsMode }: Mount, report: Report): void {
+  if (type === MountType.TMPFS) {
+    checkCount(`${path}.tmpfsSizeBytes`, tmpfsSizeBytes, MAX_TMPFS_BYTES, report);
+    if (!Number.isSafeInteger(tmpfsMode) || tmpfsMode < 0 || tmpfsMode > 0o7777)
+      report(`${path}.tmpfsMode`, `${tmpfsMode} is not a file mode: 0 to 4095 (octal 7777)`);
+    return;
+  }
+  if (tmpfsSizeBytes !== 0) report(`${path}.tmpfsSizeBytes`, `${tmpfsSizeBytes} goes with type=tmpfs only`);
+  if (tmpfsMode !== 0) report(`${path}.tmpfsMode`, `${tmpfsMode} goes with type=tmpfs only`);
 }

@@ -69,7 +69,7 @@ function checkHttp(path: string, check: HttpCheck, report: Report): void {
   checkListLength(`${path}.headers`, check.headers, MAX_HEADERS, report);
   check.headers.slice(0, MAX_HEADERS).forEach(({ name, value }, index) => {
     const shown = `${path}.headers[${index}]`;
-    if (!HEADER_NAME.test(name)) report(`${shown}.name`, `"${name.slice(0, 80)}" is not the name of a header`);
+    if (!HEADER_NAME.test(name) || name.length > 256) report(`${shown}.name`, `"${name.slice(0, 80)}" is not the name of a header`);
     else if (OWN_HEADERS.has(name.toLowerCase()))
       report(`${shown}.name`, `"${name}" cannot be set${name.toLowerCase() === 'host' ? '; give host' : ''}`);
     if (!HEADER_VALUE.test(value) || value.length > 4096)

@@ -28,8 +28,9 @@ export function checkCount(path: string, value: number, max: number, report: Rep
 
 /** Refuses control characters and what is longer than `maxLength`. */
 export function checkText(path: string, text: string, maxLength: number, report: Report): void {
-  if (text.length > maxLength) report(path, `is longer than ${maxLength} characters`);
-  if (CONTROL.test(text)) report(path, 'contains a control character');
+  const quoted = JSON.stringify(text.slice(0, 80));
+  if (text.length > maxLength) report(path, `${quoted}... is longer than ${maxLength} characters`);
+  if (CONTROL.test(text)) report(path, `${quoted} contains a control character`);
 }
 
 /** Labels and options of drivers: keys without blanks and "=", all together at most 128 KiB. */
@@ -37,11 +38,12 @@ export function checkMap(path: string, map: Readonly<Record<string, string>>, re
   let bytes = 0;
   for (const [key, value] of Object.entries(map)) {
     bytes += key.length + Buffer.byteLength(value);
-    const shown = `${path}[${JSON.stringify(key.slice(0, 80))}]`;
-    if (key === '') report(shown, 'the key is empty');
-    else if (key.length > MAX_LABEL_KEY_LENGTH) report(shown, `the key is longer than ${MAX_LABEL_KEY_LENGTH} characters`);
-    else if (/[\s=]/.test(key) || CONTROL.test(key)) report(shown, 'the key contains a blank, "=" or a control character');
-    if (value.includes('\0')) report(shown, 'the value contains a NUL character');
+    const quoted = JSON.stringify(key.slice(0, 80));
+    const shown = `${path}[${quoted}]`;
+    if (key === '') report(shown, `the key of "=${value.slice(0, 80)}" is empty`);
+    else if (key.length > MAX_LABEL_KEY_LENGTH) report(shown, `the key ${quoted}... is longer than ${MAX_LABEL_KEY_LENGTH} characters`);
+    else if (/[\s=]/.test(key) || CONTROL.test(key)) report(shown, `the key ${quoted} contains a blank, "=" or a control character`);
+    if (value.includes('\0')) report(shown, `the value of ${quoted} contains a NUL character`);
   }
   if (bytes > MAX_MAP_BYTES) report(path, `${bytes} bytes are too large; at most ${MAX_MAP_BYTES} are taken`);
 }

@@ -1,6 +1,6 @@
 // CPU and memory that a task reserves and may use.
 import type { GenericResource, Resources } from '../../../proto/index.ts';
-import { checkListLength, type Report } from './report.ts';
+import { checkCount, checkListLength, type Report } from './report.ts';
 
 const NANOS_PER_CPU = 1e9;
 /** Docker's own lower bounds. */
@@ -13,10 +13,11 @@ const MAX_MEMORY_BYTES = 64 * 1024 ** 4;
 const MAX_PIDS = 4 * 1024 ** 2;
 
 export function checkResources(reservations: Resources | undefined, limits: Resources | undefined, report: Report): void {
-  if (reservations !== undefined) checkOne('task.reservations', reservations, report);
+  if (reservations !== undefined) checkOne('task.reservations', { ...reservations, pids: 0 }, report);
   if (limits !== undefined) checkOne('task.limits', limits, report);
   if (reservations === undefined) return;
-  if (reservations.pids !== 0) report('task.reservations.pids', 'processes can be limited, not reserved');
+  if (reservations.pids !== 0)
+    report('task.reservations.pids', `${reservations.pids} is not taken: processes can be limited, not reserved`);
   if (limits === undefined) return;
   if (limits.nanoCpus !== 0 && reservations.nanoCpus > limits.nanoCpus) {
     report('task.reservations.nanoCpus', `reserves ${cpus(reservations.nanoCpus)} CPUs, more than the limit of ${cpus(limits.nanoCpus)}`);
@@ -33,7 +34,7 @@ function checkOne(path: string, { nanoCpus, memoryBytes, pids }: Resources, repo
   if (memoryBytes !== 0 && !(memoryBytes >= MIN_MEMORY_BYTES))
     report(`${path}.memoryBytes`, `${memoryBytes} bytes are too few; at least 4 MiB`);
   else if (memoryBytes > MAX_MEMORY_BYTES) report(`${path}.memoryBytes`, `${memoryBytes} bytes are too many; at most 64 TiB`);
-  if (pids > MAX_PIDS) report(`${path}.pids`, `${pids} is too many; at most ${MAX_PIDS}`);
+  checkCount(`${path}.pids`, pids, MAX_PIDS, report);
 }
 
 function cpus(nanoCpus: number): string {

@@ -63,10 +63,10 @@ function checkMode({ mode, replicas }: ServiceSpec, report: Report): void {
       checkCount('replicas', replicas, MAX_REPLICAS, report);
       return;
     case ServiceMode.GLOBAL:
-      if (replicas !== 0) report('replicas', 'a global service runs one task on each node and takes no number of replicas');
+      if (replicas !== 0) report('replicas', `${replicas} is not taken: a global service runs one task on each node`);
       return;
     case ServiceMode.GLOBAL_JOB:
-      if (replicas !== 0) report('replicas', 'a global job runs one task on each node and takes no number of replicas');
+      if (replicas !== 0) report('replicas', `${replicas} is not taken: a global job runs one task on each node`);
       return;
     default:
       checkEnum('mode', mode, ServiceMode, report);

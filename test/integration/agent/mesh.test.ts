@@ -5,7 +5,7 @@ import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import { type AddressInfo, connect, createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { Agent } from '../../../agent/agent.ts';
+import type { Agent } from '../../../agent/agent-options.ts';
 import { launchedBefore, type LaunchMesh, meshLauncher } from '../../../agent/mesh/mesh-process.ts';
 import { isAlive, type ProcessId, signalProcess } from '../../../lib/process-id.ts';
 import { PortProtocol, PortRoute, type RouteReport, type RouteTable, RouteTarget } from '../../../proto/index.ts';

@@ -1,7 +1,7 @@
 // Logs and exec between an agent and a manager, over real gRPC.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import type { Agent } from '../../../agent/agent.ts';
+import type { Agent } from '../../../agent/agent-options.ts';
 import type { LogLine } from '../../../agent/runtime/runtime.ts';
 import { ExecRequest, LogsRequest, OutputSource, type StreamEnd, TaskState } from '../../../proto/index.ts';
 import { fakeManager, type FakeManager, type FakeTaskStream } from '../../support/fake-manager.ts';

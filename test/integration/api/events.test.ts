@@ -166,6 +166,7 @@ describe('control API: the history of events', () => {
       action,
       state,
       reason,
+      jobIteration: undefined,
     });
     const tasks = [
       TaskChanges.create({

@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import type { Instance } from '../../../agent/runtime/runtime.ts';
-import { accept, adopt, isFinal, step, type TaskEvent, type TaskMachine } from '../../../agent/worker/task-machine.ts';
+import { accept, adopt, isFinal, step } from '../../../agent/worker/task-machine.ts';
+import type { TaskEvent, TaskMachine } from '../../../agent/worker/task-model.ts';
 import { TaskState } from '../../../proto/index.ts';
 
 const desired = fc.constantFrom('ready' as const, 'running' as const, 'shutdown' as const, 'remove' as const, 'absent' as const);

@@ -5,7 +5,7 @@ export const VARIANTS: readonly Variant[] = [
   {
     name: 'fence-not-compared',
     what: 'the leader does not compare its fence (I3)',
-    knownSeed: 73,
+    knownSeed: 28,
     patches: [
       {
         file: 'manager/leader/leadership.ts',
@@ -17,7 +17,7 @@ export const VARIANTS: readonly Variant[] = [
   {
     name: 'watch-gap',
     what: 'a manager whose history was compacted goes on from the end of it, without a fresh snapshot (I6)',
-    knownSeed: 4,
+    knownSeed: 2,
     patches: [
       {
         file: 'manager/state/follower.ts',
@@ -29,7 +29,7 @@ export const VARIANTS: readonly Variant[] = [
   {
     name: 'double-start-on-adoption',
     what: 'an agent that finds an ended container of a task starts it again (I2)',
-    knownSeed: 3,
+    knownSeed: 1,
     patches: [
       {
         file: 'agent/worker/task-machine.ts',
@@ -41,7 +41,7 @@ export const VARIANTS: readonly Variant[] = [
   {
     name: 'stale-status-accepted',
     what: 'a status replaces a later one (I8)',
-    knownSeed: 17,
+    knownSeed: 22,
     patches: [
       {
         file: 'manager/dispatcher/status-intake.ts',
@@ -49,8 +49,8 @@ export const VARIANTS: readonly Variant[] = [
         to: '',
       },
       {
-        file: 'manager/dispatcher/session.ts',
-        from: 'if (status.state < (open.reported.get(status.taskId) ?? TaskState.NEW)) continue;',
+        file: 'manager/dispatcher/status-reports.ts',
+        from: 'if (status.state < (this.#reported.get(status.taskId) ?? TaskState.NEW)) continue;',
         to: '',
       },
     ],
@@ -58,7 +58,7 @@ export const VARIANTS: readonly Variant[] = [
   {
     name: 'ack-ignored',
     what: 'a draining task is stopped without waiting for the meshes (I5)',
-    knownSeed: 17,
+    knownSeed: 19,
     patches: [
       {
         file: 'manager/orchestrator/drain.ts',
@@ -70,7 +70,7 @@ export const VARIANTS: readonly Variant[] = [
   {
     name: 'restart-delay-lost',
     what: 'a new leader starts at once what waits for its restart delay (I2)',
-    knownSeed: 10,
+    knownSeed: 1,
     patches: [
       {
         file: 'manager/orchestrator/slot-rules.ts',
@@ -82,7 +82,7 @@ export const VARIANTS: readonly Variant[] = [
   {
     name: 'slot-numbered-twice',
     what: 'a slot number that is taken is given out again (I2)',
-    knownSeed: 2,
+    knownSeed: 1,
     patches: [
       {
         file: 'manager/orchestrator/scale.ts',
@@ -121,7 +121,7 @@ export const VARIANTS: readonly Variant[] = [
   {
     name: 'drain-over-the-limit',
     what: 'all tasks of a drained node are moved at once, whatever the update settings of their services allow (minimum)',
-    knownSeed: 14,
+    knownSeed: 7,
     patches: [
       {
         file: 'manager/orchestrator/moves.ts',
@@ -133,7 +133,7 @@ export const VARIANTS: readonly Variant[] = [
   {
     name: 'parallelism-ignored',
     what: 'an update moves all tasks at once (minimum)',
-    knownSeed: 5,
+    knownSeed: 4,
     patches: [
       {
         file: 'manager/orchestrator/moves.ts',
@@ -145,7 +145,7 @@ export const VARIANTS: readonly Variant[] = [
   {
     name: 'first-ack-is-enough',
     what: 'a draining task is stopped once one of the meshes has acknowledged (I5)',
-    knownSeed: 17,
+    knownSeed: 19,
     patches: [
       {
         file: 'manager/orchestrator/drain.ts',
@@ -229,6 +229,92 @@ export const VARIANTS: readonly Variant[] = [
         file: 'agent/worker/worker.ts',
         from: 'for (const instance of found) strays.set(instance.taskId, instance);',
         to: 'found.length = 0;',
+      },
+    ],
+  },
+  {
+    name: 'schedule-not-settled',
+    what: 'what a schedule asked for is not written down, and so begun again (schedule)',
+    knownSeed: 1,
+    patches: [
+      { file: 'manager/orchestrator/job-schedule.ts', from: '    settledUnixMs: dueMs,', to: '    settledUnixMs: settledMs,' },
+      {
+        file: 'manager/orchestrator/job-schedule.ts',
+        from: "if (iterations.some(({ scheduledUnixMs }) => scheduledUnixMs === dueMs)) return 'done';",
+        to: '',
+      },
+    ],
+  },
+  {
+    name: 'overlap-not-looked-at',
+    what: 'a schedule that forbids overlap begins while an earlier iteration runs (schedule)',
+    knownSeed: 1,
+    patches: [
+      {
+        file: 'manager/orchestrator/job-schedule.ts',
+        from: "return first === undefined ? 'start' : { skip: `iteration ${first.number} still runs` };",
+        to: "return 'start';",
+      },
+    ],
+  },
+  {
+    name: 'completed-slot-run-again',
+    what: 'a slot of a job that has completed is tried again as if it had failed (job)',
+    knownSeed: 1,
+    patches: [
+      { file: 'manager/orchestrator/job-view.ts', from: 'return everybody(slot).some(hasCompleted);', to: 'return false;' },
+      {
+        file: 'manager/orchestrator/job-view.ts',
+        from: 'return info.isFinished && !hasCompleted(info) && info.task.desired < TaskState.SHUTDOWN',
+        to: 'return info.isFinished && info.task.desired < TaskState.SHUTDOWN',
+      },
+    ],
+  },
+  {
+    name: 'job-limit-ignored',
+    what: 'a job runs all of its slots at once, whatever its limit (job)',
+    knownSeed: 1,
+    patches: [
+      {
+        file: 'manager/orchestrator/job-slots.ts',
+        from: 'const most = Math.min(spec?.job?.maxConcurrent || replicas, replicas);',
+        to: 'const most = replicas;',
+      },
+    ],
+  },
+  {
+    name: 'preempts-anybody',
+    what: 'room is made at the cost of tasks of any priority (preemption)',
+    knownSeed: 1,
+    patches: [{ file: 'manager/scheduler/preempt.ts', from: '(demand.priority ?? 0) <= shape.priority - this.#tenants.gap &&', to: '' }],
+  },
+  {
+    name: 'host-port-twice',
+    what: 'two tasks with the same host port are placed on one node (placement)',
+    knownSeed: 1,
+    patches: [
+      {
+        file: 'manager/scheduler/filters.ts',
+        from: "if (hostPorts !== undefined && shape.hostPorts.some((port) => hostPorts.has(hostPortKey(port)))) return 'hostPorts';",
+        to: '',
+      },
+    ],
+  },
+  {
+    name: 'readiness-not-told',
+    what: 'a task whose readiness probe fails keeps its traffic (readiness)',
+    knownSeed: 1,
+    patches: [{ file: 'agent/worker/task-traffic.ts', from: 'readiness?.ready === false ? new Set() : answered', to: 'answered' }],
+  },
+  {
+    name: 'one-attempt-more',
+    what: 'a slot is tried once more than its restart policy says (restart)',
+    knownSeed: 1,
+    patches: [
+      {
+        file: 'manager/orchestrator/restart.ts',
+        from: 'if (maxAttempts > 0 && attempts >= maxAttempts) {',
+        to: 'if (maxAttempts > 0 && attempts > maxAttempts) {',
       },
     ],
   },

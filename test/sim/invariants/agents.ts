@@ -8,7 +8,7 @@ export function ordersAreFollowed(truth: Truth): void {
     stopAsked(container) {
       const { applied } = truth.nodeOf(container.host);
       const desired = applied.get(container.taskId);
-      // A node that was removed ends what it ran.
+      // A node that was removed ends what it ran (semantics: `node rm`).
       if (truth.mirror.get('nodes', container.nodeId) === undefined) return;
       if (desired === undefined || desired >= TaskState.SHUTDOWN || container.wasSick) return;
       truth.fail('I4', `${truth.describe(container)} is told to stop, and nobody ordered it`);

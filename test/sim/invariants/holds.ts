@@ -35,7 +35,7 @@ export function massLossIsHeld(truth: Truth): void {
       if (change.after?.value.state === NodeState.NODE_DOWN) {
         if (!down.has(change.id)) down.set(change.id, truth.nowMs);
       } else down.delete(change.id);
-      // Settings of users, and nodes that are back, end it.
+      // Settings of users, and nodes that are back, end it; so does `node evict` (the fault matrix: "then done, `node evict` at once").
       if (!isMassive((heldSinceMs ?? truth.nowMs) - WINDOW_MS)) heldSinceMs = undefined;
       else heldSinceMs ??= truth.nowMs;
     }

@@ -55,7 +55,7 @@ export function minimumIsKept(truth: Truth): { begin(): void; end(): void } {
 export function restartsAreUnnoticed(truth: Truth): { begin(): void; end(): void } {
   let on = false;
   const moved = (what: string): void => {
-    if (on) truth.fail('I7', `${what}, while nothing but processes of Shoal was restarted`);
+    if (on) truth.fail('I7', `${what}, while nothing but processes of Shoal was restarted, and nothing but readiness was lost`);
   };
   truth.listen({
     started: (container) => {

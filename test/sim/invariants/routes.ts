@@ -1,12 +1,12 @@
 // I5: no connection goes to a task more than a second after its node knows of its end; none ever reaches a container of another service; and no task is told to
 // stop while a mesh that counts still sends new connections to it.
-import { NodeState, type RouteTarget, TargetState, type Task, TaskState } from '../../../proto/index.ts';
+import { NodeState, type RouteTarget, type Task, TaskState } from '../../../proto/index.ts';
 import type { Container } from '../parts/engine.ts';
 import { short } from '../core/trace.ts';
-import { isIngress, type NodeTruth, type Truth } from '../truth/truth.ts';
+import { isIngress, type NodeTruth, sendersTo, type Truth } from '../truth/truth.ts';
 
 const KNOWN_MS = 1000;
-/** A host that was just hit: its agent finds a manager, its mesh starts. */
+/** I5 holds for nodes that have a session. A host that was just hit: its agent finds a manager, its mesh starts, its store answers late. */
 const CALM_MS = 5000;
 
 export function endsAreRoutedAround(truth: Truth): void {
@@ -53,14 +53,16 @@ export function stopsComeAfterDrains(truth: Truth): void {
       if (!counts.has(nodeId)) counts.set(nodeId, truth.nowMs);
     } else counts.delete(nodeId);
   };
+  const hasEnded = (taskId: string): boolean => (mirror.get('taskStatus', taskId)?.value.state ?? TaskState.NEW) >= TaskState.COMPLETE;
   /** The leader orders its end: no mesh that counted when its drain began may still send to it. */
   const judgeOrder = (task: Task): void => {
     const host = truth.byNodeId(task.nodeId)?.node;
     const container = host?.engine.containers.get(task.id);
     const sinceMs = drains.get(task.id) ?? truth.nowMs;
-    // Nobody waits for those of a node that is down, or of a service that is gone: the tables let go of them at once.
+    // Nobody waits for those of a node that is down, of a service that is gone, or that have failed by their node's word while they are still being
+    // stopped (health, liveness): the tables let go of them at once.
     const ownMs = counts.get(task.nodeId);
-    if (container?.state !== 'running' || container.wasSick || ownMs === undefined || ownMs > sinceMs) return;
+    if (container?.state !== 'running' || hasEnded(task.id) || ownMs === undefined || ownMs > sinceMs) return;
     if (mirror.get('services', task.serviceId) === undefined) return;
     const senders = sendersTo(truth, container).filter((name) => {
       const nodeId = truth.nodeIdOf(name);
@@ -78,20 +80,6 @@ export function stopsComeAfterDrains(truth: Truth): void {
     else if (before?.drain !== true) drains.set(change.id, truth.nowMs);
     if (before?.desired === TaskState.RUNNING && after !== undefined && after.desired >= TaskState.SHUTDOWN) judgeOrder(after);
   });
-}
-
-/** Hosts whose mesh would give a new connection to it. */
-function sendersTo(truth: Truth, container: Container): string[] {
-  const names: string[] = [];
-  for (const { node } of truth.nodes.values()) {
-    if (node.mesh?.process.alive !== true) continue;
-    for (const route of node.mesh.table()?.ports.values() ?? []) {
-      if (!route.targets.some((target) => target.taskId === container.taskId && target.state === TargetState.TARGET_ACTIVE)) continue;
-      names.push(node.name);
-      break;
-    }
-  }
-  return names;
 }
 
 function whoAnswers(truth: Truth, from: NodeTruth, target: RouteTarget): Container | undefined {

@@ -5,18 +5,14 @@ import { startsFirst } from '../../../manager/orchestrator/spec-rules.ts';
 import { rollbackConfigOf } from '../../../manager/state/index.ts';
 import { type ServiceSpec, TaskState } from '../../../proto/index.ts';
 import { short } from '../core/trace.ts';
-import type { Truth } from '../truth/truth.ts';
+import { isExcused } from '../truth/excuse.ts';
+import { isJob, type Truth } from '../truth/truth.ts';
 
-/** A node that is back: registering anew, and the leader's decision on what it runs. */
-const DECIDE_MS = 8000;
-/** From that decision: acknowledgements of its meshes, a drain, and a slow stop. */
-const LEAVE_MS = 30_000;
 /** Timers and delays are not finer than that. */
 const GRAIN_MS = 5;
 
 export function slotsAreBounded(truth: Truth): void {
   const bySlot = new Map<string, Set<Container>>();
-  const slotOf = (container: Container): string => `${container.serviceId}/${container.slot}`;
 
   const judge = (slot: string): void => {
     const running = bySlot.get(slot);
@@ -35,13 +31,13 @@ export function slotsAreBounded(truth: Truth): void {
     );
   };
   const leave = (container: Container): void => {
-    bySlot.get(slotOf(container))?.delete(container);
+    bySlot.get(truth.slotOf(container))?.delete(container);
   };
 
   truth.listen({
     started(container) {
       if (container.starts > 1) truth.fail('I2', `${truth.describe(container)} was started ${container.starts} times`);
-      const slot = slotOf(container);
+      const slot = truth.slotOf(container);
       let running = bySlot.get(slot);
       if (running === undefined) {
         running = new Set();
@@ -59,19 +55,9 @@ export function slotsAreBounded(truth: Truth): void {
   });
 }
 
-/** It runs on a node that is cut off, or was until just now, or it is on its way out since. */
-function isExcused(truth: Truth, container: Container): boolean {
-  const { mirror, nowMs } = truth;
-  const { awayMs } = truth.nodeOf(container.host);
-  const isPart = mirror.get('nodes', container.nodeId) !== undefined;
-  const task = mirror.get('tasks', container.taskId)?.value;
-  const leaves = !isPart || task === undefined || task.drain || task.lost || task.desired > TaskState.RUNNING;
-  return nowMs - Math.max(awayMs, truth.undecidedMs) <= DECIDE_MS + (leaves ? LEAVE_MS : 0);
-}
-
-/** By its update settings, or by those of its rollback. */
+/** By its update settings, or by those of its rollback. Tasks of jobs are stopped before others take their slots. */
 function maySurge(spec: ServiceSpec | undefined): boolean {
-  return spec !== undefined && (startsFirst(spec) || startsFirst(spec, rollbackConfigOf(spec).order));
+  return spec !== undefined && !isJob(spec) && (startsFirst(spec) || startsFirst(spec, rollbackConfigOf(spec).order));
 }
 
 /** Holds over changes of leader: a delay that runs begins anew there, it is never cut short. */
@@ -90,7 +76,7 @@ export function delaysAreKept(truth: Truth): void {
   });
   truth.listen({
     ended(container, why) {
-      const slot = `${container.serviceId}/${container.slot}`;
+      const slot = truth.slotOf(container);
       const delayMs = truth.specOf(container)?.task?.restart?.delayMs ?? 5000;
       // One that is told to stop anyway is replaced already.
       if ((why === 'crashed' || why === 'out of memory') && !container.stopping)
@@ -98,12 +84,13 @@ export function delaysAreKept(truth: Truth): void {
       else failed.delete(slot);
     },
     started(container) {
-      const slot = `${container.serviceId}/${container.slot}`;
+      const slot = truth.slotOf(container);
       const before = failed.get(slot);
       if (before === undefined) return;
       failed.delete(slot);
       const task = mirror.get('tasks', container.taskId)?.value;
-      // Counted as the replacement of that very failure, by the same spec, with nothing else having come between.
+      // Counted as the replacement of that very failure, by the same spec, with nothing else having come between: a move, a lost node and a new spec are no
+      // restarts, and have no delay (semantics: node loss, updates).
       if (task?.replaces !== before.container.taskId || before.container.specNumber !== container.specNumber) return;
       if (!madeForFailure.has(container.taskId)) return;
       const waitedMs = truth.nowMs - before.atMs;

@@ -1,5 +1,6 @@
 // The container engine of one simulated host. Containers are the host's: they outlive agents, and end with the host. What an image does is in its name, so
-// that a test of a service's life reads like one: "sim/web", "sim/crash", "sim/oom", "sim/nopull", "sim/slow".
+// that a test of a service's life reads like one: "sim/web", "sim/crash", "sim/oom", "sim/nopull", "sim/slow"; those
+// that come to an end are "sim/job", "sim/job-flaky", "sim/job-crash", "sim/job-long".
 import { type ErrorCode, ShoalError } from '../../../lib/errors.ts';
 import type { Rng } from '../../../lib/rng.ts';
 import { EngineDescription } from '../../../proto/index.ts';
@@ -29,7 +30,7 @@ export interface Container {
   stopping: boolean;
   health: Health;
   probes: 'answered' | 'failed';
-  /** It was once: its agent may end it by itself, also a while later. */
+  /** Its health check, or a probe that ends tasks, failed once: its agent may end it by itself, also a while later. */
   wasSick: boolean;
 }
 
@@ -107,14 +108,18 @@ export function simEngine({ host, scheduler, rng, events }: SimEngineOptions): S
   };
   /** What its image makes of it. */
   const live = (container: Container): void => {
-    const kind = healed ? 'web' : container.image;
+    const kind = !healed ? container.image : container.image.includes('job') ? 'job' : 'web';
     if (kind.includes('crash')) later(container, between(rng, 100, 4000), () => end(container, { exitCode: 1, reason: '' }, 'crashed'));
     else if (kind.includes('oom'))
       later(container, between(rng, 500, 6000), () =>
         end(container, { exitCode: 137, reason: 'killed for memory (limit 64MiB)' }, 'out of memory'),
       );
-    else if (kind.includes('done'))
-      later(container, between(rng, 500, 6000), () => end(container, { exitCode: 0, reason: '' }, 'finished'));
+    else if (kind.includes('flaky') && chance(rng, 0.4))
+      later(container, between(rng, 300, 3000), () => end(container, { exitCode: 1, reason: '' }, 'crashed'));
+    else if (kind.includes('done') || kind.includes('job'))
+      later(container, kind.includes('long') ? between(rng, 8000, 40_000) : between(rng, 500, 6000), () =>
+        end(container, { exitCode: 0, reason: '' }, 'finished'),
+      );
     else if (kind.includes('sick')) {
       container.health = 'starting';
       later(container, between(rng, 1000, 5000), () => {
@@ -162,6 +167,7 @@ export function simEngine({ host, scheduler, rng, events }: SimEngineOptions): S
         container.probes = 'answered';
         if (container.state !== 'running') continue;
         timers.get(container.taskId)?.cancel();
+        live(container);
         if (container.health === 'starting' || container.health === 'unhealthy') setHealth(container, 'healthy');
       }
     },

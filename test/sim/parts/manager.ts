@@ -28,7 +28,7 @@ export class SimManager {
     this.#ground = ground;
     this.name = name;
     this.id = seededIds(forkRng(ground.seed, `${name} id`)).next();
-    this.power = { name, on: true, wallOffsetMs: 0 };
+    this.power = { name, on: true, wallOffsetMs: ground.wallOffsetMs };
     this.#host = this.#boot();
   }
 

@@ -1,10 +1,11 @@
 // One simulated host that runs tasks: power, disk, engine, and on them an agent (the product's) and a mesh, each a process of its own.
-import { type Agent, createAgent } from '../../../agent/agent.ts';
+import { createAgent } from '../../../agent/agent.ts';
+import type { Agent } from '../../../agent/agent-options.ts';
 import type { Answer } from '../../../agent/health/verdict.ts';
 import { openIdentity } from '../../../agent/session/node-identity.ts';
 import { messageOf } from '../../../lib/errors.ts';
 import type { Rng } from '../../../lib/rng.ts';
-import type { RouteTarget } from '../../../proto/index.ts';
+import { GenericResource, type RouteTarget } from '../../../proto/index.ts';
 import type { Table } from '../../../mesh/table/table.ts';
 import { type SimHostPower, type SimProcess, startProcess } from '../core/process.ts';
 import { delayMs, forkRng } from '../core/random.ts';
@@ -38,6 +39,7 @@ export class SimNode {
   readonly #ground: Ground;
   readonly #events: NodeEvents;
   readonly #rng: Rng;
+  readonly #generics: readonly GenericResource[];
   #boots = 0;
   #lives = 0;
 
@@ -47,7 +49,11 @@ export class SimNode {
     this.name = name;
     this.address = `10.0.0.${number}`;
     this.zone = number % 2 === 0 ? 'b' : 'a';
-    this.power = { name, on: true, wallOffsetMs: 0 };
+    this.#generics =
+      number % 2 === 0
+        ? [GenericResource.create({ kind: 'gpu', count: 2, names: ['uuid1', 'uuid2'] })]
+        : [GenericResource.create({ kind: 'licence', count: 3 })];
+    this.power = { name, on: true, wallOffsetMs: ground.wallOffsetMs };
     this.#rng = forkRng(ground.seed, name);
     this.host = this.#boot();
     this.disk = simDisk({
@@ -82,7 +88,7 @@ export class SimNode {
           meshAddresses: [],
           nanoCpus: 8e9,
           memoryBytes: 16e9,
-          genericResources: [],
+          genericResources: this.#generics,
         },
         labels: { zone: this.zone },
         identity: openIdentity(AGENT_DIR, disk),

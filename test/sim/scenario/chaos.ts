@@ -4,17 +4,21 @@ import type { Truth } from '../truth/truth.ts';
 import { type Coverage, type Step, stepsUnderWay } from './coverage.ts';
 import type { Fault } from './fault.ts';
 import { strike } from './faults.ts';
+import { provoke, type ProvokeWorld } from './provoke.ts';
 import type { Traps } from './traps.ts';
 
 /** Between two looks at what is under way, and until a step that does not come is given up. */
 const LOOK_MS = 25;
 const PATIENCE_MS = 20_000;
+/** Waited for by chance alone; after that it is brought about, again and again. */
+const CHANCE_MS = 4000;
 
 export interface ChaosOptions {
   readonly truth: Truth;
   readonly rng: Rng;
   readonly traps: Traps;
   readonly coverage: Coverage;
+  readonly ask: ProvokeWorld['ask'];
 }
 
 export class Chaos {
@@ -33,14 +37,19 @@ export class Chaos {
     this.#begin(stepsUnderWay(truth), strike({ truth, rng, traps }));
   }
 
-  /** Waits for a step of the protocol to be under way, and strikes in the middle of it; by another kind once that takes too long. */
+  /** Waits for a step of the protocol to be under way, and strikes in the middle of it: of itself, or brought about; by another kind once that takes too long. */
   aim(step: Step, kind: number): void {
-    const { truth, rng, traps } = this.#options;
+    const { truth, rng, traps, ask } = this.#options;
     const endMs = truth.nowMs + PATIENCE_MS;
+    let provokeMs = truth.nowMs + CHANCE_MS;
     const look = (): void => {
       if (this.#isOver) return;
       const steps = stepsUnderWay(truth);
       const fault = steps.has(step) ? strike({ truth, rng, traps }, kind) : undefined;
+      if (fault === undefined && !steps.has(step) && truth.nowMs >= provokeMs) {
+        provokeMs = truth.nowMs + CHANCE_MS;
+        provoke(step, { truth, rng, ask });
+      }
       if (fault !== undefined) this.#begin(steps, fault);
       else if (truth.nowMs < endMs) truth.later(LOOK_MS, look);
       else this.strike();

@@ -10,6 +10,7 @@ import {
   GetServiceRequest,
   ListServicesRequest,
   type NodeSpec,
+  RebalanceServiceRequest,
   RemoveNodeRequest,
   RemoveServiceRequest,
   RollbackServiceRequest,
@@ -23,8 +24,20 @@ import {
 } from '../../../proto/index.ts';
 import { chance, pick, pickOrNone } from '../core/random.ts';
 import { short } from '../core/trace.ts';
-import type { Truth } from '../truth/truth.ts';
-import { forced, randomImage, randomSettings, randomSpec, randomUpdate, withImage, withRandomPlacement } from './specs.ts';
+import { isJob, type Truth } from '../truth/truth.ts';
+import { withRandomSchedule } from './jobs.ts';
+import { withRandomNeeds, withRandomPlacement } from './placements.ts';
+import {
+  forced,
+  randomImage,
+  randomJob,
+  randomRestart,
+  randomSettings,
+  randomSpec,
+  randomUpdate,
+  withImage,
+  withRestart,
+} from './specs.ts';
 
 export type Control = ClientOf<typeof ControlService>;
 
@@ -47,22 +60,30 @@ const MAX_SERVICES = 5;
 /** Below that a cluster has too little left to show anything. */
 const LEAST_NODES = 4;
 
-const create: Command = {
-  what: 'create',
-  async run({ truth, rng, control, nextNumber }) {
+function creation(make: typeof randomSpec): Command['run'] {
+  return async ({ truth, rng, control, nextNumber }) => {
     const number = nextNumber();
-    const spec = randomSpec(rng, `s${number}`, 8000 + number);
+    const spec = make(rng, `s${number}`, 8000 + number);
     const change = await control().createService(CreateServiceRequest.create({ spec, noResolveImage: true }));
     acknowledge(truth, change, spec);
     return `${spec.name}: ${spec.replicas} of ${spec.task?.container?.image ?? ''}, mode ${spec.mode}, as ${short(change.service?.id ?? '')}`;
-  },
-};
+  };
+}
 
-function change(what: string, edit: (spec: ServiceSpec, rng: Rng) => ServiceSpec): Command {
+const create: Command = { what: 'create', run: creation(randomSpec) };
+const createJob: Command = { what: 'create job', run: creation(randomJob) };
+
+type Edit = (spec: ServiceSpec, rng: Rng) => ServiceSpec;
+
+/** Of a service of those, or of any. */
+function change(what: string, edit: Edit, isOne: (spec: ServiceSpec | undefined) => boolean = () => true): Command {
   return {
     what,
     async run({ truth, rng, control }) {
-      const row = pickOrNone(rng, [...truth.mirror.all('services')]);
+      const row = pickOrNone(
+        rng,
+        [...truth.mirror.all('services')].filter(({ id }) => isOne(truth.newestSpec(id))),
+      );
       if (row === undefined) return 'nothing to change';
       const one = control();
       const service = await one.getService(GetServiceRequest.create({ ref: row.id }));
@@ -73,10 +94,18 @@ function change(what: string, edit: (spec: ServiceSpec, rng: Rng) => ServiceSpec
   };
 }
 
-const scale = change('scale', (spec, rng) => (spec.mode === ServiceMode.GLOBAL ? forced(spec) : { ...spec, replicas: randomInt(rng, 8) }));
-const image = change('update image', (spec, rng) => withImage(spec, randomImage(rng)));
+const scale = change('scale', (spec, rng) =>
+  spec.mode === ServiceMode.GLOBAL || spec.mode === ServiceMode.GLOBAL_JOB ? forced(spec) : { ...spec, replicas: randomInt(rng, 8) },
+);
+const image = change('update image', (spec, rng) => withImage(spec, randomImage(spec, rng)));
 const force = change('force update', forced);
-const settings = change('update settings', (spec, rng) => ({ ...spec, update: randomUpdate(rng) }));
+const settings = change('update settings', (spec, rng) =>
+  isJob(spec)
+    ? withRandomSchedule(spec, rng)
+    : { ...spec, update: randomUpdate(rng), rollback: chance(rng, 0.4) ? randomUpdate(rng) : undefined },
+);
+const needs = change('update needs', withRandomNeeds);
+const restart = change('update restart policy', (spec, rng) => withRestart(spec, randomRestart(rng)));
 const placement = change('update placement', withRandomPlacement);
 
 const rollback: Command = {
@@ -88,6 +117,17 @@ const rollback: Command = {
     const answer = await control().rollbackService(RollbackServiceRequest.create({ ref: row.id, toSpecNumber }));
     acknowledge(truth, answer, undefined);
     return `${row.value.name} is at spec ${answer.service?.specNumber ?? 0}`;
+  },
+};
+
+const rebalance: Command = {
+  what: 'rebalance',
+  async run({ truth, rng, control }) {
+    const movable = [...truth.mirror.all('services')].filter(({ id }) => truth.newestSpec(id)?.mode === ServiceMode.REPLICATED);
+    const row = pickOrNone(rng, movable);
+    if (row === undefined) return 'nothing to rebalance';
+    const { request } = await control().rebalanceService(RebalanceServiceRequest.create({ ref: row.id }));
+    return `${row.value.name}: wish ${request}`;
   },
 };
 
@@ -165,26 +205,47 @@ const look: Command = {
 /** With how often each comes, of 100. */
 const SHARES: readonly (readonly [Command, number])[] = [
   ...([
-    [create, 18],
-    [scale, 13],
-    [image, 14],
-    [force, 9],
+    [create, 19],
+    [scale, 12],
+    [image, 12],
+    [force, 8],
     [settings, 4],
-    [placement, 6],
+    [placement, 5],
+    [needs, 2.5],
+    [restart, 2],
   ] as const),
   ...([
     [rollback, 6],
+    [rebalance, 3],
     [removeService, 5],
-    [availability, 12],
-    [labels, 4],
+    [availability, 9.5],
+    [labels, 3],
     [evictNode, 2],
     [removeNode, 1.5],
   ] as const),
   ...([
-    [clusterSettings, 3],
-    [look, 2.5],
+    [clusterSettings, 3.5],
+    [look, 2],
   ] as const),
 ];
+
+/** What brings a step of the protocol about. */
+export type Wish = 'roll' | 'run job' | 'rebalance';
+
+const again = change('run job', forced, isJob);
+const WISHES: Readonly<Record<Wish, Command>> = {
+  roll: change('force update', forced, (spec) => !isJob(spec) && spec?.replicas !== 0),
+  'run job': {
+    what: 'run job',
+    run: (world) =>
+      ([...world.truth.mirror.all('services')].some(({ id }) => isJob(world.truth.newestSpec(id))) ? again : createJob).run(world),
+  },
+  rebalance,
+};
+
+export function wished(wish: Wish): Command {
+  return WISHES[wish];
+}
 
 export function randomCommand({ truth, rng }: CommandWorld): Command {
   const services = [...truth.mirror.all('services')].length;

@@ -1,5 +1,5 @@
 // Which fault struck in the middle of what: a fault that never meets a step of the protocol has not been tried against it.
-import { NodeState, TaskState, UpdateState } from '../../../proto/index.ts';
+import { JobState, NodeState, RebalanceState, TaskState, UpdateState } from '../../../proto/index.ts';
 import type { Truth } from '../truth/truth.ts';
 
 export const STEPS = [
@@ -13,7 +13,12 @@ export const STEPS = [
   'stop',
   'update',
   'restart delay',
+  'job run',
+  'rebalance',
 ] as const;
+/** Desired states of what shall run. */
+const WANTED: ReadonlySet<TaskState> = new Set([TaskState.RUNNING, TaskState.COMPLETE]);
+
 export type Step = (typeof STEPS)[number];
 
 export class Coverage {
@@ -35,6 +40,16 @@ export class Coverage {
   zeros(): string[] {
     return this.#faults().flatMap((fault) =>
       STEPS.filter((step) => !this.cells.has(`${fault}|${step}`)).map((step) => `${fault} during ${step}`),
+    );
+  }
+
+  /** "host off during drain: 2": what was tried less often than `least` times. */
+  rare(least: number): string[] {
+    return this.#faults().flatMap((fault) =>
+      STEPS.flatMap((step) => {
+        const count = this.cells.get(`${fault}|${step}`) ?? 0;
+        return count > 0 && count < least ? [`${fault} during ${step}: ${count}`] : [];
+      }),
     );
   }
 
@@ -66,13 +81,17 @@ export function stepsUnderWay(truth: Truth): ReadonlySet<Step> {
   for (const node of truth.nodes.values()) if (truth.isAway(node) && node.node.power.on) steps.add('registration');
   for (const { id, value } of mirror.all('tasks')) {
     const state = mirror.get('taskStatus', id)?.value.state ?? TaskState.NEW;
-    if (value.drain && value.desired <= TaskState.RUNNING) steps.add('drain');
+    if (value.drain && value.desired <= TaskState.COMPLETE) steps.add('drain');
     if (value.desired >= TaskState.SHUTDOWN && state > TaskState.ASSIGNED && state < TaskState.COMPLETE) steps.add('stop');
-    if (value.desired <= TaskState.RUNNING && value.nodeId === '') steps.add('placement');
+    if (value.desired <= TaskState.COMPLETE && value.nodeId === '') steps.add('placement');
     if (value.desired === TaskState.READY) steps.add((value.restart?.delayMs ?? 0) > 0 ? 'restart delay' : 'placement');
-    if (value.desired === TaskState.RUNNING && value.nodeId !== '' && state < TaskState.RUNNING) steps.add('start');
+    if (WANTED.has(value.desired) && value.nodeId !== '' && state < TaskState.RUNNING) steps.add('start');
   }
-  for (const { value } of mirror.all('serviceStatus')) if (value.update?.state === UpdateState.UPDATING) steps.add('update');
+  for (const { value } of mirror.all('serviceStatus')) {
+    if (value.update?.state === UpdateState.UPDATING) steps.add('update');
+    if (value.job?.iterations.some(({ state }) => state === JobState.JOB_RUNNING) === true) steps.add('job run');
+    if (value.rebalance?.state === RebalanceState.REBALANCING) steps.add('rebalance');
+  }
   if (steps.size === 0) steps.add('rest');
   return steps;
 }

@@ -30,7 +30,9 @@ export function lasting(rng: Rng): number {
 }
 
 /** While there is none: one of those that want to be. */
-export function leaderOf({ truth, rng }: FaultWorld): SimManager {
+export function leaderOf({ truth, rng }: Pick<FaultWorld, 'truth' | 'rng'>): SimManager {
   const id = truth.mirror.get('leader', '')?.value.managerId;
-  return truth.world.managers.find((manager) => manager.id === id) ?? pick(rng, truth.world.managers);
+  const { managers } = truth.world;
+  const alive = managers.filter(({ process }) => process?.alive === true);
+  return alive.find((manager) => manager.id === id) ?? pick(rng, alive.length === 0 ? managers : alive);
 }

@@ -168,6 +168,7 @@ const wallJump: Maker = ({ truth, rng }) => {
   const hosts = [...truth.world.nodes.map(({ power }) => power), ...truth.world.managers.map(({ power }) => power)];
   const host = pick(rng, hosts);
   const before = host.wallOffsetMs;
+  truth.wallJumpMs = truth.nowMs;
   host.wallOffsetMs += chance(rng, 0.5) ? 3_600_000 : -3_600_000;
   return {
     name: 'wall clock jump',
@@ -175,6 +176,7 @@ const wallJump: Maker = ({ truth, rng }) => {
     touches: [],
     lastsMs: lasting(rng),
     heal: () => {
+      truth.wallJumpMs = truth.nowMs;
       host.wallOffsetMs = before;
     },
   };
@@ -233,7 +235,9 @@ const probesFail: Maker = ({ truth, rng }) => {
   const container = pickOrNone(rng, probed);
   if (container === undefined) return undefined;
   container.probes = 'failed';
-  container.wasSick = true;
+  // A failing readiness probe ends nothing.
+  const { liveness, startup } = truth.specOf(container)?.task?.probes ?? {};
+  if (liveness !== undefined || startup !== undefined) container.wasSick = true;
   return {
     name: 'failing probes',
     target: `${container.taskId.slice(0, 6)} on ${container.host}`,

@@ -6,11 +6,16 @@ import { between, chance, forkRng, pick } from '../core/random.ts';
 import { ordersAreFollowed, tablesAreKept } from '../invariants/agents.ts';
 import { writersAreFenced } from '../invariants/fences.ts';
 import { massLossIsHeld } from '../invariants/holds.ts';
+import { completedSlotsStay, iterationsEndWhenDone, limitsAreKept, schedulesAreKept } from '../invariants/jobs.ts';
+import { nodesAreNotOverfilled, onlyLowerPrioritiesMakeRoom } from '../invariants/placement.ts';
+import { unreadyOne } from '../invariants/readiness.ts';
+import { restartPoliciesAreKept } from '../invariants/restarts.ts';
 import { minimumIsKept, restartsAreUnnoticed } from '../invariants/rolling.ts';
 import { connectionsArriveAtTheirService, endsAreRoutedAround, stopsComeAfterDrains } from '../invariants/routes.ts';
 import { delaysAreKept, slotsAreBounded } from '../invariants/slots.ts';
 import { specsAreKept } from '../invariants/specs.ts';
 import { whatIsMissing } from '../truth/convergence.ts';
+import { countFinishes, type Finishes } from '../truth/finishes.ts';
 import { Truth } from '../truth/truth.ts';
 import { World } from '../world.ts';
 import { Chaos } from './chaos.ts';
@@ -63,6 +68,12 @@ const INVARIANTS: readonly ((truth: Truth) => void)[] = [
   connectionsArriveAtTheirService,
   stopsComeAfterDrains,
   massLossIsHeld,
+  completedSlotsStay,
+  limitsAreKept,
+  schedulesAreKept,
+  nodesAreNotOverfilled,
+  onlyLowerPrioritiesMakeRoom,
+  restartPoliciesAreKept,
 ];
 
 export async function runSeed(options: SeedOptions): Promise<SeedResult> {
@@ -87,6 +98,7 @@ class SeedRun {
   readonly #user: User;
   readonly #chaos: Chaos;
   readonly #coverage = new Coverage();
+  readonly #finishes: Finishes;
   readonly #minimum: ReturnType<typeof minimumIsKept>;
   readonly #restarts: ReturnType<typeof restartsAreUnnoticed>;
 
@@ -100,10 +112,18 @@ class SeedRun {
       traps.atPoint(process, seam, step);
     });
     for (const invariant of INVARIANTS) invariant(this.truth);
+    this.#finishes = countFinishes(this.truth);
+    iterationsEndWhenDone(this.truth, this.#finishes);
     this.#minimum = minimumIsKept(this.truth);
     this.#restarts = restartsAreUnnoticed(this.truth);
     this.#user = new User(this.truth, forkRng(seed, 'user'));
-    this.#chaos = new Chaos({ truth: this.truth, rng: this.#rng, traps, coverage: this.#coverage });
+    this.#chaos = new Chaos({
+      truth: this.truth,
+      rng: this.#rng,
+      traps,
+      coverage: this.#coverage,
+      ask: (wish) => void this.#user.wish(wish),
+    });
   }
 
   async toTheEnd(): Promise<SeedResult> {
@@ -166,7 +186,7 @@ class SeedRun {
     const isAtRest = (): boolean => {
       if (!users.haveSpoken || scheduler.nowMs - lookedMs < LOOK_MS) return false;
       lookedMs = scheduler.nowMs;
-      missing = whatIsMissing(this.truth);
+      missing = whatIsMissing(this.truth, this.#finishes);
       return missing.length === 0;
     };
     await this.#run(fromMs + CONVERGE_MS, isAtRest);
@@ -180,11 +200,11 @@ class SeedRun {
     trace.line('judge', `at rest ${((nowMs - fromMs) / 1000).toFixed(1)} s ${since}`);
     await this.#run(nowMs + STAY_MS);
     if (this.#isOver()) return;
-    const after = whatIsMissing(this.truth);
+    const after = whatIsMissing(this.truth, this.#finishes);
     if (after.length > 0) this.truth.fail('I6', `it did not stay at rest: ${after.slice(0, 8).join('; ')}`);
   }
 
-  /** I7: one process of each kind, one after another. */
+  /** I7: one process of each kind, one after another; and a task that is not ready for a while. */
   async #restartProcesses(): Promise<void> {
     const { managers, nodes, scheduler, trace } = this.#world;
     this.#restarts.begin();
@@ -202,7 +222,19 @@ class SeedRun {
       this.truth.later(between(this.#rng, 100, RESTART_MS.down), start);
       await this.#run(scheduler.nowMs + RESTART_MS.between);
     }
+    await this.#unready();
     this.#restarts.end();
+  }
+
+  async #unready(): Promise<void> {
+    const { scheduler } = this.#world;
+    const unready = this.#isOver() ? undefined : unreadyOne(this.truth, this.#rng);
+    if (unready === undefined) return;
+    unready.begin();
+    await this.#run(scheduler.nowMs + unready.noticedMs);
+    if (!this.#isOver()) unready.judge();
+    unready.end();
+    await this.#run(scheduler.nowMs + unready.noticedMs);
   }
 
   /** Updates and drains while nothing is wrong. */

@@ -6,12 +6,12 @@ import {
   ContainerSpec,
   FailureAction,
   OnReturn,
-  Placement,
   Probe,
   Probes,
-  Resources,
   PortMode,
   PortSpec,
+  RebalancePolicy,
+  RestartCondition,
   RestartPolicy,
   ServiceMode,
   ServiceSpec,
@@ -20,6 +20,9 @@ import {
   UpdateOrder,
 } from '../../../proto/index.ts';
 import { between, chance, pick } from '../core/random.ts';
+import { isJob } from '../truth/truth.ts';
+import { asJob, JOB_IMAGES } from './jobs.ts';
+import { randomHostPort, randomNeeds, randomPlacement } from './placements.ts';
 
 const IMAGES = [
   'sim/web',
@@ -34,40 +37,65 @@ const IMAGES = [
   'sim/sick',
   'sim/done',
 ];
-const SPREADS = ['node.labels.zone', 'node.labels.gpu', 'node.hostname'];
-const CONSTRAINTS = ['node.labels.zone==a', 'node.labels.zone==b', 'node.labels.gpu==yes', 'node.hostname!=n1'];
+/** All of a service but what it runs. */
+export type RandomSpec = (image: string) => ServiceSpec;
 
 /** `port`: published by it where it publishes one. */
 export function randomSpec(rng: Rng, name: string, port: number): ServiceSpec {
+  if (chance(rng, 0.22)) return randomJob(rng, name, port);
   const isGlobal = chance(rng, 0.2);
+  return {
+    ...baseSpec(rng, name, chance(rng, 0.7) ? 'sim/web' : pick(rng, IMAGES), chance(rng, 0.75) ? port : undefined),
+    ...(isGlobal ? { mode: ServiceMode.GLOBAL } : { replicas: 1 + randomInt(rng, 6) }),
+    rebalance: !isGlobal && chance(rng, 0.04) ? RebalancePolicy.REBALANCE_AUTO : RebalancePolicy.REBALANCE_MANUAL,
+    update: randomUpdate(rng),
+    rollback: chance(rng, 0.4) ? randomUpdate(rng) : undefined,
+  };
+}
+
+export function randomJob(rng: Rng, name: string, port: number): ServiceSpec {
+  return asJob(rng, (image) => baseSpec(rng, name, image, chance(rng, 0.1) ? port : undefined));
+}
+
+function baseSpec(rng: Rng, name: string, image: string, port: number | undefined): ServiceSpec {
   return ServiceSpec.create({
     name,
-    mode: isGlobal ? ServiceMode.GLOBAL : ServiceMode.REPLICATED,
-    replicas: isGlobal ? 0 : 1 + randomInt(rng, 6),
     task: TaskSpec.create({
-      container: ContainerSpec.create({ image: chance(rng, 0.7) ? 'sim/web' : pick(rng, IMAGES), stopGracePeriodMs: 10_000 }),
-      restart: RestartPolicy.create({ delayMs: chance(rng, 0.7) ? Math.floor(between(rng, 500, 4000)) : undefined }),
+      container: ContainerSpec.create({ image, stopGracePeriodMs: 10_000 }),
+      restart: randomRestart(rng),
       placement: randomPlacement(rng),
-      reservations: chance(rng, 0.1) ? Resources.create({ nanoCpus: (1 + randomInt(rng, 3)) * 1e9 }) : undefined,
+      ...randomNeeds(rng),
       probes: chance(rng, 0.25) ? randomProbes(rng) : undefined,
       noPortCheck: chance(rng, 0.1),
     }),
-    update: randomUpdate(rng),
-    rollback: chance(rng, 0.4) ? randomUpdate(rng) : undefined,
     onReturn: chance(rng, 0.2) ? OnReturn.KEEP_OLD : OnReturn.KEEP_NEW,
-    ports: chance(rng, 0.75) ? [PortSpec.create({ targetPort: 80, publishedPort: port, mode: PortMode.INGRESS })] : [],
+    ports: [
+      ...(port === undefined ? [] : [PortSpec.create({ targetPort: 80, publishedPort: port, mode: PortMode.INGRESS })]),
+      ...(chance(rng, 0.08) ? [PortSpec.create(randomHostPort(rng))] : []),
+    ],
     drainPeriodMs: Math.floor(between(rng, 500, 6000)),
   });
 }
 
-function randomPlacement(rng: Rng): Placement {
-  return Placement.create({
-    constraints: chance(rng, 0.15) ? [pick(rng, CONSTRAINTS)] : [],
-    spread: chance(rng, 0.25) ? [pick(rng, SPREADS)] : [],
-    affinities: chance(rng, 0.15) ? [{ target: pick(rng, CONSTRAINTS), weight: pick(rng, [-50, 20, 100]) }] : [],
-    maxReplicasPerNode: chance(rng, 0.1) ? 1 + randomInt(rng, 2) : 0,
-    priority: chance(rng, 0.2) ? randomInt(rng, 3) : 0,
+/** Mostly one that brings back whatever ended. */
+export function randomRestart(rng: Rng): RestartPolicy {
+  const isPlain = chance(rng, 0.75);
+  return RestartPolicy.create({
+    condition: isPlain ? RestartCondition.ANY : pick(rng, [RestartCondition.ANY, RestartCondition.ON_FAILURE, RestartCondition.NONE]),
+    delayMs: chance(rng, 0.7) ? Math.floor(between(rng, 500, 4000)) : undefined,
+    maxAttempts: isPlain ? 0 : randomInt(rng, 4),
+    windowMs: isPlain || chance(rng, 0.5) ? 0 : Math.floor(between(rng, 2000, 20_000)),
   });
+}
+
+/** It may leave a slot empty for good. */
+export function givesUp({ task }: ServiceSpec): boolean {
+  const { condition = RestartCondition.ANY, maxAttempts = 0 } = task?.restart ?? {};
+  return condition !== RestartCondition.ANY || maxAttempts > 0;
+}
+
+export function withRestart(spec: ServiceSpec, restart: RestartPolicy): ServiceSpec {
+  return { ...spec, task: { ...TaskSpec.create({}), ...spec.task, restart } };
 }
 
 /** Asked of the simulated engine, which lets them fail where a fault says so. */
@@ -93,7 +121,7 @@ export function randomSettings(rng: Rng): ClusterSettings {
     taskHistoryLimit: maybe(randomInt(rng, 4)),
     heartbeatPeriodMs: undefined,
     nodeDownAfterMs: maybe(Math.floor(between(rng, 3000, 9000))),
-    preemptionGap: maybe(1),
+    preemptionGap: chance(rng, 0.6) ? 1 + randomInt(rng, 2) : undefined,
     specHistoryLimit: maybe(randomInt(rng, 4)),
     evictionDelayMs: maybe(Math.floor(between(rng, 500, 6000))),
     massLossPercent: maybe(30 + randomInt(rng, 60)),
@@ -123,23 +151,7 @@ export function forced(spec: ServiceSpec): ServiceSpec {
   return { ...spec, task: { ...task, forceUpdate: task.forceUpdate + 1 } };
 }
 
-export function randomImage(rng: Rng): string {
-  return pick(rng, IMAGES);
-}
-
-/** Whatever could keep it from fitting anywhere. */
-export function withoutDemands(spec: ServiceSpec): ServiceSpec {
-  const task = spec.task ?? TaskSpec.create({});
-  const placement = { ...Placement.create({}), ...task.placement, constraints: [], maxReplicasPerNode: 0 };
-  return { ...spec, task: { ...task, placement, reservations: undefined } };
-}
-
-export function makesDemands({ task }: ServiceSpec): boolean {
-  const { constraints = [], maxReplicasPerNode = 0 } = task?.placement ?? {};
-  return constraints.length > 0 || maxReplicasPerNode > 0 || task?.reservations !== undefined;
-}
-
-export function withRandomPlacement(spec: ServiceSpec, rng: Rng): ServiceSpec {
-  const task = spec.task ?? TaskSpec.create({});
-  return { ...spec, task: { ...task, placement: chance(rng, 0.5) ? randomPlacement(rng) : Placement.create({}) } };
+/** Of the same kind as what it runs now: a job's come to an end. */
+export function randomImage(spec: ServiceSpec, rng: Rng): string {
+  return pick(rng, isJob(spec) ? JOB_IMAGES : IMAGES);
 }

@@ -5,9 +5,11 @@ import {
   Availability,
   ClusterSettings,
   GetServiceRequest,
+  JobState,
   ListNodesRequest,
   ListServicesRequest,
   type NodeView,
+  RestartPolicy,
   type ServiceSpec,
   type ServiceView,
   UpdateClusterRequest,
@@ -15,12 +17,15 @@ import {
 } from '../../../proto/index.ts';
 import { chance, pick, pickOrNone } from '../core/random.ts';
 import { short } from '../core/trace.ts';
-import type { Truth } from '../truth/truth.ts';
-import { type CommandWorld, type Control, randomCommand, updateService } from './commands.ts';
-import { forced, makesDemands, withImage, withoutDemands } from './specs.ts';
+import { isJob, type Truth } from '../truth/truth.ts';
+import { type Command, type CommandWorld, type Control, randomCommand, updateService, type Wish, wished } from './commands.ts';
+import { makesDemands, withoutDemands } from './placements.ts';
+import { forced, givesUp, withImage, withRestart } from './specs.ts';
 
 const ATTEMPTS = 4;
 const AGAIN_MS = 400;
+/** Do what they are for, once everything is put right. */
+const GOOD_IMAGES = ['sim/web', 'sim/check', 'sim/job', 'sim/job-flaky'];
 /** How long a node stays drained. */
 const DRAINED_MS = 6000;
 
@@ -44,8 +49,16 @@ export class User {
   /** One command. Never rejects: what came of it is in the trace. */
   async act(): Promise<void> {
     this.commands++;
+    await this.#run(randomCommand(this.#world));
+  }
+
+  /** One command that brings about what is asked for. */
+  async wish(wish: Wish): Promise<void> {
+    await this.#run(wished(wish));
+  }
+
+  async #run({ what, run }: Command): Promise<void> {
     const { trace } = this.#truth.world;
-    const { what, run } = randomCommand(this.#world);
     trace.line('user', `asks: ${what}`);
     this.#asking++;
     try {
@@ -121,11 +134,13 @@ export class User {
     const { spec } = service;
     if (spec === undefined) return true;
     const image = spec.task?.container?.image ?? '';
-    const isGood = (image === 'sim/web' || image === 'sim/check') && !makesDemands(spec);
-    const isPaused = service.status?.update?.message !== '' && service.status?.update !== undefined;
-    if (isGood && !isPaused) return true;
-    const next = forced(withoutDemands(withImage(spec, 'sim/web')));
-    return await this.#update(service, next);
+    const isGood = GOOD_IMAGES.includes(image) && !makesDemands(spec) && !givesUp(spec);
+    const { update, job } = this.#truth.mirror.get('serviceStatus', service.id)?.value ?? {};
+    const isPaused = update !== undefined && update.message !== '';
+    const hasFailed = job?.iterations.at(-1)?.state === JobState.JOB_FAILED || (spec.job?.deadlineMs ?? 0) > 0;
+    if (isGood && !isPaused && !hasFailed) return true;
+    const good = forced(withoutDemands(withImage(spec, isJob(spec) ? 'sim/job' : 'sim/web')));
+    return await this.#update(service, withPatience(givesUp(good) ? withRestart(good, RestartPolicy.create({ delayMs: 1000 })) : good));
   }
 
   async #update(service: ServiceView, spec: ServiceSpec): Promise<boolean> {
@@ -154,4 +169,9 @@ export class User {
       this.#truth.later(ms, resolve);
     });
   }
+}
+
+/** A job without a deadline. */
+function withPatience(spec: ServiceSpec): ServiceSpec {
+  return spec.job === undefined ? spec : { ...spec, job: { ...spec.job, deadlineMs: 0 } };
 }

@@ -1,14 +1,31 @@
 // I6: what a cluster looks like that has come to rest: exact counts, every port answered by every replica and nothing else, on every mesh alike.
 import { takesGlobalTask } from '../../../manager/constraint/index.ts';
+import { AUTOMATIC_PAUSE_MS, CALM_MS } from '../../../manager/orchestrator/rebalance.ts';
 import { taskDigest } from '../../../manager/orchestrator/spec-rules.ts';
 import { seenSpecNumber } from '../../../manager/state/index.ts';
-import { Availability, NodeState, PortMode, ServiceMode, type ServiceSpec, TargetState, TaskState } from '../../../proto/index.ts';
+import {
+  Availability,
+  JobState,
+  NodeState,
+  PortMode,
+  RebalancePolicy,
+  RebalanceState,
+  type Service,
+  ServiceMode,
+  type ServiceSpec,
+  TargetState,
+  TaskState,
+} from '../../../proto/index.ts';
 import type { Container } from '../parts/engine.ts';
 import { short } from '../core/trace.ts';
-import type { Truth } from './truth.ts';
+import type { Finishes } from './finishes.ts';
+import { isJob, type Truth } from './truth.ts';
+
+/** Virtual time after which no schedule of a seed comes due any more. */
+export const LAST_RUN_MS = 120_000;
 
 /** What is not as it shall be; empty: it has converged. */
-export function whatIsMissing(truth: Truth): string[] {
+export function whatIsMissing(truth: Truth, finishes: Finishes): string[] {
   const problems: string[] = [];
   const { mirror } = truth;
   const byService = new Map<string, Container[]>();
@@ -32,11 +49,13 @@ export function whatIsMissing(truth: Truth): string[] {
     if (spec === undefined) continue;
     const running = byService.get(id) ?? [];
     byService.delete(id);
-    judgeService(truth, id, spec, running, problems);
+    if (isJob(spec)) judgeJob(truth, id, spec, running, finishes, problems);
+    else judgeService(truth, id, spec, running, problems);
     for (const port of spec.ports) {
       if (port.mode !== PortMode.INGRESS) continue;
       expected.set(port.publishedPort, running.map(({ taskId }) => taskId).sort());
     }
+    judgeRebalance(truth, service, spec, problems);
     const seen = seenSpecNumber(mirror.get('serviceStatus', id)?.value);
     if (seen !== service.specNumber) problems.push(`service ${service.name} is at spec ${service.specNumber}, and the leader at ${seen}`);
     if (service.specNumber === 0) problems.push(`service ${service.name} has no spec`);
@@ -64,6 +83,46 @@ function judgeService(truth: Truth, serviceId: string, spec: ServiceSpec, runnin
   for (const { id, value } of mirror.all('tasks')) {
     if (value.serviceId === serviceId && value.desired === TaskState.RUNNING && !runs.has(id))
       problems.push(`task ${short(id)} shall run, and does not`);
+  }
+}
+
+/** None is under way, or asked for, or about to begin by itself. */
+function judgeRebalance(truth: Truth, { id, name }: Service, spec: ServiceSpec, problems: string[]): void {
+  const status = truth.mirror.get('serviceStatus', id)?.value.rebalance;
+  const wish = truth.mirror.get('rebalance', id)?.value.number ?? 0;
+  if (status?.state === RebalanceState.REBALANCING || wish > (status?.request ?? 0)) problems.push(`service ${name} is being rebalanced`);
+  const mayBegin = spec.rebalance === RebalancePolicy.REBALANCE_AUTO && truth.nowMs - truth.nodesChangedMs < CALM_MS + AUTOMATIC_PAUSE_MS;
+  if (mayBegin) problems.push(`service ${name} may be rebalanced by itself`);
+}
+
+/** Nothing of it runs, nothing will come due, and all of a job that runs once is done. */
+function judgeJob(
+  truth: Truth,
+  serviceId: string,
+  spec: ServiceSpec,
+  running: readonly Container[],
+  { of }: Finishes,
+  problems: string[],
+): void {
+  const { mirror } = truth;
+  if (running.length > 0) problems.push(`job ${spec.name} still runs ${running.length} tasks`);
+  const job = mirror.get('serviceStatus', serviceId)?.value.job;
+  const newest = job?.iterations.at(-1);
+  for (const { number, state } of job?.iterations ?? [])
+    if (state === JobState.JOB_RUNNING) problems.push(`iteration ${number} of job ${spec.name} has not ended`);
+  const schedule = spec.job?.schedule;
+  if (schedule !== undefined && !schedule.paused && truth.nowMs < LAST_RUN_MS) problems.push(`job ${spec.name} may come due`);
+  if (schedule !== undefined || newest?.state === JobState.JOB_FAILED) return;
+  if (newest === undefined) problems.push(`job ${spec.name} never began`);
+  else if (spec.mode === ServiceMode.REPLICATED_JOB) {
+    for (let slot = 1; slot <= spec.replicas; slot++)
+      if (!of.has(`${serviceId}/${newest.number}.${slot}`)) problems.push(`slot ${slot - 1} of job ${spec.name} did not complete`);
+  } else {
+    for (const { id, value } of mirror.all('nodes')) {
+      const isWanted = takesGlobalTask(spec.task?.placement, value, mirror.get('nodeStatus', id)?.value) && !newest.expired;
+      if (isWanted && !of.has(`${serviceId}/${newest.number}.${id}`))
+        problems.push(`job ${spec.name} did not complete on node ${short(id)}`);
+    }
   }
 }
 

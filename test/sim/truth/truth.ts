@@ -1,11 +1,19 @@
 // What is really the case in a simulated world, as nobody inside it can know: containers on their hosts, rows in the store, what each agent has on disk, what
 // each mesh serves, what users were told. The invariants are judged by this, not by what the product believes.
-import { AssignmentSet, type Epoch, PortMode, type ServiceSpec, type TaskState } from '../../../proto/index.ts';
+import {
+  AssignmentSet,
+  type Epoch,
+  PortMode,
+  type RouteTarget,
+  ServiceMode,
+  type ServiceSpec,
+  TargetState,
+  type TaskState,
+} from '../../../proto/index.ts';
 import type { Table } from '../../../mesh/table/table.ts';
-import type { RouteTarget } from '../../../proto/index.ts';
 import type { Revision, Transaction } from '../../../manager/store/store.ts';
 import type { Owner, Scheduler } from '../core/scheduler.ts';
-import type { SimProcess } from '../core/process.ts';
+import { type SimProcess, WALL_START_MS } from '../core/process.ts';
 import { short } from '../core/trace.ts';
 import type { Container } from '../parts/engine.ts';
 import type { SimNode } from '../parts/node.ts';
@@ -72,6 +80,14 @@ export class Truth implements WorldWatch {
   readonly judge: Owner = { name: 'judge', alive: true, stalledUntilMs: 0 };
   /** When there was last no leader that reaches the store: nobody decides anything then. */
   undecidedMs = 0;
+  /** When a wall clock last stood wrong: what goes by it may be late. */
+  wallJumpMs = Number.NEGATIVE_INFINITY;
+  /** When a node last came, went, was changed or was marked down or ready. */
+  nodesChangedMs = 0;
+  /** When a spec came into the store, by id. */
+  readonly specSinceMs = new Map<string, number>();
+  /** Iterations of jobs, by the ids of their tasks. */
+  readonly #iterations = new Map<string, number>();
   readonly #disturbedMs = new Map<string, number>();
   readonly #listeners: Partial<TruthEvents>[] = [];
 
@@ -84,6 +100,13 @@ export class Truth implements WorldWatch {
         { node, applied: new Map<string, TaskState>(), appliedEpoch: undefined, answeredMs: 0, awayMs: 0 },
       ]),
     );
+    this.mirror.onChange((change) => {
+      const isNode = change.table === 'nodeStatus' && change.before?.value.state !== change.after?.value.state;
+      if (isNode || change.table === 'nodes' || change.table === 'nodeWatch') this.nodesChangedMs = this.nowMs;
+      if (change.table === 'specs' && change.before === undefined) this.specSinceMs.set(change.id, this.nowMs);
+      const iteration = change.table === 'tasks' ? change.after?.value.jobIteration : undefined;
+      if (iteration !== undefined) this.#iterations.set(change.id, iteration);
+    });
     this.#tick();
   }
 
@@ -162,6 +185,17 @@ export class Truth implements WorldWatch {
   activeSpec(serviceId: string): ServiceSpec | undefined {
     const specNumber = this.mirror.get('serviceStatus', serviceId)?.value.activeSpecNumber ?? 0;
     return specNumber === 0 ? this.newestSpec(serviceId) : this.specOf({ serviceId, specNumber });
+  }
+
+  /** "<service>/3"; of a job "<service>/<iteration>.3". The node's id stands for the slot of what is global. */
+  slotOf({ taskId, serviceId, slot }: Pick<Container, 'taskId' | 'serviceId' | 'slot'>): string {
+    const iteration = this.#iterations.get(taskId);
+    return `${serviceId}/${iteration === undefined ? '' : `${iteration}.`}${slot}`;
+  }
+
+  /** True time, as a wall clock that is right has it. */
+  get wallMs(): number {
+    return WALL_START_MS + this.nowMs + this.world.ground.wallOffsetMs;
   }
 
   *containers(): Generator<Container> {
@@ -261,8 +295,26 @@ export class Truth implements WorldWatch {
   }
 }
 
+export function isJob(spec: ServiceSpec | undefined): boolean {
+  return spec?.mode === ServiceMode.REPLICATED_JOB || spec?.mode === ServiceMode.GLOBAL_JOB;
+}
+
 export function isIngress(spec: ServiceSpec | undefined): boolean {
   return spec?.ports.some((port) => port.mode === PortMode.INGRESS) ?? false;
+}
+
+/** Hosts whose mesh would give a new connection to it. */
+export function sendersTo(truth: Truth, container: Container): string[] {
+  const names: string[] = [];
+  for (const { node } of truth.nodes.values()) {
+    if (node.mesh?.process.alive !== true) continue;
+    for (const route of node.mesh.table()?.ports.values() ?? []) {
+      if (!route.targets.some((target) => target.taskId === container.taskId && target.state === TargetState.TARGET_ACTIVE)) continue;
+      names.push(node.name);
+      break;
+    }
+  }
+  return names;
 }
 
 function describeTable(table: Table): string {

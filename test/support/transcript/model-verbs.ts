@@ -1,9 +1,14 @@
 // The verbs of transcripts over the model cluster: services, nodes, crashes and time, and what is seen of them.
 import assert from 'node:assert/strict';
+import type { FieldProblem } from '../../../lib/errors.ts';
 import { formatDurationMs } from '../../../lib/units.ts';
-import { Availability, enumName, type Task, TaskState, UpdateState } from '../../../proto/index.ts';
+import { changeProblems, serviceSpecProblems } from '../../../manager/api/validate/service-spec.ts';
+import { enumName, RebalanceState, type Task, TaskState, UpdateState } from '../../../proto/index.ts';
+import { modelLeader } from '../model-leader.ts';
 import { ReconcileModel } from '../reconcile-model.ts';
 import { jobVerbs } from './job-verbs.ts';
+import { nodeVerbs } from './node-verbs.ts';
+import { outlookVerbs } from './outlook-verbs.ts';
 import { changedBy, durationOf, emptySpec } from './spec-words.ts';
 import type { Verbs } from './transcript.ts';
 
@@ -14,7 +19,7 @@ interface Bounds {
 }
 
 export function modelVerbs(): Verbs {
-  const model = new ReconcileModel();
+  const model = new ReconcileModel({ leader: modelLeader });
   const bounds = new Map<string, Bounds>();
   let toldEvents = 0;
 
@@ -29,37 +34,41 @@ export function modelVerbs(): Verbs {
   };
 
   const ofJobs = jobVerbs(model, settle);
+  const ofNodes = nodeVerbs(model, settle);
+  const seen = outlookVerbs(model);
+  const refused: string[] = [];
 
   return {
     acts: {
-      /** nodes NAME... [cpus=N] */
-      nodes: (args) => {
-        const cpus = Number(args.find((arg) => arg.startsWith('cpus='))?.slice('cpus='.length) ?? 64);
-        for (const id of args.filter((arg) => !arg.includes('='))) model.addNode({ id, cpus });
-      },
-      /** node NAME drain|activate|cut|heal|disk=VALUE */
-      node: ([id = '', what = '']) => {
-        if (what === 'drain') model.setAvailability(id, Availability.DRAIN);
-        else if (what === 'activate') model.setAvailability(id, Availability.ACTIVE);
-        else if (what === 'cut') model.cut(id);
-        else if (what === 'heal') model.heal(id);
-        else if (what.startsWith('disk=')) model.setLabels(id, { disk: what.slice('disk='.length) });
-        else assert.fail(`"${what}" is not known`);
-        settle();
-      },
-      /** service NAME KEY=VALUE...: made, and settled until its tasks are up */
+      ...ofNodes,
+      /** service NAME KEY=VALUE...: made unless it is refused, and settled until its tasks are up */
       service: ([name = '', ...words]) => {
-        model.create(name, changedBy(emptySpec(name), words));
+        const spec = changedBy(emptySpec(name), words);
+        if (noteRefusal(refused, serviceSpecProblems(spec))) return;
+        model.create(name, spec);
         settle();
         bounds.set(name, { fewestServing: serving(model, name), mostRunning: running(model, name) });
       },
       update: ([name = '', ...words]) => {
-        model.update(name, (spec) => changedBy(spec, words));
+        const before = model.specOf(name);
+        const after = changedBy(before, words);
+        if (noteRefusal(refused, [...serviceSpecProblems(after), ...changeProblems(before, after)])) return;
+        model.update(name, () => after);
         settle();
       },
       /** rollback NAME SPEC-NUMBER */
       rollback: ([name = '', number]) => {
         model.rollback(name, Number(number));
+        settle();
+      },
+      /** remove SERVICE */
+      remove: ([name = '']) => {
+        model.remove(name);
+        settle();
+      },
+      /** rebalance NAME: as a user asks for it */
+      rebalance: ([name = '']) => {
+        model.rebalance(name);
         settle();
       },
       /** crash TASK... of those that run */
@@ -87,6 +96,9 @@ export function modelVerbs(): Verbs {
     },
     views: {
       ...ofJobs.views,
+      ...seen,
+      /** What was refused since that was last asked for, field by field. */
+      refused: () => refused.splice(0),
       /** Those that shall run. */
       tasks: ([name = '']) => shownTasks(model, name, ({ desired }) => desired <= TaskState.RUNNING),
       /** history TASK: all that its slot has had, oldest first */
@@ -95,6 +107,8 @@ export function modelVerbs(): Verbs {
         return shownTasks(model, service, (task) => String(task.slot) === slot);
       },
       update: ([name = '']) => [updateLine(model, name)],
+      /** How many serve on each node, then how the last rebalancing went. */
+      balance: ([name = '']) => [spreadLine(model, name), rebalanceLine(model, name)],
       events: () => {
         const fresh = model.events.slice(toldEvents);
         toldEvents = model.events.length;
@@ -148,6 +162,22 @@ function updateLine(model: ReconcileModel, serviceId: string): string {
   return `${specs}, ${state}: ${update.message}`;
 }
 
+/** "a 2, b 1" */
+function spreadLine(model: ReconcileModel, serviceId: string): string {
+  const counts = [...model.nodes.keys()].map((id) => {
+    const tasks = model.tasks(serviceId).filter((task) => task.nodeId === id && !task.drain && model.isServing(task));
+    return `${id} ${tasks.length}`;
+  });
+  return counts.join(', ');
+}
+
+function rebalanceLine(model: ReconcileModel, serviceId: string): string {
+  const status = model.state.get('serviceStatus', serviceId)?.value.rebalance;
+  if (status === undefined) return 'never rebalanced';
+  const state = enumName(RebalanceState, status.state).replace('REBALANCE_', '').toLowerCase();
+  return `${state}${status.automatic ? ' by itself' : ''}, ${status.moved} moved: ${status.message}`;
+}
+
 function taskNamed(model: ReconcileModel, name: string): Task {
   const [service = '', slot] = name.split('.');
   const task = model
@@ -163,4 +193,10 @@ function serving(model: ReconcileModel, serviceId: string): number {
 function running(model: ReconcileModel, serviceId: string): number {
   const isRunning = (task: Task): boolean => model.nodes.get(task.nodeId)?.tasks.get(task.id)?.state === TaskState.RUNNING;
   return model.tasks(serviceId).filter(isRunning).length;
+}
+
+/** As the API does: what is refused changes nothing. */
+function noteRefusal(refused: string[], problems: readonly FieldProblem[]): boolean {
+  refused.push(...problems.map(({ path, message }) => `${path}: ${message}`));
+  return problems.length > 0;
 }

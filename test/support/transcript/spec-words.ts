@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { parseDurationMs } from '../../../lib/units.ts';
 import {
+  type Affinity,
   FailureAction,
   JobMissed,
   JobOverlap,
@@ -9,8 +10,10 @@ import {
   JobSpec,
   Mount,
   MountType,
+  OnReturn,
   PortMode,
   PortSpec,
+  RebalancePolicy,
   RestartCondition,
   RestartPolicy,
   ServiceMode,
@@ -36,7 +39,10 @@ const MODES = {
   'global-job': ServiceMode.GLOBAL_JOB,
 };
 const OVERLAPS = { allow: JobOverlap.OVERLAP_ALLOW, forbid: JobOverlap.OVERLAP_FORBID, replace: JobOverlap.OVERLAP_REPLACE };
+const REBALANCE = { manual: RebalancePolicy.REBALANCE_MANUAL, auto: RebalancePolicy.REBALANCE_AUTO };
 const MISSED = { 'run-once': JobMissed.MISSED_RUN_ONCE, skip: JobMissed.MISSED_SKIP };
+
+const RETURNS = { 'keep-new': OnReturn.KEEP_NEW, 'keep-old': OnReturn.KEEP_OLD };
 
 const CHANGES: Readonly<Record<string, Change>> = {
   replicas: (spec, value) => ({ ...spec, replicas: Number(value) }),
@@ -48,9 +54,21 @@ const CHANGES: Readonly<Record<string, Change>> = {
   publish: (spec, value) => ({ ...spec, ports: portsOf(value, PortMode.INGRESS) }),
   'host-port': (spec, value) => ({ ...spec, ports: portsOf(value, PortMode.HOST) }),
   cpus: (spec, value) => withTask(spec, { reservations: { nanoCpus: Number(value) * 1e9, memoryBytes: 0, pids: 0 } }),
-  constraint: (spec, value) => withTask(spec, { placement: { ...placementOf(spec), constraints: value === '' ? [] : [value] } }),
+  // constraint=node.labels.disk_in_(ssd,nvme)
+  constraint: (spec, value) =>
+    withTask(spec, { placement: { ...placementOf(spec), constraints: value === '' ? [] : [value.replaceAll('_', ' ')] } }),
+  // "spread=node.labels.dc": one level; "affinity=service:db,50" with its weight
+  spread: (spec, value) => withTask(spec, { placement: { ...placementOf(spec), spread: [value] } }),
+  affinity: (spec, value) => withTask(spec, { placement: { ...placementOf(spec), affinities: [affinityOf(value)] } }),
+  priority: (spec, value) => withTask(spec, { placement: { ...placementOf(spec), priority: Number(value) } }),
+  arch: (spec, arch) => withTask(spec, { placement: { ...placementOf(spec), platforms: [{ os: 'linux', arch }] } }),
+  gpu: (spec, value) => withTask(spec, { genericReservations: [{ kind: 'gpu', count: Number(value), names: [] }] }),
+  'on-return': (spec, value) => ({ ...spec, onReturn: oneOf(RETURNS, value) }),
+  'drain-period': (spec, value) => ({ ...spec, drainPeriodMs: durationOf(value) }),
+  name: (spec, name) => ({ ...spec, name }),
   'max-per-node': (spec, value) => withTask(spec, { placement: { ...placementOf(spec), maxReplicasPerNode: Number(value) } }),
   force: (spec) => withTask(spec, { forceUpdate: (spec.task?.forceUpdate ?? 0) + 1 }),
+  rebalance: (spec, value) => ({ ...spec, rebalance: oneOf(REBALANCE, value) }),
   history: (spec, value) => ({ ...spec, specHistoryLimit: Number(value) }),
   'restart.condition': (spec, value) => withRestart(spec, { condition: oneOf(CONDITIONS, value) }),
   'restart.delay': (spec, value) => withRestart(spec, { delayMs: durationOf(value) }),
@@ -131,6 +149,11 @@ function withRestart(spec: ServiceSpec, changes: Partial<RestartPolicy>): Servic
 
 function placementOf(spec: ServiceSpec): NonNullable<Task['placement']> {
   return spec.task?.placement ?? assert.fail('no placement');
+}
+
+function affinityOf(value: string): Affinity {
+  const [target = '', weight] = value.split(',');
+  return { target, weight: Number(weight) };
 }
 
 function portsOf(value: string, mode: PortMode): readonly PortSpec[] {

@@ -9,16 +9,18 @@
 
 export interface Verbs {
   /** One handler for each verb of `given` and `when`; throws where it makes no sense. */
-  readonly acts: Readonly<Record<string, (args: readonly string[]) => void>>;
+  readonly acts: Readonly<Record<string, (args: readonly string[]) => void | Promise<void>>>;
   /** One for each verb of `then`: the lines that are seen. */
-  readonly views: Readonly<Record<string, (args: readonly string[]) => readonly string[]>>;
+  readonly views: Readonly<Record<string, (args: readonly string[]) => readonly string[] | Promise<readonly string[]>>>;
+  /** At the end, however it came. */
+  readonly stop?: () => Promise<void>;
 }
 
 const INDENT = '  ';
 const STEP = /^(given|when|then) (\S+)(.*)$/;
 
 /** The text with the output of each `then` as it is now. */
-export function replay(text: string, verbs: Verbs): string {
+export async function replay(text: string, verbs: Verbs): Promise<string> {
   const lines: string[] = [];
   for (const [index, line] of text.split('\n').entries()) {
     // What was recorded before.
@@ -28,8 +30,8 @@ export function replay(text: string, verbs: Verbs): string {
     const [, kind, verb = '', rest = ''] = STEP.exec(line) ?? [];
     const args = rest.trim().split(/\s+/).filter(Boolean);
     try {
-      if (kind === 'then') lines.push(...viewOf(verbs, verb)(args).map((seen) => `${INDENT}${seen}`));
-      else actOf(verbs, verb)(args);
+      if (kind === 'then') lines.push(...(await viewOf(verbs, verb)(args)).map((seen) => `${INDENT}${seen}`.trimEnd()));
+      else await actOf(verbs, verb)(args);
     } catch (error) {
       throw new Error(`line ${index + 1}: ${line}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
     }

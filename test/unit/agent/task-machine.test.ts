@@ -1,15 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Instance } from '../../../agent/runtime/runtime.ts';
-import {
-  accept,
-  adopt,
-  type Desired,
-  type Effect,
-  step,
-  type Step,
-  type TaskEvent,
-  type TaskMachine,
-} from '../../../agent/worker/task-machine.ts';
+import { accept, adopt, step } from '../../../agent/worker/task-machine.ts';
+import type { Desired, Effect, Step, TaskEvent, TaskMachine } from '../../../agent/worker/task-model.ts';
 import { enumName, TaskState } from '../../../proto/index.ts';
 
 const INSTANCE: Instance = { taskId: 't1', containerId: 'c1', state: 'created', pid: 0, address: '10.0.0.2', ports: [], exit: undefined };

@@ -31,7 +31,7 @@ const CASES: readonly Case[] = [
     what: 'replicas and a limit of a global job',
     spec: jobSpec({ isGlobal: true, job: { maxConcurrent: 2 }, spec: { replicas: 3 } }),
     problems: [
-      'replicas: a global job runs one task on each node',
+      'replicas: 3 is not taken: a global job runs one task on each node',
       'job.maxConcurrent: 2 is not taken: a global job runs on all of its nodes at once',
     ],
   },

@@ -22,7 +22,11 @@ function writes(state: ClusterState, serviceId: string, after: readonly PortSpec
   const builder = new TransactionBuilder();
   claimPorts(builder, state, serviceId, after, before);
   const { ops, compare } = builder.build();
-  assert.equal(compare.length, ops.length, 'every write compares what it replaces');
+  for (const { key } of ops)
+    assert.ok(
+      compare.some((other) => other.key === key && 'modRevision' in other),
+      'every write compares what it replaces',
+    );
   return ops.map((op) => `${op.type} ${op.key.replace('by-port/', '')}`).sort();
 }
 
@@ -75,6 +79,14 @@ describe('port claims', () => {
       'delete tcp/81',
       'put tcp/82',
     ]);
+  });
+
+  it('that are counted on are compared: the leader may be about to give one back', () => {
+    const state = stateWith(...services('web'), claim(80, 'web'));
+    const builder = new TransactionBuilder();
+    claimPorts(builder, state, 'web', [publish(80, 1)], [publish(80, 1)]);
+    const { ops, compare } = builder.build();
+    assert.deepEqual([ops.length, compare.map(({ key }) => key)], [0, ['by-port/tcp/80']]);
   });
 
   it('are refused with the name of the holder, all at once', () => {

@@ -98,7 +98,11 @@ const CASES: readonly Case[] = [
     changes: mount({ propagation: 'shared' }),
     problems: [['task.container.mounts[0].propagation', /type=bind/]],
   },
-  { what: 'tmpfs options of a volume', changes: mount({ tmpfsSizeBytes: 1 }), problems: [['task.container.mounts[0]', /type=tmpfs/]] },
+  {
+    what: 'tmpfs options of a volume',
+    changes: mount({ tmpfsSizeBytes: 1 }),
+    problems: [['task.container.mounts[0].tmpfsSizeBytes', /1 goes with type=tmpfs/]],
+  },
   {
     what: 'two mounts on one target',
     changes: { container: { mounts: [Mount.create({ target: '/a' }), Mount.create({ target: '/a' })] } },

@@ -98,7 +98,8 @@ describe('reading verbs', () => {
     assert.equal((await shoal(['node', 'inspect', 'gone'], { manager })).exitCode, 3);
     const args = ['node', 'update', '--availability', 'drain', '--label-add', 'zone=eu', '--label-rm', 'old', 'host1'];
     assert.equal((await shoal(args, { manager })).stdout, 'host1\n');
-    assert.deepEqual(updated, { ref: idOf('host1'), version: 4, spec: { role: 0, availability: 2, labels: { ssd: 'true', zone: 'eu' } } });
+    const spec = { role: 0, availability: 2, labels: { ssd: 'true', zone: 'eu' } };
+    assert.deepEqual(updated, { ref: idOf('host1'), version: 4, spec, checkOnly: false });
     assert.equal((await shoal(['node', 'rm', 'host1'], { manager })).exitCode, 1);
     assert.equal((await shoal(['node', 'rm', '--force', 'host1'], { manager })).stdout, 'host1\n');
   });

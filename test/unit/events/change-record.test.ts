@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { ChangeRecord, eventsOf } from '../../../manager/events/index.ts';
-import { NodeState, NodeStatus, Task, TaskState, TaskStatus } from '../../../proto/index.ts';
+import { Endpoint, NodeState, NodeStatus, Task, TaskState, TaskStatus } from '../../../proto/index.ts';
 import { serviceRows } from '../../support/cluster-rows.ts';
 import { makeNode } from '../../support/placement.ts';
 import { specOf } from '../../support/service-specs.ts';
@@ -59,6 +59,19 @@ describe('what the writes of a transaction mean for people', () => {
     );
   });
 
+  it('names tasks as everything else does: those of a job from 0, with their iteration', () => {
+    const job = { ...TASK, slot: 1, jobIteration: 4, nodeId: 'n1', verdict: verdict(TaskState.ASSIGNED) };
+    const record = new ChangeRecord(STATE, 1000);
+    record.noteTask(undefined, job);
+    const [event] = eventsOf(record.build() ?? assert.fail('nothing was told'));
+    assert.deepEqual([event?.objectName, event?.attributes['iteration']], ['web.0', '4']);
+    const preparing = TaskStatus.create({ taskId: 't1', state: TaskState.PREPARING, message: 'preparing' });
+    assert.deepEqual(
+      told((other) => other.noteTaskStatus(undefined, preparing)),
+      ['task state web.3 preparing'],
+    );
+  });
+
   it('is told of what its node says, but not of what says nothing new', () => {
     const running = TaskStatus.create({ taskId: 't1', nodeId: 'n1', state: TaskState.RUNNING, message: 'running' });
     const failed = { ...running, state: TaskState.FAILED, exitCode: 137, error: 'killed: out of memory' };
@@ -78,6 +91,33 @@ describe('what the writes of a transaction mean for people', () => {
       told((record) => record.noteTaskStatus(undefined, { ...running, taskId: 'gone' })),
       [],
     );
+  });
+
+  it('is told when what runs becomes ready for traffic, and when it is not any more, each with its reason', () => {
+    const readiness = (ready: boolean, reason = ''): TaskStatus['readiness'] => ({ ready, reason, sinceUnixMs: 1 });
+    const running = TaskStatus.create({ taskId: 't1', nodeId: 'n1', state: TaskState.RUNNING });
+    const waiting = { ...running, readiness: readiness(false, 'its readiness probe has not answered yet') };
+    const passing = { ...running, readiness: readiness(true) };
+    const refusing = { ...running, readiness: readiness(false, 'HTTP status 503') };
+    const change = (before: TaskStatus | undefined, after: TaskStatus): readonly string[] =>
+      told((record) => record.noteTaskStatus(before, after));
+    assert.deepEqual(change(undefined, waiting), ['task state web.3 running']);
+    assert.deepEqual(change(waiting, passing), ['task ready web.3 its readiness probe passes']);
+    assert.deepEqual(change(passing, refusing), ['task unready web.3 gets no new traffic: HTTP status 503']);
+    // Why it is not ready may change with each try.
+    assert.deepEqual(change(refusing, { ...refusing, readiness: readiness(false, 'HTTP status 500') }), []);
+    assert.deepEqual(change(refusing, passing), ['task ready web.3 its readiness probe passes']);
+    const port = (ready: boolean): Endpoint => Endpoint.create({ targetPort: 80, ready });
+    const closed = { ...passing, endpoints: [port(true), port(false)] };
+    const open = { ...passing, endpoints: [port(true), port(true)] };
+    assert.deepEqual(change(closed, open), ['task ready web.3 its published ports answer']);
+    // What is being stopped closes its ports: that is told as its stop.
+    const stopping = { ...TASK, nodeId: 'n1', desired: TaskState.SHUTDOWN };
+    const stateOfIt = stateWith(...serviceRows('s1', specOf()), row('tasks', 't1', stopping));
+    const quiet = new ChangeRecord(stateOfIt, 1000);
+    quiet.noteTaskStatus(open, closed);
+    assert.equal(quiet.build(), undefined);
+    assert.deepEqual(change(passing, { ...passing, state: TaskState.SHUTDOWN, readiness: undefined }), ['task state web.3 shutdown']);
   });
 
   it('is told of nodes: state, engine, mesh and ports', () => {

@@ -226,6 +226,16 @@ describe('service explain', () => {
       assert.match(finding.wayOut, /service update --force web/);
     });
 
+    it('says that its restarts within the window are used up', () => {
+      model.addNode({ id: 'a' });
+      const restart = RestartPolicy.create({ maxAttempts: 1, windowMs: 60_000, delayMs: 1000 });
+      model.create('web', specOf({ container: { image: FAILING_IMAGE }, task: { restart } }));
+      model.run(3_600_000);
+      const { finding } = only(explain());
+      assert.equal(finding?.kind, 'gave-up');
+      assert.match(finding.reason, /exit code 1.*its one restart within 1m0s is used up \(--restart-max-attempts, --restart-window\)/);
+    });
+
     it('says that its policy does not replace it', () => {
       model.addNode({ id: 'a' });
       model.create(

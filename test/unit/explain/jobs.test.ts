@@ -3,13 +3,21 @@ import { seededIds } from '../../../lib/ids.ts';
 import { seededRng } from '../../../lib/rng.ts';
 import { explainService, plannedTasks, Rehearsal, type ScratchWrite } from '../../../manager/explain/index.ts';
 import { specId } from '../../../manager/state/index.ts';
-import { enumName, ManagerLiveness, PlannedAction, RestartCondition, StoredSpec, type ServiceSpec } from '../../../proto/index.ts';
+import {
+  enumName,
+  JobSchedule,
+  ManagerLiveness,
+  PlannedAction,
+  RestartCondition,
+  StoredSpec,
+  type ServiceSpec,
+} from '../../../proto/index.ts';
 import { JobModel } from '../../support/job-model.ts';
 import { jobSpec } from '../../support/job-specs.ts';
 import { row } from '../../support/state-rows.ts';
 
-function led(spec: ServiceSpec): JobModel {
-  const model = new JobModel(spec);
+function led(spec: ServiceSpec, wallMs?: number): JobModel {
+  const model = new JobModel(spec, wallMs);
   model.world.change([row('leader', '', ManagerLiveness.create({ managerId: 'm' }))]);
   return model;
 }
@@ -27,7 +35,8 @@ function planOf(model: JobModel, change: (spec: ServiceSpec) => ServiceSpec): re
   let rounds = 0;
   while (rehearsal.step()) rounds++;
   assert.ok(rehearsal.isOver && rounds < 100, `it took ${rounds} rounds`);
-  const { tasks } = plannedTasks(rehearsal.before, rehearsal.state, 'batch', spec, false);
+  const { tasks, unchanged } = plannedTasks(rehearsal.before, rehearsal.state, 'batch', spec, false);
+  assert.equal(unchanged, 0, 'of runs that are over nothing is planned');
   return tasks.map(({ action, name }) => `${enumName(PlannedAction, action).replace('PLAN_', '').toLowerCase()} ${name}`);
 }
 
@@ -38,10 +47,22 @@ describe('a job, explained and planned', () => {
     const model = led(jobSpec({ replicas: 2, job: { maxConcurrent: 1 } }));
     assert.ok(explainService(model.state, 'batch', model.clock).allRight);
     model.completeSlot('0');
-    assert.ok(explainService(model.state, 'batch', model.clock).allRight);
+    const half = explainService(model.state, 'batch', model.clock);
+    assert.deepEqual([half.allRight, half.job], [true, 'iteration 0 runs, 1 of 2 tasks completed']);
     model.completeSlot('1');
-    const { allRight, desired, running } = explainService(model.state, 'batch', model.clock);
-    assert.deepEqual({ allRight, desired, running }, { allRight: true, desired: 0, running: 0 });
+    const { allRight, desired, running, job } = explainService(model.state, 'batch', model.clock);
+    assert.deepEqual(
+      { allRight, desired, running, job },
+      { allRight: true, desired: 0, running: 0, job: 'iteration 0 has completed, 2 of 2 tasks' },
+    );
+  });
+
+  it('says when it runs next', () => {
+    const schedule = JobSchedule.create({ cron: '0 3 * * *' });
+    const model = led(jobSpec({ job: { schedule } }), Date.parse('2026-11-21T12:00:00Z'));
+    const clock = { ...model.clock, wallMs: () => model.wallMs };
+    const { job, allRight } = explainService(model.state, 'batch', clock);
+    assert.deepEqual([allRight, job], [true, 'it has not run yet; the next one begins at 2026-11-22T03:00:00Z']);
   });
 
   it('says which task waits out its delay, by its slot', () => {

@@ -103,6 +103,11 @@ describe('dirty services', () => {
     taken();
     world.change([acks]);
     assert.deepEqual(taken(), [], 'none that has been told to stop or is gone');
+    world.change([task('one', 'a', { drain: true }), task('other', 'a', { drain: true })]);
+    world.change([], [['tasks', 'one']]);
+    taken();
+    world.change([acks]);
+    assert.deepEqual(taken(), ['a'], 'one of two is gone');
   });
 
   it('are those with a task that waits for a node when a task ends anywhere', () => {

@@ -107,6 +107,26 @@ describe('the leader’s loop', () => {
     assert.equal(followed.sent.length, quiet, 'and is quiet when all is as it shall be');
   });
 
+  it('lets a big service rest between two looks, and a small one not', async () => {
+    await want('big', 1000);
+    await want('small', 2);
+    await lead();
+    await passTime(bench.clock, 1000);
+    assert.equal((await stored('big')).size, 1000);
+    const scale = async (id: string, replicas: number): Promise<void> => {
+      await storeRows(bench.store, ...serviceRows(id, specOf({ spec: { name: id, replicas } }), replicas));
+      await settle();
+    };
+    await scale('big', 1001);
+    assert.equal((await stored('big')).size, 1001, 'after a while without changes it is looked at once');
+    await scale('big', 1002);
+    await scale('small', 3);
+    assert.equal((await stored('big')).size, 1001);
+    assert.equal((await stored('small')).size, 3);
+    await passTime(bench.clock, 100);
+    assert.equal((await stored('big')).size, 1002);
+  });
+
   it('decides again after a conflict, from what is there then', async () => {
     let first = true;
     followed.onCommit = async (real, { ops }) => {

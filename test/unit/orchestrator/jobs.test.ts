@@ -115,14 +115,29 @@ describe('a replicated job', () => {
     assert.ok(messages(model).some((message) => message.startsWith('iteration 0 failed: task batch.0 failed')));
   });
 
-  it('waits for the window where attempts are counted within one', () => {
+  it('fails when the attempts within a window are used up, and goes on as long as they are not', () => {
     const model = new JobModel(jobSpec({ restart: { maxAttempts: 1, windowMs: 60_000 } }));
     model.crashSlot('0');
-    model.run(1100);
+    model.run(61_000);
     model.crashSlot('0');
-    assert.deepEqual(model.iterations, ['0 running']);
-    model.run(70_000);
+    model.run(1100);
     assert.deepEqual(slotsOf(model.running()), ['0']);
+    model.crashSlot('0');
+    assert.deepEqual(model.iterations, ['0 failed']);
+    model.run(70_000);
+    assert.deepEqual(model.iterations, ['0 failed']);
+  });
+
+  it('stands by what it said of a node of a global job, though the window goes on', () => {
+    const model = new JobModel(jobSpec({ isGlobal: true, restart: { maxAttempts: 1, windowMs: 60_000 } }));
+    const [name = '', ...others] = slotsOf(model.running());
+    model.crashSlot(name);
+    model.run(1100);
+    model.crashSlot(name);
+    model.changeLeader();
+    model.run(70_000);
+    assert.deepEqual(slotsOf(model.running()), others);
+    assert.deepEqual(model.iterations, ['0 running']);
   });
 
   it('replaces a task whose node is lost, at once and without counting a failure', () => {
@@ -253,6 +268,51 @@ describe('a replicated job', () => {
     model.run(1001);
     assert.deepEqual(model.iterations, ['0 failed']);
     assert.equal(model.iteration(0).message, 'did not complete within its deadline of 1m0s');
+    assert.deepEqual(model.running(), []);
+  });
+
+  it('keeps its deadline and its time to live over changes of leader, and whatever the wall clock is set to', () => {
+    const job = { deadlineMs: 600_000, ttlMs: 600_000 };
+    const model = new JobModel(jobSpec({ job }));
+    const led = (ms: number): void => {
+      model.run(ms);
+      model.wallOffsetMs += ms > 255_000 ? -3_600_000 : 7_200_000;
+      model.changeLeader();
+      model.settle();
+    };
+    led(250_000);
+    led(260_000);
+    // 480 s were noted: it is later than the limit by the rest, never earlier.
+    model.run(115_000);
+    assert.deepEqual(model.iterations, ['0 running']);
+    model.run(6000);
+    assert.deepEqual(model.iterations, ['0 failed']);
+    led(250_000);
+    led(260_000);
+    model.run(110_000);
+    assert.equal(model.iteration(0).expired, false);
+    model.run(11_000);
+    assert.equal(model.iteration(0).expired, true);
+    assert.deepEqual(model.tasks('batch'), []);
+  });
+
+  it('notes its time rarely', () => {
+    const model = new JobModel(jobSpec({ job: { deadlineMs: 86_400_000 } }));
+    const before = model.state.revision;
+    model.run(3_600_000);
+    assert.equal(model.state.revision - before, 6);
+    assert.deepEqual(model.iterations, ['0 running']);
+  });
+
+  it('of a global job loses its tasks, too, though later nodes might have had a part in it', () => {
+    const model = new JobModel(jobSpec({ isGlobal: true, job: { ttlMs: 60_000 } }));
+    for (const slot of slotsOf(model.running())) model.completeSlot(slot);
+    assert.deepEqual(model.iterations, ['0 completed']);
+    model.run(61_000);
+    assert.equal(model.iteration(0).expired, true);
+    assert.deepEqual(model.tasks('batch'), []);
+    model.addNode({ id: 'late' });
+    model.run(10_000);
     assert.deepEqual(model.running(), []);
   });
 

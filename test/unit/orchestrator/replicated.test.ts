@@ -8,6 +8,7 @@ import {
   RestartCondition,
   RestartPolicy,
   type ServiceSpec,
+  type Task,
   TaskState,
   TaskStatus,
 } from '../../../proto/index.ts';
@@ -259,16 +260,63 @@ describe('a task that ends', () => {
     model.run(600_000);
     assert.equal(model.tasks('web').length, 3);
     assert.deepEqual(model.plan('web'), []);
-    assert.match(model.events.at(-1)?.message ?? '', /its restart policy does not replace it/);
+    assert.match(model.events.at(-1)?.message ?? '', /its restart attempts are used up: it is not replaced/);
   });
 
-  it('gets its attempts back when their window is over', () => {
-    const model = cluster();
-    model.create('web', withRestart(web(1, {}, { image: FAILING_IMAGE }), { maxAttempts: 2, delayMs: 1000, windowMs: 60_000 }));
-    model.run(50_000);
-    assert.equal(model.tasks('web').at(-1)?.restart?.attempt, 2);
-    model.run(20_000);
-    assert.equal(model.tasks('web').at(-1)?.restart?.attempt, 4);
+  describe('whose attempts are counted within a window', () => {
+    const windowed = (image = 'steady'): ReconcileModel => {
+      const model = cluster();
+      model.create('web', withRestart(web(1, {}, { image }), { maxAttempts: 2, delayMs: 1000, windowMs: 60_000 }));
+      model.settle();
+      return model;
+    };
+    const holder = (model: ReconcileModel): Task => model.tasks('web').at(-1) ?? assert.fail('no task');
+    const crash = (model: ReconcileModel): void => {
+      model.crash(holder(model).id);
+      model.run(2000);
+    };
+
+    it('is given up for good once they are used up within it', () => {
+      const model = windowed(FAILING_IMAGE);
+      model.run(50_000);
+      assert.equal(holder(model).restart?.attempt, 2);
+      model.run(600_000);
+      assert.equal(model.tasks('web').length, 3);
+      assert.equal(model.events.filter(({ message }) => message.includes('are used up')).length, 1);
+      model.changeLeader();
+      model.run(600_000);
+      assert.equal(model.tasks('web').length, 3);
+      assert.equal(model.events.filter(({ message }) => message.includes('are used up')).length, 1);
+      // Until somebody changes the service.
+      model.update('web', (spec) => ({ ...spec, labels: { again: 'yes' } }));
+      model.run(600_000);
+      assert.equal(holder(model).restart?.attempt, 2);
+    });
+
+    it('goes on as long as there is room in the window', () => {
+      const model = windowed();
+      for (let attempt = 1; attempt <= 6; attempt++) {
+        crash(model);
+        assert.equal(holder(model).restart?.attempt, attempt);
+        model.run(31_000);
+      }
+    });
+
+    it('is counted on by the next leader: what was in the window still is, what had left it does not come back', () => {
+      const model = windowed();
+      crash(model);
+      crash(model);
+      model.changeLeader();
+      crash(model);
+      assert.equal(holder(model).gaveUp, true);
+      const patient = windowed();
+      crash(patient);
+      crash(patient);
+      patient.run(61_000);
+      patient.changeLeader();
+      crash(patient);
+      assert.deepEqual([holder(patient).gaveUp, holder(patient).restart?.attempt], [false, 3]);
+    });
   });
 
   it('stays as it is where the condition says so', () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { describe, it } from 'mocha';
-import { type ScheduledTimes, scheduledTimes, scheduleProblem } from '../../../manager/schedule/index.ts';
+import { type ScheduledTimes, scheduledTimes, scheduleProblems } from '../../../manager/schedule/index.ts';
 import { JobSchedule } from '../../../proto/index.ts';
 
 function times(cron: string, timezone = ''): ScheduledTimes {
@@ -19,7 +19,8 @@ function nextOf(schedule: ScheduledTimes, from: string, count: number): readonly
 }
 
 function problem(cron: string, timezone = ''): string {
-  const found = scheduleProblem(JobSchedule.create({ cron, timezone })) ?? assert.fail(`${cron} is taken`);
+  const [found] = scheduleProblems(JobSchedule.create({ cron, timezone }));
+  assert.ok(found, `${cron} is taken`);
   return `${found.field}: ${found.message}`;
 }
 

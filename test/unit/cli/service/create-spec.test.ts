@@ -222,8 +222,11 @@ describe('the spec of a new service', () => {
   });
 
   it('refuses a reservation above its limit, replicas of a global service', () => {
-    assert.match(problemsOf({ reserveMemory: '2g', limitMemory: '1g' })[0] ?? '', /--reserve-memory: more memory is reserved/);
-    assert.match(problemsOf({ mode: 'global', replicas: '3' })[0] ?? '', /--replicas: a global service/);
+    assert.match(
+      problemsOf({ reserveMemory: '2g', limitMemory: '1g' })[0] ?? '',
+      /--reserve-memory: 2GiB is more than --limit-memory allows, 1GiB/,
+    );
+    assert.match(problemsOf({ mode: 'global', replicas: '3' })[0] ?? '', /--replicas: 3 is not taken: a global service/);
   });
 
   it('names what is wrong with an env-file in a line that can be read', () => {

@@ -64,21 +64,26 @@ describe('the flags of a job', () => {
     const rollout = { updateParallelism: '1', updateOrder: 'auto', rollbackMonitor: '1s' };
     assert.deepEqual(
       problemsOf(() => create(rollout)),
-      ['--update-parallelism', '--update-order', '--rollback-monitor'].map(
-        (flag) => `${flag}: is not for jobs: a new spec begins a job anew`,
+      ['--update-parallelism: "1"', '--update-order: "auto"', '--rollback-monitor: "1s"'].map(
+        (given) => `${given} is not for jobs: a new spec begins a job anew`,
       ),
     );
     const why = 'is for jobs: --mode replicated-job or global-job';
     const flags = { maxConcurrent: '1', historyLimit: '1', jobDeadline: '1s', ttl: '1s', schedule: '@daily', schedulePaused: true };
     assert.deepEqual(
       problemsOf(() => create({ ...flags, mode: 'replicated' })),
-      ['--max-concurrent', '--history-limit', '--job-deadline', '--ttl', '--schedule', '--schedule-paused'].map(
-        (flag) => `${flag}: ${why}`,
-      ),
+      [
+        `--max-concurrent: "1" ${why}`,
+        `--history-limit: "1" ${why}`,
+        `--job-deadline: "1s" ${why}`,
+        `--ttl: "1s" ${why}`,
+        `--schedule: "@daily" ${why}`,
+        `--schedule-paused: ${why}`,
+      ],
     );
     assert.deepEqual(
       problemsOf(() => create({ scheduleTimezone: 'UTC', schedulePaused: false })),
-      ['--schedule-timezone: needs --schedule', '--schedule-paused: needs --schedule'],
+      ['--schedule-timezone: "UTC" needs --schedule', '--schedule-paused: needs --schedule'],
     );
     assert.deepEqual(
       problemsOf(() => create({ mode: 'global-job', replicas: '2', maxConcurrent: '2' }))

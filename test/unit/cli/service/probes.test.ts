@@ -102,10 +102,10 @@ describe('a probe on the command line', () => {
     const before = { readinessProbe: 'tcp:1', livenessProbe: 'tcp:2', startupProbe: 'tcp:3' };
     assert.deepEqual(texts(update(before, {})), ['tcp:1', 'tcp:2', 'tcp:3']);
     assert.deepEqual(texts(update(before, { livenessProbe: 'tcp:9' })), ['tcp:1', 'tcp:9', 'tcp:3']);
-    assert.deepEqual(texts(update(before, { livenessProbe: false })), ['tcp:1', undefined, 'tcp:3']);
+    assert.deepEqual(texts(update(before, { withoutLivenessProbe: false })), ['tcp:1', undefined, 'tcp:3']);
     assert.deepEqual(texts(update(before, { probe: 'tcp:9' })), ['tcp:9', 'tcp:9', 'tcp:3']);
-    assert.deepEqual(texts(update(before, { probe: false, readinessProbe: 'tcp:9' })), ['tcp:9', undefined, undefined]);
-    assert.equal(update(before, { probe: false }), undefined);
+    assert.deepEqual(texts(update(before, { withoutProbe: false, readinessProbe: 'tcp:9' })), ['tcp:9', undefined, undefined]);
+    assert.equal(update(before, { withoutProbe: false }), undefined);
   });
 
   const refused: readonly (readonly [flags: FlagValues, problem: RegExp])[] = [
