@@ -1,5 +1,6 @@
 // --publish, --publish-add and --publish-rm: which ports a service has after them, and the short form, 8080:80/udp.
-import { PortProtocol, type PortSpec, type ServiceSpec } from '../../../proto/index.ts';
+import { isDeepStrictEqual } from 'node:util';
+import { PortMode, PortProtocol, type PortSpec, type ServiceSpec } from '../../../proto/index.ts';
 import { protocolName, ruleText } from '../../format/ports.ts';
 import type { FlagReader } from './flag-reader.ts';
 import { MAX_PORT, newPort, parsePortFields, parseProtocol } from './port-fields.ts';
@@ -13,10 +14,32 @@ export function applyPorts(spec: ServiceSpec, flags: FlagReader): readonly PortS
   refuseDuplicates(fresh, added.flag, flags);
   const removed = flags.removed('publish');
   const removals = removed.values.flatMap((text) => take(text, parseRemoval, removed.flag, flags));
-  const kept = spec.ports.filter(
-    (port) => !removals.some((isRemoved) => isRemoved(port)) && !fresh.some((other) => samePublished(port, other)),
-  );
-  return [...kept, ...fresh];
+  const kept = spec.ports.filter((port) => !removals.some((isRemoved) => isRemoved(port)));
+  const others = fresh.filter((port) => !kept.some((other) => isDeepStrictEqual(port, other)));
+  const replaced = new Set(kept.filter((port) => others.some((other) => samePublished(port, other))));
+  // Docker's: what is published is not published otherwise behind one's back. How the mesh serves it is no other thing.
+  for (const port of replaced) {
+    if (!others.some((other) => samePublished(port, other) && sameUse(port, other))) flags.problem(added.flag, alreadyPublished(port));
+  }
+  return [...kept.filter((port) => !replaced.has(port)), ...others];
+}
+
+function sameUse(a: PortSpec, b: PortSpec): boolean {
+  return a.protocol === b.protocol && a.targetPort === b.targetPort && a.mode === b.mode;
+}
+
+function alreadyPublished(port: PortSpec): string {
+  const { publishedPort, targetPort, protocol, mode, ingress } = port;
+  const published = `port ${String(publishedPort)}/${protocolName(protocol)}`;
+  if (protocol === PortProtocol.HTTP) {
+    const rule = ruleOf(port);
+    const removal = `published=${String(publishedPort)},host=${ingress?.http?.host ?? ''},path=${ingress?.http?.path ?? '/'}`;
+    return `${published}${rule === '' ? '' : ` for ${rule}`} is published already, to ${String(targetPort)}; --publish-rm ${removal} takes that away`;
+  }
+  const suffix = protocol === PortProtocol.UDP ? '/udp' : '';
+  const as = mode === PortMode.HOST ? ' in host mode' : '';
+  const ports = `${String(publishedPort)}:${String(targetPort)}${suffix}`;
+  return `${published} is published already, to ${String(targetPort)}${as}; --publish-rm ${ports} takes that away`;
 }
 
 function take<T>(text: string, parse: (text: string) => readonly T[] | string, flag: string, flags: FlagReader): readonly T[] {

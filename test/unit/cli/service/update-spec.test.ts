@@ -74,7 +74,7 @@ describe('the spec of an updated service', () => {
     assert.deepEqual([container.capAdd, container.capDrop], [[], ['CAP_NET_ADMIN']]);
   });
 
-  it('removes ports by target, and replaces the one that is published there', () => {
+  it('removes ports by target, and publishes none otherwise that is not removed', () => {
     const ports = (flags: FlagValues): unknown => update(flags).ports.map(({ publishedPort, targetPort }) => [publishedPort, targetPort]);
     assert.deepEqual(ports({ publishRm: ['80', '53/udp'] }), [[9000, 90]]);
     assert.deepEqual(ports({ publishRm: ['53', '1:80'] }), [
@@ -82,11 +82,30 @@ describe('the spec of an updated service', () => {
       [9000, 90],
       [53, 53],
     ]);
-    assert.deepEqual(ports({ publishAdd: ['8080:81'] }), [
+    assert.throws(
+      () => ports({ publishAdd: ['8080:81'] }),
+      /--publish-add: port 8080\/tcp is published already, to 80; --publish-rm 8080:80 takes that away/,
+    );
+    assert.deepEqual(ports({ publishAdd: ['8080:80'] }), ports({}));
+    assert.deepEqual(ports({ publishRm: ['8080:80'], publishAdd: ['8080:81'] }), [
       [9000, 90],
       [53, 53],
       [8080, 81],
     ]);
+  });
+
+  it('replaces the settings of a port that stays what it is', () => {
+    const one = update({ publishAdd: ['published=8080,target=80,idle-timeout=1m'] });
+    assert.deepEqual(
+      one.ports.map(({ publishedPort, ingress }) => [publishedPort, ingress?.idleTimeoutMs]),
+      [
+        [9000, undefined],
+        [53, undefined],
+        [8080, 60_000],
+      ],
+    );
+    const two = updateSpec(one, { publishAdd: ['8080:80'] }, HERE);
+    assert.deepEqual(two.ports.find(({ publishedPort }) => publishedPort === 8080)?.ingress, undefined);
   });
 
   it('adds, replaces and removes the rules of an HTTP port one by one', () => {
@@ -94,8 +113,13 @@ describe('the spec of an updated service', () => {
     const before = updateSpec(BEFORE, { publishRm: ['80', '90', '53/udp'], publishAdd: [rule('a', 3000), rule('b', 3000)] }, HERE);
     const rules = (flags: FlagValues): readonly string[] =>
       updateSpec(before, flags, HERE).ports.map(({ targetPort, ingress }) => `${ingress?.http?.host ?? 'tcp'} ${targetPort}`);
-    assert.deepEqual(rules({ publishAdd: [rule('b', 4000), rule('c', 3000)] }), ['a 3000', 'b 4000', 'c 3000']);
-    assert.deepEqual(rules({ publishAdd: ['80:3000'] }), ['tcp 3000']);
+    assert.deepEqual(rules({ publishAdd: [`${rule('a', 3000)},path=/api`, rule('c', 3000)] }), ['a 3000', 'b 3000', 'a 3000', 'c 3000']);
+    assert.deepEqual(rules({ publishRm: [rule('b', 3000)], publishAdd: [rule('b', 4000)] }), ['a 3000', 'b 4000']);
+    assert.throws(
+      () => rules({ publishAdd: [rule('b', 4000)] }),
+      /port 80\/http for b is published already, to 3000; --publish-rm published=80,host=b,path=\/ takes that away/,
+    );
+    assert.throws(() => rules({ publishAdd: ['80:3000'] }), /port 80\/http for a is published already/);
     assert.deepEqual(rules({ publishRm: [rule('a', 3000)] }), ['b 3000']);
     assert.deepEqual(rules({ publishRm: ['published=80,host=b'] }), ['a 3000']);
     assert.deepEqual(rules({ publishRm: ['published=80,path=/other'] }), ['a 3000', 'b 3000']);
