@@ -249,6 +249,14 @@ describe('control API: services', () => {
     await manager.client.createService(whole);
   });
 
+  it('takes many services that share a port, all at once', async () => {
+    const names = Array.from({ length: 25 }, (_, index) => `shared-${index}`);
+    const made = await Promise.all(names.map((name) => create(specOf({ spec: { name, ports: [httpPort(8071, 80, name)] } }))));
+    assert.equal(made.length, names.length);
+    await Promise.all(names.map((ref) => manager.client.removeService(RemoveServiceRequest.create({ ref }))));
+    await create(specOf({ spec: { name: 'shared-no-more', ports: [publish(8071, 80)] } }));
+  });
+
   it('gives the rules of one service that name no port the same one', async () => {
     const { spec } = await create(specOf({ spec: { name: 'http-open', ports: [httpPort(0, 80, 'a'), httpPort(0, 81, 'b')] } }));
     const numbers = new Set(spec.ports.map((port) => port.publishedPort));
