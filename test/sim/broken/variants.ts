@@ -156,9 +156,15 @@ export const VARIANTS: readonly Variant[] = [
   },
   {
     name: 'write-repeated-blindly',
-    what: 'a write whose answer was lost is sent again as another operation (I1, I6)',
+    what: 'a change whose outcome nobody knows is made once more, as if it had not happened (I1)',
     knownSeed: 111,
-    patches: [{ file: 'test/sim/parts/store.ts', from: 'outcome ??= carryOut();', to: 'outcome = carryOut();' }],
+    patches: [
+      {
+        file: 'manager/api/change.ts',
+        from: '    throw refusal(ShoalError.from(error), what, answered);',
+        to: "    if (ShoalError.from(error).code === 'cancelled') throw error;\n    return { committed: false, revision: state.revision };",
+      },
+    ],
   },
   {
     name: 'session-not-compared',

@@ -152,6 +152,22 @@ const leaseLost: Maker = (world) => {
   void server.revoke(leaseId).catch(() => undefined);
   return { name: 'lease lost', target: 'leader', touches: ['store'], lastsMs: 0, heal: () => undefined };
 };
+/** Agents come over meanwhile: what they are told is not to be older than what they have. */
+const lateWatch: Maker = ({ truth, rng }) => {
+  const { managers, nodes, network, store } = truth.world;
+  const manager = pick(rng, managers);
+  store.faults.lateWatches.add(manager.name);
+  truth.later(between(rng, 50, 1500), () => {
+    for (const node of nodes) for (const { name } of managers) if (name !== manager.name) network.reset(node.name, name);
+  });
+  return {
+    name: 'late watch',
+    target: manager.name,
+    touches: [manager.name, ...nodes.map(({ name }) => name)],
+    lastsMs: lasting(rng),
+    heal: () => store.faults.lateWatches.delete(manager.name),
+  };
+};
 
 function stall(name: string, process: SimProcess | undefined, { truth, rng }: FaultWorld): Fault | undefined {
   if (process?.alive !== true) return undefined;
@@ -253,7 +269,7 @@ const probesFail: Maker = ({ truth, rng }) => {
 const MAKERS: readonly Maker[] = [
   ...[managerCrash, leaderCrash, leaderCrash, agentCrash, agentCrash, meshCrash, hostOff, hostOff, managerHostOff],
   ...[storeCut, storeCutOneWay, nodeCut, nodeCut, nodeCutOneWay, massCut, linkCut, managerCut, reset, slowNetwork],
-  ...[storeDown, storeFailing, answersLost, storeFull, compaction, compaction, leaseLost],
+  ...[storeDown, storeFailing, answersLost, storeFull, compaction, compaction, lateWatch, leaseLost],
   ...[managerStall, leaderStall, agentStall, meshStall, wallJump],
   ...[diskFull, diskSlow, pullsFail, engineFailing, engineSlow, engineHangs, containerKilled, probesFail, probesFail],
 ];
