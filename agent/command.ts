@@ -34,7 +34,10 @@ export function configureAgent(command: Command): void {
     .option('--log-format <format>', 'auto, json or short', 'auto')
     .action(async (flags: AgentFlags) => {
       const { checkAgentFlags } = await import('./options.ts');
-      const settings = checkAgentFlags(flags);
+      const { foreignAddress } = await import('./ports/bindable.ts');
+      // What is purged needs no address.
+      const foreign = flags.dataAddr === undefined || flags.purge ? undefined : await foreignAddress(flags.dataAddr);
+      const settings = checkAgentFlags(flags, foreign);
       const { agentProcess } = await import('./process.ts');
       await agentProcess(settings);
     });

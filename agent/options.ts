@@ -74,8 +74,8 @@ const MAX_OFFSET = 60_000;
 const MIN_GC_INTERVAL_MS = 10_000;
 const MAX_GC_CONTAINERS = 100_000;
 
-/** Throws `invalid_argument` with every wrong flag. */
-export function checkAgentFlags(flags: AgentFlags): AgentSettings {
+/** Throws `invalid_argument` with every wrong flag. `foreign`: why the data address that was given is none of this host, where it is none. */
+export function checkAgentFlags(flags: AgentFlags, foreign?: string): AgentSettings {
   const problems: FieldProblem[] = [];
   const wrong = (path: string, message: string): void => {
     problems.push({ path, message });
@@ -103,7 +103,7 @@ export function checkAgentFlags(flags: AgentFlags): AgentSettings {
   const settings: AgentSettings = {
     managers,
     dataDir: resolve(flags.dataDir),
-    dataAddress: dataAddressOf(flags, wrong),
+    dataAddress: dataAddressOf(flags, foreign, wrong),
     meshListen: [...new Set(flags.meshListen ?? [])],
     meshPortOffset,
     runtime: flags.runtime as AgentSettings['runtime'],
@@ -129,11 +129,12 @@ export function checkAgentFlags(flags: AgentFlags): AgentSettings {
 export type Wrong = (path: string, message: string) => void;
 
 /** Where a manager is on this very host, tasks of other nodes are too; elsewhere nobody but the user knows which address the others reach. */
-function dataAddressOf(flags: AgentFlags, wrong: Wrong): string {
+function dataAddressOf(flags: AgentFlags, foreign: string | undefined, wrong: Wrong): string {
   if (flags.dataAddr !== undefined) {
     if (isIP(flags.dataAddr) === 0) wrong('--data-addr', `"${flags.dataAddr}" is not an IP address`);
     else if (flags.dataAddr === '0.0.0.0' || flags.dataAddr === '::')
       wrong('--data-addr', 'must be one address of this host, which the other nodes reach');
+    else if (foreign !== undefined) wrong('--data-addr', foreign);
     return flags.dataAddr;
   }
   if ((flags.manager ?? []).some((manager) => isLoopback(hostAndPort(manager)?.host ?? '')) || flags.purge) return '127.0.0.1';

@@ -10,7 +10,7 @@ interface CodeInfo {
   readonly retryable: boolean;
 }
 
-/** Exit codes: 1 other, 2 usage, 3 not found, 4 conflict, 5 unavailable, 6 not converged in time, 7 denied, 130 interrupted. */
+/** Exit codes: 1 other, 2 usage, 3 not found, 4 conflict (also with the state of what is there), 5 unavailable, 6 not converged in time, 7 denied, 130 interrupted. */
 export const ERROR_CODES = {
   invalid_argument: { grpc: 3, http: 400, exit: 2, retryable: false },
   not_found: { grpc: 5, http: 404, exit: 3, retryable: false },

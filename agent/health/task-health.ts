@@ -1,5 +1,6 @@
 // The probes of one task: the start-up probe while it is STARTING, readiness and liveness while it is RUNNING.
 import type { Probe, Readiness } from '../../proto/index.ts';
+import { anySignal } from '../../lib/any-signal.ts';
 import { randomInt } from '../../lib/rng.ts';
 import type { AskerOf } from './ask.ts';
 import { followProbe, type ProberDeps } from './prober.ts';
@@ -47,7 +48,7 @@ export function watchStartUp(probe: Probe, target: ProbeTarget, events: StartUpE
         return;
     }
   };
-  follow('startup', probe, target, { initially: NO_VERDICT }, onVerdict, deps, AbortSignal.any([signal, over.signal]));
+  follow('startup', probe, target, { initially: NO_VERDICT }, onVerdict, deps, anySignal([signal, over.signal]));
 }
 
 /** `failed` is called once, `signal` aborts or not. */
@@ -66,7 +67,7 @@ export function watchLiveness(
   };
   // With the phase of its own: what started together need not be asked together.
   const spreadMs = randomInt(deps.rng, Math.min(SPREAD_MS, rulesOf('liveness', probe).intervalMs) + 1);
-  follow('liveness', probe, target, { initially: NO_VERDICT, spreadMs }, onVerdict, deps, AbortSignal.any([signal, over.signal]));
+  follow('liveness', probe, target, { initially: NO_VERDICT, spreadMs }, onVerdict, deps, anySignal([signal, over.signal]));
 }
 
 /** Not asked yet, and so not ready. */

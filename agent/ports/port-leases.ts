@@ -1,6 +1,4 @@
 // Leases node ports to tasks: the book (port-book.ts) on disk, and a check that nothing else on the host holds the port.
-import { createSocket } from 'node:dgram';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { PortMode, PortProtocol, type PortSpec } from '../../proto/index.ts';
 import type { Clock } from '../../lib/clock.ts';
@@ -8,6 +6,7 @@ import { type Disk, groupWriter, systemDisk } from '../../lib/durable-file.ts';
 import { messageOf, ShoalError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
 import type { LeasedPort } from '../runtime/runtime.ts';
+import { bindable } from './bindable.ts';
 import {
   COOLING_MS,
   emptyPortBook,
@@ -23,7 +22,7 @@ import {
 export interface PortLeases {
   /**
    * A port for each target of `specs`, on disk before it resolves; the same ones again for a task that has them. Rejects with
-   * `resource_exhausted` where none is free.
+   * `resource_exhausted` where none is free, `failed_precondition` where none could be opened at the data address.
    */
   lease(taskId: string, specs: readonly PortSpec[], signal: AbortSignal): Promise<readonly LeasedPort[]>;
   /** Takes the ports that a task found running has. */
@@ -183,37 +182,4 @@ function load(path: string, range: PortRange, nowMs: number, log: Logger, disk: 
     log.warn('cannot read the port leases; running tasks keep theirs', { path, error: messageOf(error) });
   }
   return book;
-}
-
-function bindable(protocol: 'tcp' | 'udp', address: string, port: number): Promise<boolean> {
-  return protocol === 'tcp' ? tcpBindable(address, port) : udpBindable(address, port);
-}
-
-function tcpBindable(address: string, port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const server = createServer();
-    server.once('error', () => {
-      resolve(false);
-    });
-    server.listen({ host: address, port, exclusive: true }, () => {
-      server.close(() => {
-        resolve(true);
-      });
-    });
-  });
-}
-
-function udpBindable(address: string, port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = createSocket(address.includes(':') ? 'udp6' : 'udp4');
-    socket.once('error', () => {
-      socket.close();
-      resolve(false);
-    });
-    socket.bind({ address, port, exclusive: true }, () => {
-      socket.close(() => {
-        resolve(true);
-      });
-    });
-  });
 }

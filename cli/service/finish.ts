@@ -1,5 +1,5 @@
 // What create, update and scale do after the manager took the change: tell its warnings, then wait.
-import type { ServiceChange, ServiceView } from '../../proto/index.ts';
+import { PortMode, type ServiceChange, type ServiceView } from '../../proto/index.ts';
 import { parseTimeout, parseVerify } from '../command-line/values.ts';
 import type { VerbContext } from '../command-line/verb.ts';
 import { styled } from '../style.ts';
@@ -20,6 +20,18 @@ export async function finishChange(
 ): Promise<void> {
   if (flags.detach === true) return;
   await waitForConvergence(context, changeOf(change, before, isRollback), flags.quiet === true, waitTimes(flags));
+  if (change.service?.spec?.ports.some(({ mode }) => mode === PortMode.INGRESS) === true) await tellClosedPorts(context, change.service.id);
+}
+
+/** The service has converged, and a node may yet be unable to answer for it: something else has the port there. */
+async function tellClosedPorts(context: VerbContext, ref: string): Promise<void> {
+  const control = await context.control();
+  // What was asked for is done, whether or not this can be told.
+  const service = await control.read((client, options) => client.getService({ ref }, options)).catch(() => undefined);
+  const warnings = (service?.portProblems ?? []).map(
+    ({ hostname, problem }) => `${hostname} does not answer port ${problem?.publishedPort ?? 0}: ${problem?.message ?? ''}`,
+  );
+  tellWarnings(context, { warnings });
 }
 
 /** Throws `invalid_argument`: verbs call it before they change anything. */

@@ -80,7 +80,7 @@ function isScalable(mode: ServiceMode | undefined): boolean {
 }
 
 function notScalable(ref: string): ShoalError {
-  return new ShoalError('failed_precondition', `${ref} is not replicated: it runs one task on each node and cannot be scaled`);
+  return new ShoalError('conflict', `${ref} is not replicated: it runs one task on each node and cannot be scaled`);
 }
 
 function parseScalings(args: readonly string[]): readonly Scaling[] {

@@ -87,7 +87,7 @@ export async function updateNode(context: ApiContext, request: UpdateNodeRequest
   return { ...nodeView(state, state.get('nodes', id) ?? result), revision };
 }
 
-/** Errors: `not_found`, `failed_precondition` for a node that is ready, and those of commitChange. */
+/** Errors: `not_found`, `conflict` for a node that is ready, and those of commitChange. */
 export async function removeNode(context: ApiContext, request: RemoveNodeRequest): Promise<Removed> {
   const { state } = context;
   const { id } = nodeByRef(state, request.ref);
@@ -98,7 +98,7 @@ export async function removeNode(context: ApiContext, request: RemoveNodeRequest
     const status = state.get('nodeStatus', id);
     if (status?.value.state === NodeState.NODE_READY && !request.force) {
       throw new ShoalError(
-        'failed_precondition',
+        'conflict',
         `node ${name} is ready: drain it and stop its agent first, or remove it with --force; its tasks then go to other nodes`,
       );
     }
@@ -120,7 +120,7 @@ export async function removeNode(context: ApiContext, request: RemoveNodeRequest
   return Removed.create({ id, name, revision });
 }
 
-/** Errors: `not_found`, `failed_precondition` for a node that is not down, and those of commitChange. */
+/** Errors: `not_found`, `conflict` for a node that is not down, and those of commitChange. */
 export async function evictNode(context: ApiContext, request: EvictNodeRequest): Promise<NodeView> {
   const { state } = context;
   const { id } = nodeByRef(state, request.ref);
@@ -131,10 +131,7 @@ export async function evictNode(context: ApiContext, request: EvictNodeRequest):
     const status = state.get('nodeStatus', id);
     const session = state.get('sessions', id);
     if (status?.value.state !== NodeState.NODE_DOWN || session === undefined) {
-      throw new ShoalError(
-        'failed_precondition',
-        `node ${name} is not down: nothing holds back its tasks; \`shoal node drain ${name}\` moves them`,
-      );
+      throw new ShoalError('conflict', `node ${name} is not down: nothing holds back its tasks; \`shoal node drain ${name}\` moves them`);
     }
     const builder = new TransactionBuilder();
     if (row.value.evictedNonce === session.value.nonce) return { builder, result: row };

@@ -24,6 +24,8 @@ export function stabilityWatch(stableMs: number): StabilityWatch {
         since = undefined;
         return stableMs;
       }
+      // Nobody is to run: there is nothing to verify.
+      if (crew === '') return 0;
       if (since?.crew !== crew) {
         since = { crew, untilMs: nowMs + Math.max(0, stableMs - (isFirst ? provedMs : 0)) };
         isFirst = false;

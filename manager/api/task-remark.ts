@@ -1,6 +1,6 @@
 // Why a task is not what it shall be, though it has not failed: in the words that progress and `service ps` share. Pure.
 import { type ServiceSpec, type Task, TaskState, type TaskStatus } from '../../proto/index.ts';
-import { specOf, type StateView } from '../state/index.ts';
+import { portId, specOf, type StateView } from '../state/index.ts';
 import { ingressTargets } from './services/service-view.ts';
 import { type SeenTask } from './task-state.ts';
 
@@ -16,7 +16,16 @@ export function remarkOf(state: StateView, task: Task, seen: SeenTask, nowUnixMs
   if (!USUAL_MESSAGES.has(seen.message)) return seen.message;
   if (seen.state !== TaskState.RUNNING || task.drain) return '';
   const spec = specOf(state, task.serviceId, task.specNumber);
-  return spec === undefined ? '' : (portsNotReady(spec, seen.status) ?? '');
+  return spec === undefined ? '' : (portsNotReady(spec, seen.status) ?? portsNotOpened(state, task));
+}
+
+/** What its node says of published ports of its service: the other nodes answer there, this one does not. */
+function portsNotOpened(state: StateView, { nodeId, serviceId }: Task): string {
+  const problems = state.get('nodeStatus', nodeId)?.value.portProblems ?? [];
+  const own = problems.filter(
+    ({ protocol, publishedPort }) => state.get('byPort', portId(protocol, publishedPort))?.value.objectId === serviceId,
+  );
+  return own.map(({ message }) => `not answered on this node: ${message}`).join('; ');
 }
 
 /** Undefined: it carries traffic, or publishes no port on every node. */

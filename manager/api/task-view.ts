@@ -1,5 +1,5 @@
 // One task as users see it: row, status and spec together.
-import { type Task, TaskView } from '../../proto/index.ts';
+import { type Task, TaskState, TaskView } from '../../proto/index.ts';
 import { type Row, shownSlot, specOf, type StateView } from '../state/index.ts';
 import { taskWithoutLogin } from './spec-secrets.ts';
 import { hostnameOf, serviceName, taskName } from './task-names.ts';
@@ -18,7 +18,7 @@ export function taskView(state: StateView, row: Row<Task>, nowUnixMs: number): T
     slot: shownSlot(task),
     nodeId: task.nodeId,
     nodeHostname: hostnameOf(state, task.nodeId),
-    desired: task.desired,
+    desired: shownDesired(task, seen.state),
     state: seen.state,
     message: seen.message,
     error: seen.error,
@@ -34,4 +34,10 @@ export function taskView(state: StateView, row: Row<Task>, nowUnixMs: number): T
     remark: remarkOf(state, task, seen, nowUnixMs),
     jobIteration: task.jobIteration,
   });
+}
+
+/** What has ended does not run again, though its row stays where no other takes its place. A job's task that ended well is what it shall be. */
+function shownDesired({ desired }: Task, state: TaskState): TaskState {
+  if (state < TaskState.COMPLETE || desired > TaskState.COMPLETE || desired === state) return desired;
+  return TaskState.SHUTDOWN;
 }

@@ -6,10 +6,10 @@ import { Endpoint, NodeState, PortMode, RouteAcks, type Task, TaskState, TaskSta
 import { FirstSeenTimes } from '../leader/first-seen.ts';
 import { InventoryFeed } from '../leader/inventory-feed.ts';
 import { placeWaiting } from '../leader/placer.ts';
-import type { BetterPlaceRequest } from '../orchestrator/plan.ts';
+import type { BetterPlaceRequest, ReconcileContext } from '../orchestrator/plan.ts';
 import { reconcileService } from '../orchestrator/index.ts';
 import type { TaskInfo } from '../orchestrator/task-info.ts';
-import { betterPlace } from '../scheduler/index.ts';
+import { betterPlace, fitsInPlaceOf } from '../scheduler/index.ts';
 import { specOf, type StateView } from '../state/index.ts';
 import { holdersOf } from './planned-tasks.ts';
 import { type ScratchClock, scratchClock, scratchOf, type ScratchState, type ScratchWrite, scratchWrites } from './scratch-state.ts';
@@ -75,7 +75,14 @@ export class Rehearsal {
       calmMs: undefined,
       calmNumber: 0,
     };
-    const context = { nowMs, wallMs: this.#clock.wallMs(), ids: this.#ids, seen: this.#seen, balance };
+    const context: ReconcileContext = {
+      nowMs,
+      wallMs: this.#clock.wallMs(),
+      ids: this.#ids,
+      seen: this.#seen,
+      fitsInPlaceOf: (taskId, spec) => fitsInPlaceOf(this.#feed.inventory, taskId, spec),
+      balance,
+    };
     this.#seen.begin();
     const { groups, wakeInMs } = reconcileService(state, this.#serviceId, context);
     this.#seen.end(this.#serviceId);

@@ -1,5 +1,6 @@
 // This manager's liveness and its campaign to lead: both hang on one lease, taken anew whenever it is lost.
 import { setMaxListeners } from 'node:events';
+import { anySignal } from '../../lib/any-signal.ts';
 import { backoff } from '../../lib/backoff.ts';
 import { type Clock, sleep } from '../../lib/clock.ts';
 import { messageOf, ShoalError } from '../../lib/errors.ts';
@@ -49,7 +50,7 @@ export async function campaign(options: ElectionOptions, signal: AbortSignal): P
 }
 
 async function holdLease(options: ElectionOptions, lease: Lease, signal: AbortSignal): Promise<void> {
-  const ended = AbortSignal.any([signal, lease.lost]);
+  const ended = anySignal([signal, lease.lost]);
   try {
     await announce(options, lease, ended);
     while (!ended.aborted) {
@@ -117,12 +118,13 @@ async function leadUntilDeposed(options: ElectionOptions, lease: Lease, createRe
   judge();
   log.info('leading', { fence: createRevision });
   try {
-    const over = AbortSignal.any([ended, deposed.signal]);
+    const over = anySignal([ended, deposed.signal]);
     // Each commit that is under way listens to it, which is no leak.
     setMaxListeners(0, over);
     await lead(leadershipOf(lease, createRevision, over, clock));
   } finally {
     unsubscribe();
+    deposed.abort();
     log.info('no longer leading', { fence: createRevision });
   }
 }

@@ -3,7 +3,7 @@
 import { type Clock, sleep, type Timer } from '../../lib/clock.ts';
 import { type BalanceSource, reconcileService } from '../orchestrator/index.ts';
 import type { WriteGroup } from '../orchestrator/plan.ts';
-import { betterPlace } from '../scheduler/index.ts';
+import { betterPlace, fitsInPlaceOf } from '../scheduler/index.ts';
 import { type ClusterState, commitTo } from '../state/index.ts';
 import { type BatchResult, Committer } from './committer.ts';
 import { DirtyServices } from './dirty-services.ts';
@@ -137,7 +137,14 @@ class LeaderLoop {
     const nowMs = clock.nowMs();
     const { calmMs, calmNumber } = this.#calm;
     const balance: BalanceSource = { betterPlace: (asked) => betterPlace(this.#feed.inventory, asked, nowMs), calmMs, calmNumber };
-    const plan = reconcileService(state, serviceId, { nowMs, wallMs: clock.wallMs(), ids, seen: this.#seen, balance });
+    const plan = reconcileService(state, serviceId, {
+      nowMs,
+      wallMs: clock.wallMs(),
+      ids,
+      seen: this.#seen,
+      fitsInPlaceOf: (taskId, spec) => fitsInPlaceOf(this.#feed.inventory, taskId, spec),
+      balance,
+    });
     this.#seen.end(serviceId);
     this.#rests.begin(serviceId, state.taskCountOfService(serviceId));
     if (plan.wakeInMs !== undefined) this.#wakeLater(serviceId, plan.wakeInMs);

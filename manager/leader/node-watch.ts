@@ -33,8 +33,10 @@ interface DownNode {
   readonly nonce: string;
   /** Its tasks are being replaced: nothing holds them any more. */
   evicted: boolean;
-  /** Of the loss that is held: it counts for as long as that lasts, evicted or not. */
+  /** Of the loss that goes on: it counts to it for as long as that lasts, evicted or not. */
   isPart: boolean;
+  /** It was lost with most others: its hold stands until then even if they come back first, for it is likely to follow them. */
+  massUntilMs: number | undefined;
 }
 
 interface ReturnedNode {
@@ -48,7 +50,7 @@ export class NodeWatchBook {
   readonly #clock: Clock;
   readonly #down = new Map<string, DownNode>();
   readonly #returned = new Map<string, ReturnedNode>();
-  /** While a mass loss is held: until when. */
+  /** While most nodes are lost: until when those that go now are held. */
   #massUntilMs: number | undefined;
   #wakeAtMs: number | undefined = 0;
 
@@ -58,15 +60,23 @@ export class NodeWatchBook {
     const nowMs = clock.nowMs();
     const before = state.get('nodeWatch', '')?.value;
     const evicted = new Map(before?.evicted.map((node) => [node.nodeId, node.sessionNonce]));
-    const isMassive = before?.held.some((node) => node.reason === HoldReason.HOLD_MASS_LOSS) ?? false;
+    const heldWithMost = new Set(before?.held.filter((node) => node.reason === HoldReason.HOLD_MASS_LOSS).map((node) => node.nodeId));
+    const isMassive = heldWithMost.size > 0;
+    const massUntilMs = isMassive ? nowMs + this.#settings().holdMs : undefined;
     for (const { id, value } of state.all('nodeStatus')) {
       if (value.state !== NodeState.NODE_DOWN) continue;
       const nonce = this.#nonceOf(id);
       // What fell silent while nobody led is judged now, as if it had just gone.
       const isEvicted = evicted.get(id) === nonce;
-      this.#down.set(id, { sinceMs: isEvicted ? Number.NEGATIVE_INFINITY : nowMs, nonce, evicted: isEvicted, isPart: isMassive });
+      this.#down.set(id, {
+        sinceMs: isEvicted ? Number.NEGATIVE_INFINITY : nowMs,
+        nonce,
+        evicted: isEvicted,
+        isPart: isMassive,
+        massUntilMs: heldWithMost.has(id) ? massUntilMs : undefined,
+      });
     }
-    if (isMassive) this.#massUntilMs = nowMs + this.#settings().holdMs;
+    this.#massUntilMs = massUntilMs;
     for (const { nodeId, returns, settleMs } of before?.unsettled ?? []) {
       this.#returned.set(nodeId, { timesMs: Array.from({ length: returns }, () => nowMs), unsettledUntilMs: nowMs + settleMs, settleMs });
     }
@@ -84,7 +94,8 @@ export class NodeWatchBook {
       if (change.table !== 'nodeStatus') continue;
       const isDown = change.after?.value.state === NodeState.NODE_DOWN;
       if (isDown && !this.#down.has(change.id)) {
-        this.#down.set(change.id, { sinceMs: this.#clock.nowMs(), nonce: this.#nonceOf(change.id), evicted: false, isPart: false });
+        const [sinceMs, nonce] = [this.#clock.nowMs(), this.#nonceOf(change.id)];
+        this.#down.set(change.id, { sinceMs, nonce, evicted: false, isPart: false, massUntilMs: undefined });
       } else if (!isDown && this.#down.delete(change.id) && change.after?.value.state === NodeState.NODE_READY) this.#noteReturn(change.id);
     }
   }
@@ -124,13 +135,13 @@ export class NodeWatchBook {
     const held: HeldNode[] = [];
     for (const [nodeId, down] of [...this.#down].sort(byKey)) {
       if (down.evicted) continue;
-      const leftMs = Math.max(down.sinceMs + delayMs, this.#massUntilMs ?? 0) - nowMs;
+      const leftMs = Math.max(down.sinceMs + delayMs, down.massUntilMs ?? 0) - nowMs;
       if (leftMs <= 0 || hasEvictionOrder(this.#state, nodeId) || this.#state.get('nodes', nodeId) === undefined) {
         down.evicted = true;
         continue;
       }
       this.#wakeIn(leftMs);
-      const reason = this.#massUntilMs === undefined ? HoldReason.HOLD_DELAY : HoldReason.HOLD_MASS_LOSS;
+      const reason = nowMs < (down.massUntilMs ?? 0) ? HoldReason.HOLD_MASS_LOSS : HoldReason.HOLD_DELAY;
       const since = before.find((node) => node.nodeId === nodeId && node.sessionNonce === down.nonce);
       held.push({ nodeId, sessionNonce: down.nonce, reason, sinceUnixMs: since?.sinceUnixMs ?? wallMs });
     }
@@ -144,7 +155,7 @@ export class NodeWatchBook {
       .map(([nodeId, { nonce }]) => ({ nodeId, sessionNonce: nonce }));
   }
 
-  /** Begins a hold, and ends one that is over, or that enough nodes have come back from. */
+  /** Begins a loss, and ends one whose hold is over, or that enough nodes have come back from; who is held by it stays so until its time. */
   #judgeMassLoss(nowMs: number): void {
     const { percent, holdMs } = this.#settings();
     if ([...this.#down.values()].every((down) => down.evicted)) {
@@ -152,7 +163,6 @@ export class NodeWatchBook {
       return;
     }
     if (this.#massUntilMs !== undefined && nowMs >= this.#massUntilMs) {
-      for (const down of this.#down.values()) down.evicted = true;
       this.#massUntilMs = undefined;
       return;
     }
@@ -167,13 +177,14 @@ export class NodeWatchBook {
     }
     const isMassive = lost + present >= MASS_LOSS_LEAST_NODES && lost * 100 >= percent * (lost + present);
     if (!isMassive || holdMs === 0) {
-      if (!isMassive) this.#massUntilMs = undefined;
+      this.#massUntilMs = undefined;
       return;
     }
     if (this.#massUntilMs === undefined) {
       for (const down of this.#down.values()) down.isPart = nowMs - down.sinceMs <= MASS_LOSS_WINDOW_MS;
     }
     this.#massUntilMs ??= nowMs + holdMs;
+    for (const down of this.#down.values()) if (!down.evicted) down.massUntilMs ??= this.#massUntilMs;
   }
 
   #isPartOfLoss(down: DownNode | undefined, nowMs: number): boolean {

@@ -77,6 +77,8 @@ export interface ReconcileContext {
   readonly wallMs: number;
   readonly ids: Ids;
   readonly seen: FirstSeen;
+  /** The scheduler's word: whether the node of that task would take one of this spec if the task were gone. */
+  readonly fitsInPlaceOf: (taskId: string, spec: ServiceSpec) => boolean;
   /** Unset: nothing is rebalanced. */
   readonly balance?: BalanceSource;
 }

@@ -1,5 +1,6 @@
 // Seeds run in processes of their own, one after another in each: the product is loaded there, as it is or broken.
 import { fork } from 'node:child_process';
+import { register } from 'node:module';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { breakProduct, type Variant } from './broken/variant.ts';
@@ -9,14 +10,21 @@ import type { SeedResult } from './scenario/seed.ts';
 export interface SeedSummary extends Omit<SeedResult, 'coverage' | 'lines'> {
   readonly cells: readonly (readonly [string, number])[];
   readonly tail: readonly string[];
+  /** Of its process since the seed before: the first seed bears the start. */
+  readonly cpuMs: number;
 }
 
 /** Shown of a seed that failed. */
 const TAIL_LINES = 200;
 
-function summaryOf(result: SeedResult): SeedSummary {
+function summaryOf(result: SeedResult, cpuMs: number): SeedSummary {
   const { coverage, lines, ...rest } = result;
-  return { ...rest, cells: [...coverage.cells], tail: result.violation === undefined ? [] : lines };
+  return { ...rest, cells: [...coverage.cells], tail: result.violation === undefined ? [] : lines, cpuMs };
+}
+
+function cpuMsOfProcess(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
 }
 
 export interface RunOptions {
@@ -56,8 +64,10 @@ export async function runSeeds(
   await Promise.all(Array.from({ length: Math.min(processes, seeds.length) }, serve));
 }
 
-/** The product is loaded only now: as it is, or broken. */
-export async function load(broken: string | undefined): Promise<typeof import('./scenario/seed.ts')> {
+/** The product is loaded only now: as it is, or broken. Its errors carry stacks only for people: there are many, and each is costly. */
+export async function load(broken: string | undefined, stacks: boolean): Promise<typeof import('./scenario/seed.ts')> {
+  register('./core/plain-names.mjs', import.meta.url);
+  if (!stacks) Error.stackTraceLimit = 0;
   const variant: Variant | undefined = VARIANTS.find(({ name }) => name === broken);
   if (variant !== undefined) breakProduct(variant);
   else if (broken !== undefined) throw new Error(`no variant ${broken}; there are: ${VARIANTS.map(({ name }) => name).join(', ')}`);
@@ -66,11 +76,16 @@ export async function load(broken: string | undefined): Promise<typeof import('.
 
 async function serveParent(broken: string | undefined): Promise<void> {
   // What comes while the product is loaded is not lost.
-  const loading = load(broken);
+  const loading = load(broken, false);
+  let spentMs = 0;
   process.on('message', (seed: number) => {
     void loading
       .then(({ runSeed }) => runSeed({ seed, keepLines: TAIL_LINES, verbose: false }))
-      .then((result) => process.send?.(summaryOf(result)));
+      .then((result) => {
+        const beforeMs = spentMs;
+        spentMs = cpuMsOfProcess();
+        process.send?.(summaryOf(result, spentMs - beforeMs));
+      });
   });
   await loading;
 }

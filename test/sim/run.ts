@@ -32,9 +32,10 @@ async function main(args: readonly string[]): Promise<void> {
   const from = valueOf('--from', 1);
   const count = valueOf('--seeds', 1);
   if (args.includes('--trace')) {
-    const { runSeed } = await load(broken);
+    const verbose = args.includes('--verbose');
+    const { runSeed } = await load(broken, verbose);
     for (let seed = from; seed < from + count; seed++) {
-      const result = await runSeed({ seed, keepLines: 1_000_000, verbose: args.includes('--verbose') });
+      const result = await runSeed({ seed, keepLines: 1_000_000, verbose });
       for (const line of result.lines) process.stdout.write(`${line}\n`);
       process.stdout.write(`seed ${seed}: ${result.violation ?? 'clean'} (${result.digest})\n`);
     }
@@ -51,6 +52,8 @@ async function main(args: readonly string[]): Promise<void> {
   const coverage = new Coverage();
   const failed: number[] = [];
   let virtualMs = 0;
+  let cpuMs = 0;
+  let ended = 0;
   let steps = 0;
   const seeds = Array.from({ length: count }, (_, index) => from + index);
   await runSeeds(
@@ -58,6 +61,8 @@ async function main(args: readonly string[]): Promise<void> {
     (summary) => {
       coverage.merge(summary.cells);
       virtualMs += summary.virtualMs;
+      cpuMs += summary.cpuMs;
+      ended++;
       steps += summary.steps;
       if (summary.violation === undefined) return true;
       failed.push(summary.seed);
@@ -76,7 +81,7 @@ async function main(args: readonly string[]): Promise<void> {
   const rare = coverage.rare(Math.max(2, Math.floor(count / RARE_SEEDS)));
   if (rare.length > 0) process.stdout.write(`seldom: ${rare.join(', ')}\n`);
   process.stdout.write(
-    `${count} seeds, ${failed.length} failed, ${(virtualMs / 3_600_000).toFixed(1)} virtual hours, ${steps} steps, ${seconds.toFixed(1)} s (${(seconds / count).toFixed(2)} s per seed)\n`,
+    `${count} seeds, ${failed.length} failed, ${(virtualMs / 3_600_000).toFixed(1)} virtual hours, ${steps} steps, ${seconds.toFixed(1)} s, ${(cpuMs / 1000 / ended).toFixed(3)} CPU s per seed\n`,
   );
   if (failed.length > 0) process.exitCode = 1;
 }

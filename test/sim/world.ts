@@ -107,7 +107,7 @@ export class World {
     for (const node of this.nodes) node.startAgent();
   }
 
-  /** Ends everything, so that nothing of this world is kept in memory: signals that were never aborted would hold it. */
+  /** Ends everything, so that nothing of this world goes on. */
   async end(): Promise<void> {
     this.#watch = undefined;
     for (const manager of this.managers) manager.powerOff();

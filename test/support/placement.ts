@@ -5,6 +5,7 @@ import {
   ContainerSpec,
   EngineDescription,
   type GenericResource,
+  LogDriver,
   Node,
   NodeDescription,
   NodeRole,
@@ -89,6 +90,7 @@ export interface Wish {
   readonly spread?: readonly string[];
   readonly affinities?: readonly Affinity[];
   readonly priority?: number;
+  readonly logDriver?: string;
   /** By kind. */
   readonly generics?: Readonly<Record<string, number>>;
 }
@@ -107,6 +109,7 @@ export function taskSpec(wish: Wish = {}): TaskSpec {
       affinities: wish.affinities ?? [],
       priority: wish.priority ?? 0,
     }),
+    logDriver: wish.logDriver === undefined ? undefined : LogDriver.create({ name: wish.logDriver }),
     genericReservations: Object.entries(wish.generics ?? {}).map(([kind, count]) => ({ kind, count, names: [] })),
   };
 }

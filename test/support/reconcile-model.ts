@@ -6,8 +6,8 @@ import { seededIds } from '../../lib/ids.ts';
 import { seededRng } from '../../lib/rng.ts';
 import { FirstSeenTimes } from '../../manager/leader/first-seen.ts';
 import { reconcileService } from '../../manager/orchestrator/index.ts';
-import type { BalanceSource, PlannedWrite, WriteGroup } from '../../manager/orchestrator/plan.ts';
-import { betterPlace, demandOf, Inventory, place } from '../../manager/scheduler/index.ts';
+import type { BalanceSource, PlannedWrite, ReconcileContext, WriteGroup } from '../../manager/orchestrator/plan.ts';
+import { betterPlace, demandOf, fitsInPlaceOf, Inventory, place } from '../../manager/scheduler/index.ts';
 import { activeSpecOf, type ClusterState, specId, specOf, type StateView } from '../../manager/state/index.ts';
 import {
   type Availability,
@@ -243,7 +243,14 @@ export class ReconcileModel {
     this.#seen.begin();
     const nowMs = this.clock.nowMs();
     const wallMs = this.clock.wallMs() + this.wallOffsetMs;
-    const context = { nowMs, wallMs, ids: this.#ids, seen: this.#seen, balance: this.#balance() };
+    const context: ReconcileContext = {
+      nowMs,
+      wallMs,
+      ids: this.#ids,
+      seen: this.#seen,
+      fitsInPlaceOf: (taskId, spec) => fitsInPlaceOf(this.#inventory(), taskId, spec),
+      balance: this.#balance(),
+    };
     const plan = this.#reconcile(this.state, serviceId, context);
     this.#seen.end(serviceId);
     this.#wakeIn(plan.wakeInMs);

@@ -2,6 +2,7 @@
 // that a restarted agent, also after kill -9, finds its tasks and their exit codes again.
 import { accessSync, constants, mkdirSync, statSync } from 'node:fs';
 import { availableParallelism, homedir, release, totalmem, type as osType, userInfo } from 'node:os';
+import { anySignal } from '../../../lib/any-signal.ts';
 import { type Clock, sleep } from '../../../lib/clock.ts';
 import { messageOf, ShoalError } from '../../../lib/errors.ts';
 import { type Logger } from '../../../lib/log.ts';
@@ -230,7 +231,7 @@ export function createProcessRuntime(options: ProcessRuntimeOptions): Runtime {
       await need(taskId);
       const folder = folderOf(taskId);
       const keeping = new AbortController();
-      const kept = keepUntil(folder, taskId, AbortSignal.any([signal, keeping.signal]));
+      const kept = keepUntil(folder, taskId, anySignal([signal, keeping.signal]));
       try {
         return (await settle(folder, () => exitOf(folder), Infinity, signal)) ?? lost(taskId);
       } finally {

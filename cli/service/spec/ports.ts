@@ -1,4 +1,5 @@
 // --publish, --publish-add and --publish-rm.
+import { isDeepStrictEqual } from 'node:util';
 import { PortMode, PortProtocol, type PortSpec, type ServiceSpec } from '../../../proto/index.ts';
 import { protocolName } from '../../format/ports.ts';
 import { parseCsv, splitKeyValue } from './csv.ts';
@@ -16,10 +17,19 @@ export function applyPorts(spec: ServiceSpec, flags: FlagReader): readonly PortS
   refuseDuplicates(fresh, added.flag, flags);
   const removed = flags.removed('publish');
   const removals = removed.values.flatMap((text) => take(text, parseRemoval, removed.flag, flags));
-  const kept = spec.ports.filter(
-    (port) => !removals.some((removal) => matches(port, removal)) && !fresh.some((other) => samePublished(port, other)),
-  );
-  return [...kept, ...fresh];
+  const kept = spec.ports.filter((port) => !removals.some((removal) => matches(port, removal)));
+  const others = fresh.filter((port) => !kept.some((other) => isDeepStrictEqual(port, other)));
+  // Docker's: what is published is not published otherwise behind one's back.
+  const taken = kept.filter((port) => others.some((other) => samePublished(port, other)));
+  for (const port of taken) flags.problem(added.flag, alreadyPublished(port));
+  return [...kept.filter((port) => !taken.includes(port)), ...others];
+}
+
+function alreadyPublished({ publishedPort, targetPort, protocol, mode }: PortSpec): string {
+  const suffix = protocol === PortProtocol.UDP ? '/udp' : '';
+  const as = mode === PortMode.HOST ? ' in host mode' : '';
+  const ports = `${String(publishedPort)}:${String(targetPort)}${suffix}`;
+  return `port ${String(publishedPort)}/${protocolName(protocol)} is published already, to ${String(targetPort)}${as}; --publish-rm ${ports} takes that away`;
 }
 
 function take<T>(text: string, parse: (text: string) => readonly T[] | string, flag: string, flags: FlagReader): readonly T[] {

@@ -7,7 +7,7 @@ import { addEvent } from '../change-events.ts';
 import type { ApiContext } from '../context.ts';
 import { serviceSpecProblems } from '../validate/service-spec.ts';
 import { takenByOthers } from './check.ts';
-import { constraintWarnings } from './constraint-warnings.ts';
+import { constraintWarnings, idleConstraints } from './constraint-warnings.ts';
 import { type ResolvedSpec, resolveImage } from './image.ts';
 import { refuseOtherOutcome } from './plan-digest.ts';
 import { claimPorts, fillPublishedPorts } from './ports.ts';
@@ -18,7 +18,11 @@ export async function proposedService(context: ApiContext, request: CreateServic
   if (request.spec === undefined) throw ShoalError.invalid('the request is not valid', [{ path: 'spec', message: 'is missing' }]);
   const problems = serviceSpecProblems(request.spec);
   if (problems.length > 0)
-    throw ShoalError.invalid('the service is not valid', [...problems, ...takenByOthers(context.state, request.spec)]);
+    throw ShoalError.invalid('the service is not valid', [
+      ...problems,
+      ...takenByOthers(context.state, request.spec),
+      ...idleConstraints(request.spec),
+    ]);
   refuseTakenName(context.state, request.spec);
   const resolved = await resolveImage(context, request.spec, undefined, request, signal);
   return { ...resolved, warnings: [...resolved.warnings, ...constraintWarnings(request.spec)] };

@@ -15,7 +15,7 @@ import { type Attempt, commitChange } from '../change.ts';
 import type { ApiContext } from '../context.ts';
 import { serviceByRef } from '../refs.ts';
 
-/** One that is under way already is joined. Errors: `not_found`, `failed_precondition`, and those of commitChange. */
+/** One that is under way already is joined. Errors: `not_found`, `conflict`, and those of commitChange. */
 export async function rebalanceService(context: ApiContext, { ref }: RebalanceServiceRequest): Promise<RebalanceAnswer> {
   const { state, clock } = context;
   const { id, value: known } = serviceByRef(state, ref);
@@ -34,7 +34,7 @@ export async function rebalanceService(context: ApiContext, { ref }: RebalanceSe
   return RebalanceAnswer.create({ serviceId: id, serviceName: known.name, request: result, revision });
 }
 
-/** Throws `failed_precondition` where the service cannot be rebalanced now. */
+/** Throws `conflict` where the service cannot be rebalanced now. */
 export function newWish(state: StateView, { id, value: service }: Row<Service>, nowUnixMs: number): RebalanceRequest {
   refuse(state, id, service);
   const number = (state.get('rebalance', id)?.value.number ?? 0) + 1;
@@ -52,20 +52,17 @@ export function isUnderWay(state: StateView, serviceId: string): boolean {
 function refuse(state: StateView, id: string, { name, specNumber }: Service): void {
   const mode = activeSpecOf(state, id)?.spec.mode;
   if (mode === ServiceMode.GLOBAL || mode === ServiceMode.GLOBAL_JOB)
-    throw new ShoalError('failed_precondition', `${name} is global: it runs one task on each node, and there is nothing to rebalance`);
-  if (mode !== ServiceMode.REPLICATED) throw new ShoalError('failed_precondition', `${name} is a job: its tasks end by themselves`);
+    throw new ShoalError('conflict', `${name} is global: it runs one task on each node, and there is nothing to rebalance`);
+  if (mode !== ServiceMode.REPLICATED) throw new ShoalError('conflict', `${name} is a job: its tasks end by themselves`);
   const status = state.get('serviceStatus', id)?.value;
   const look = `\`shoal service explain ${name}\` says what it waits for`;
   switch (seenSpecNumber(status) === specNumber ? status?.update?.state : UpdateState.UPDATING) {
     case UpdateState.UPDATING:
     case UpdateState.ROLLBACK_STARTED:
-      throw new ShoalError(
-        'failed_precondition',
-        `${name} is being updated, which places its tasks anyway: rebalance it afterwards; ${look}`,
-      );
+      throw new ShoalError('conflict', `${name} is being updated, which places its tasks anyway: rebalance it afterwards; ${look}`);
     case UpdateState.UPDATE_PAUSED:
     case UpdateState.ROLLBACK_PAUSED:
-      throw new ShoalError('failed_precondition', `the update of ${name} is paused and nothing moves: bring it to its end first; ${look}`);
+      throw new ShoalError('conflict', `the update of ${name} is paused and nothing moves: bring it to its end first; ${look}`);
     default:
   }
 }

@@ -9,7 +9,7 @@ import type { ApiContext } from '../context.ts';
 import { serviceByRef } from '../refs.ts';
 import { withLoginOf } from '../spec-secrets.ts';
 import { changeProblems, serviceSpecProblems } from '../validate/service-spec.ts';
-import { constraintWarnings } from './constraint-warnings.ts';
+import { constraintWarnings, idleConstraints } from './constraint-warnings.ts';
 import { type ResolvedSpec, resolveImage } from './image.ts';
 import { putSpec } from './new-spec.ts';
 import { refuseOtherOutcome } from './plan-digest.ts';
@@ -30,7 +30,7 @@ export async function proposedUpdate(context: ApiContext, request: UpdateService
   const known = storedSpec(state, id);
   const problems = [...serviceSpecProblems(request.spec), ...changeProblems(known, request.spec)];
   if (problems.length > 0) {
-    problems.push(...heldPorts(state, id, request.spec.ports));
+    problems.push(...heldPorts(state, id, request.spec.ports), ...idleConstraints(request.spec, known));
     throw ShoalError.invalid(`the new spec of service ${service.name} is not valid`, problems);
   }
   atVersion(state, id, service.name, request.version);

@@ -1,6 +1,7 @@
 // The etcd driver: see lanes.ts for exactly-once writes, revisions.ts and watch.ts for watches without gap or repeat,
 // ../held-lease.ts for leases that end here before they end there.
 import { credentials as grpcCredentials } from '@grpc/grpc-js';
+import { anySignal } from '../../../lib/any-signal.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import { ShoalError } from '../../../lib/errors.ts';
 import type { Logger } from '../../../lib/log.ts';
@@ -77,7 +78,7 @@ function storeOver(cluster: Cluster, options: EtcdStoreOptions): Store {
     limits: STORE_LIMITS,
     snapshot: (prefix, signal) => readSnapshot(cluster, keys, prefix, signal),
     watch: (prefix, fromRevision, signal) =>
-      watchEtcd({ cluster, keys, clock, rng, log, nudge }, prefix, fromRevision, AbortSignal.any([signal, ended.signal])),
+      watchEtcd({ cluster, keys, clock, rng, log, nudge }, prefix, fromRevision, anySignal([signal, ended.signal])),
     commit,
     async lease(ttlMs, signal) {
       const lease = await grantLease(leaseContext, ttlMs, signal);

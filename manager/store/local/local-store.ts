@@ -1,4 +1,5 @@
 // A Store over a LocalServer: what a holder sees of it. Several may share one server, as several managers share one etcd.
+import { anySignal } from '../../../lib/any-signal.ts';
 import type { Clock } from '../../../lib/clock.ts';
 import { ShoalError } from '../../../lib/errors.ts';
 import type { Logger } from '../../../lib/log.ts';
@@ -44,7 +45,7 @@ export function openLocalStore(options: LocalStoreOptions): Store {
     driver: 'embedded',
     limits: STORE_LIMITS,
     snapshot: (prefix) => call('snapshot', () => Promise.resolve({ revision: server.engine.revision, items: server.engine.list(prefix) })),
-    watch: (prefix, fromRevision, signal) => watchEngine(server, prefix, fromRevision, AbortSignal.any([signal, ended.signal])),
+    watch: (prefix, fromRevision, signal) => watchEngine(server, prefix, fromRevision, anySignal([signal, ended.signal])),
     async commit(transaction, signal) {
       checkTransaction(transaction);
       return call('commit', () => server.request('commit', (stage) => stage.commit(transaction), signal));

@@ -125,7 +125,7 @@ describe('control API: nodes, tasks, cluster', () => {
     it('are removed when they are down, or with force, and leave nothing behind', async () => {
       await put(...node('n1', 'alpha'), ...node('n2', 'beta', { state: NodeState.NODE_DOWN }));
       const error = await failure(manager.client.removeNode(RemoveNodeRequest.create({ ref: 'alpha' })));
-      assert.equal(error.code, 'failed_precondition');
+      assert.equal(error.code, 'conflict');
       assert.match(error.message, /node alpha is ready/);
       await manager.client.removeNode(RemoveNodeRequest.create({ ref: 'beta' }));
       await manager.client.removeNode(RemoveNodeRequest.create({ ref: 'n1', force: true }));

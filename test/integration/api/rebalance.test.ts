@@ -75,7 +75,7 @@ describe('control API: rebalance', () => {
     assert.match((await failure(rebalance('agents'))).message, /agents is global/);
     const id = await create('busy');
     const unseen = await failure(rebalance('busy'));
-    assert.deepEqual([unseen.code, /is being updated/.test(unseen.message)], ['failed_precondition', true]);
+    assert.deepEqual([unseen.code, /is being updated/.test(unseen.message)], ['conflict', true]);
     await tell(id, { update: UpdateStatus.create({ state: UpdateState.UPDATE_PAUSED, specNumber: 1 }) });
     assert.match((await failure(rebalance('busy'))).message, /the update of busy is paused .*service explain busy/);
     assert.equal((await failure(rebalance('nobody'))).code, 'not_found');

@@ -82,12 +82,17 @@ describe('control API: services', () => {
 
   it('checks a service without making it, and names all that is wrong or taken', async () => {
     const holder = await manager.client.createService(createRequest(specOf({ spec: { name: 'holder', ports: [publish(8951, 80)] } })));
-    const wrong = specOf({ spec: { name: 'holder', ports: [publish(8951, 1), publish(8951, 2)] }, container: { stopSignal: 'FOO' } });
+    const wrong = specOf({
+      spec: { name: 'holder', ports: [publish(8951, 1), publish(8951, 2)] },
+      container: { stopSignal: 'FOO' },
+      task: { placement: Placement.create({ constraints: ['node.labels.a==1', 'node.foo==1'] }) },
+    });
     const expected = [
       'task.container.stopSignal: "FOO" is not a signal such as SIGTERM or 15',
       'ports[1].publishedPort: port 8951/tcp is published twice, by ports[0] too',
       `name: the name holder is taken by service ${serviceOf(holder).id}: choose another, or update that one`,
       'ports[0].publishedPort: port 8951/tcp is already published by service holder',
+      'task.placement.constraints[1]: the constraint node.foo==1 matches no node: nodes have no "node.foo"; did you mean node.id?',
     ];
     const listed = (fields: readonly { readonly path: string; readonly message: string }[]): string[] =>
       fields.map(({ path, message }) => `${path}: ${message}`);

@@ -1,6 +1,7 @@
 // The brake on mass loss: where most nodes fall silent together, what they run is not replaced until the hold is over, whoever leads meanwhile. Judged by the rows
-// that say which nodes are down, at the moment at which they are written.
-import { Availability, NodeState } from '../../../proto/index.ts';
+// that say which nodes are down, at the moment at which they are written. Whom the leader says to hold for that reason it holds for its whole time, even
+// if the others are back before.
+import { Availability, HoldReason, NodeState, type NodeWatch } from '../../../proto/index.ts';
 import { short } from '../core/trace.ts';
 import type { Truth } from '../truth/truth.ts';
 
@@ -16,7 +17,15 @@ export function massLossIsHeld(truth: Truth): void {
   /** Since when a node is down, by id. */
   const down = new Map<string, number>();
   let heldSinceMs: number | undefined;
+  /** Those that the leader said it holds: since when, by id. */
+  const told = new Map<string, number>();
 
+  const noteTold = ({ held }: NodeWatch): void => {
+    const ids = held.filter(({ reason }) => reason === HoldReason.HOLD_MASS_LOSS).map(({ nodeId }) => nodeId);
+    // One that joins is held no longer than those that are there.
+    const sinceMs = Math.min(truth.nowMs, ...ids.map((id) => told.get(id) ?? truth.nowMs));
+    for (const id of ids) if (!told.has(id)) told.set(id, sinceMs);
+  };
   const isMassive = (sinceMs: number): boolean => {
     let lost = 0;
     let known = 0;
@@ -34,24 +43,33 @@ export function massLossIsHeld(truth: Truth): void {
     if (change.table === 'nodeStatus') {
       if (change.after?.value.state === NodeState.NODE_DOWN) {
         if (!down.has(change.id)) down.set(change.id, truth.nowMs);
-      } else down.delete(change.id);
+      } else {
+        down.delete(change.id);
+        told.delete(change.id);
+      }
       // Settings of users, and nodes that are back, end it; so does `node evict` (the fault matrix: "then done, `node evict` at once").
       if (!isMassive((heldSinceMs ?? truth.nowMs) - WINDOW_MS)) heldSinceMs = undefined;
       else heldSinceMs ??= truth.nowMs;
     }
-    if (change.table === 'cluster' || change.table === 'nodes') heldSinceMs = undefined;
+    if (change.table === 'nodeWatch' && change.after !== undefined) noteTold(change.after.value);
+    if (change.table === 'cluster' || change.table === 'nodes') {
+      heldSinceMs = undefined;
+      told.clear();
+    }
     if (change.table !== 'tasks' || change.before !== undefined || change.after === undefined) return;
-    if (heldSinceMs === undefined || truth.nowMs - heldSinceMs < GRACE_MS || truth.nowMs - heldSinceMs > HOLD_MS - WINDOW_MS) return;
     const settings = mirror.get('cluster', '')?.value.settings;
     if (settings?.massLossPercent !== undefined || settings?.massLossHoldMs !== undefined) return;
     const replaced = mirror.get('tasks', change.after.value.replaces)?.value;
     const node = replaced === undefined ? undefined : mirror.get('nodes', replaced.nodeId)?.value;
     if (replaced?.lost !== true || node?.spec?.availability !== Availability.ACTIVE || node.evictedNonce !== '') return;
     const downMs = down.get(replaced.nodeId);
-    if (downMs === undefined || downMs < heldSinceMs - WINDOW_MS) return;
-    truth.fail(
-      'hold',
-      `task ${short(replaced.id)} of node ${short(node.id)} is replaced ${((truth.nowMs - heldSinceMs) / 1000).toFixed(1)} s after most nodes were lost at once`,
-    );
+    const withMostMs = heldSinceMs !== undefined && downMs !== undefined && downMs >= heldSinceMs - WINDOW_MS ? heldSinceMs : undefined;
+    for (const sinceMs of [told.get(replaced.nodeId), withMostMs]) {
+      if (sinceMs === undefined || truth.nowMs - sinceMs < GRACE_MS || truth.nowMs - sinceMs > HOLD_MS - WINDOW_MS) continue;
+      truth.fail(
+        'hold',
+        `task ${short(replaced.id)} of node ${short(node.id)} is replaced ${((truth.nowMs - sinceMs) / 1000).toFixed(1)} s after most nodes were lost at once`,
+      );
+    }
   });
 }

@@ -1,5 +1,6 @@
 // One seed from start to end: the cluster comes up, users and faults have their time, everything is put right, and then it must come to rest; after that come
 // restarts that nobody may notice, and updates that may cost no replica too many.
+import { messageOf } from '../../../lib/errors.ts';
 import { type Rng, randomInt } from '../../../lib/rng.ts';
 import { between, chance, forkRng, pick } from '../core/random.ts';
 import { ordersAreFollowed, tablesAreKept } from '../invariants/agents.ts';
@@ -78,7 +79,8 @@ const INVARIANTS: readonly ((truth: Truth) => void)[] = [
 export async function runSeed(options: SeedOptions): Promise<SeedResult> {
   const run = new SeedRun(options);
   const onUnhandled = (error: unknown): void => {
-    run.truth.fail('crash', `nobody handled: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`);
+    run.truth.fail('crash', `nobody handled: ${messageOf(error)}`);
+    if (options.verbose && error instanceof Error) process.stderr.write(`${error.stack ?? ''}\n`);
   };
   process.on('unhandledRejection', onUnhandled);
   try {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { type AgentFlags, type AgentSettings, checkAgentFlags } from '../../../agent/options.ts';
+import { foreignAddress } from '../../../agent/ports/bindable.ts';
 import { ShoalError } from '../../../lib/errors.ts';
 
 const FLAGS: AgentFlags = {
@@ -57,6 +58,17 @@ describe('agent flags', () => {
     assert.deepEqual(wrong({ manager: ['10.0.0.1:7420'] }), ['--data-addr']);
     assert.equal(check({ manager: ['10.0.0.1:7420'], dataAddr: '10.0.0.2' }).dataAddress, '10.0.0.2');
     assert.deepEqual(wrong({ dataAddr: '0.0.0.0' }), ['--data-addr']);
+  });
+
+  it('refuse a data address that is none of this host, and name those that are', async () => {
+    assert.equal(await foreignAddress('127.0.0.1'), undefined);
+    // Of a network for documentation: no host has it.
+    const foreign = await foreignAddress('203.0.113.254');
+    assert.match(foreign ?? '', /^203\.0\.113\.254 is not an address of this host; its addresses are .*127\.0\.0\.1/);
+    assert.throws(
+      () => checkAgentFlags({ ...FLAGS, dataAddr: '203.0.113.254', runtime: 'x' }, foreign),
+      /--data-addr: 203.* is not .*; --runtime|--runtime.*--data-addr/,
+    );
   });
 
   it('are read into units', () => {

@@ -75,6 +75,18 @@ describe('port leases', () => {
     assert.equal(await port(leases, 'b'), held);
   });
 
+  it('say why where the data address is none of this host, and that trying again does not help', async () => {
+    const options = { dataDir, dataAddress: '203.0.113.254', clock, log: silentLogger };
+    for (const protocol of [PortProtocol.TCP, PortProtocol.UDP]) {
+      const leasing = openPortLeases(options).lease('a', [PortSpec.create({ ...web, protocol })], NEVER);
+      await assert.rejects(leasing, (error) => {
+        assert.ok(error instanceof ShoalError && !error.retryable);
+        assert.match(error.message, /data address 203\.0\.113\.254: it is not an address of this host; its addresses are .*127\.0\.0\.1/);
+        return true;
+      });
+    }
+  });
+
   it('are one per target, and a host port is the published one on all addresses', async () => {
     const specs = [
       web,

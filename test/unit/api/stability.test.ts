@@ -29,7 +29,8 @@ describe('stability', () => {
     assert.equal(stabilityWatch(5000).leftMs('a', 0, 8000), 0);
   });
 
-  it('is there at once where nothing is to be verified', () => {
+  it('is there at once where nothing is to be verified, or no task shall run', () => {
+    assert.equal(stabilityWatch(5000).leftMs('', 0, 0), 0);
     assert.equal(stabilityWatch(0).leftMs('a', 0, 0), 0);
   });
 

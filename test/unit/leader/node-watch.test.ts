@@ -114,14 +114,36 @@ describe('the watch over nodes', () => {
     assert.deepEqual(held(), []);
   });
 
-  it('lets go of the rest once most are back', () => {
+  it('keeps its hold over the last ones while most are back already, for they are likely to follow', () => {
     begin(...nodeRows('a'), ...nodeRows('b'), ...nodeRows('c'), ...nodeRows('d'));
     set(...nodeRows('a', DOWN), ...nodeRows('b', DOWN), ...nodeRows('c', DOWN));
     assert.deepEqual(held(), ['a', 'b', 'c']);
     pass(5000);
     set(...nodeRows('a', READY, false, 'a-2'), ...nodeRows('b', READY, false, 'b-2'));
+    assert.deepEqual(held(), ['c']);
+    // It is no part of that loss.
+    set(...nodeRows('d', DOWN));
+    assert.deepEqual(held(), ['c']);
+    lead();
+    pass(59_000);
+    assert.ok(isHeld(state, 'c'));
+    pass(1000);
     assert.deepEqual(held(), []);
     assert.equal(isHeld(state, 'c'), false);
+  });
+
+  it('holds whoever is lost with most others for the whole time, also when a loss follows on another', () => {
+    begin(...nodeRows('a'), ...nodeRows('b'), ...nodeRows('c'));
+    set(...nodeRows('a', DOWN), ...nodeRows('b', DOWN), ...nodeRows('c', DOWN));
+    pass(5000);
+    set(...nodeRows('a', READY), ...nodeRows('b', READY));
+    pass(3000);
+    set(...nodeRows('b', DOWN));
+    assert.deepEqual(held(), ['b', 'c']);
+    pass(52_000);
+    assert.deepEqual(held(), ['b'], 'the first hold is over, the second one is not');
+    pass(8000);
+    assert.deepEqual(held(), []);
   });
 
   it('goes by the settings: another share, another hold, or none', () => {

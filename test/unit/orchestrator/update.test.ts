@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'mocha';
 import { FailureAction, PortProtocol, type ServiceSpec, TaskState, UpdateConfig, UpdateOrder, UpdateState } from '../../../proto/index.ts';
-import { hostPort, taskSpec, type Wish } from '../../support/placement.ts';
+import { progressOf } from '../../../manager/api/progress-view.ts';
+import { hostPort, type NodeTraits, taskSpec, type Wish } from '../../support/placement.ts';
 import { FAILING_IMAGE, ReconcileModel, REJECTED_IMAGE } from '../../support/reconcile-model.ts';
 import { publish, specOf } from '../../support/service-specs.ts';
 
@@ -11,10 +12,7 @@ function web(replicas: number, update: Partial<UpdateConfig> = {}, wish: Wish = 
   return specOf({ spec: { replicas, ports: [publish(8080, 80)], task: taskSpec(wish), update: { ...CONFIG, ...update }, ...more } });
 }
 
-function running(
-  spec: ServiceSpec,
-  nodes: readonly { readonly id: string; readonly cpus?: number }[] = [{ id: 'a' }, { id: 'b' }, { id: 'c' }],
-) {
+function running(spec: ServiceSpec, nodes: readonly NodeTraits[] = [{ id: 'a' }, { id: 'b' }, { id: 'c' }]) {
   const model = new ReconcileModel();
   for (const node of nodes) model.addNode(node);
   model.create('web', spec);
@@ -256,6 +254,27 @@ describe('an update', () => {
     model.run(60_000);
     assert.equal(serving(model), 2);
     assert.equal(model.tasks('web').filter(({ drain }) => drain).length, 0);
+  });
+
+  it('keeps the old tasks where their node lacks what the new ones ask for, for their leaving would help nothing', () => {
+    const wishes: readonly Wish[] = [{ logDriver: 'nosuch' }, { image: 'process' }, { platforms: [{ os: 'plan9', arch: '' }] }];
+    for (const wish of wishes) {
+      const model = running(web(2), [
+        { id: 'a', plugins: ['log/json-file'] },
+        { id: 'b', plugins: ['log/json-file'] },
+      ]);
+      model.update('web', () => web(2, {}, { image: 'v2', ...wish }));
+      model.run(60_000);
+      assert.equal(serving(model), 2, JSON.stringify(wish));
+      assert.equal(model.tasks('web').filter(({ drain }) => drain).length, 0);
+      assert.deepEqual(
+        model.events.filter(({ action }) => action === 'fallback'),
+        [],
+      );
+      const { running: updated, waiting } = progressOf(model.state, 'web');
+      assert.equal(updated, 0, 'none runs the new version');
+      assert.match(waiting.map(({ message }) => message).join(), /no suitable node/);
+    }
   });
 
   it('with a host port stops before it starts', () => {

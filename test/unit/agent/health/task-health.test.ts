@@ -144,7 +144,7 @@ describe('the probes of a task', () => {
     const shared = deps(4);
     const failures: string[] = [];
     const many = Array.from({ length: 40 }, () => probe({ failures: 1, timeoutMs: 1000, intervalMs: 100 }));
-    for (const each of many) watchLiveness(each, TARGET, (reason) => failures.push(reason), shared, over.signal);
+    for (const each of many) watchLiveness(each, TARGET, (reason) => failures.push(reason), shared, new AbortController().signal);
     await passTime(clock, 500);
     assert.equal(underWay, 4);
     await passTime(clock, 12_000);

@@ -3,6 +3,7 @@ import { ShoalError } from '../../../../lib/errors.ts';
 import { runCli } from '../../../../cli/run.ts';
 import {
   type CreateServiceRequest,
+  PortProblem,
   type CheckServiceRequest,
   ServiceChange,
   ServiceCheck,
@@ -19,6 +20,7 @@ import {
 import { capturedShell, shoal } from '../../../support/captured-shell.ts';
 import { idOf, serviceView } from '../../../support/cli-fixtures.ts';
 import { type FakeControl, startFakeControl } from '../../../support/fake-control.ts';
+import { publish } from '../../../support/service-specs.ts';
 import { until } from '../../../support/until.ts';
 
 type Handlers = Parameters<typeof startFakeControl>[0];
@@ -96,6 +98,19 @@ service web converged
       );
     });
 
+    it('warns of nodes that cannot open a published port once all is up, also where progress is not shown', async () => {
+      const service = serviceView('web', { ports: [publish(8080, 80)] });
+      const problem = PortProblem.create({ publishedPort: 8080, message: 'port 8080 is taken by another program on this node' });
+      const manager = await start({
+        createService: () => change(service),
+        watchProgress: CONVERGES,
+        getService: () => Promise.resolve({ ...service, portProblems: [{ nodeId: 'n2', hostname: 'h2', problem }] }),
+      });
+      const { exitCode, stderr } = await shoal(['service', 'create', '-q', '--name', 'web', '-p', '8080:80', 'nginx'], { manager });
+      assert.equal(exitCode, 0);
+      assert.equal(stderr, 'warning: h2 does not answer port 8080: port 8080 is taken by another program on this node\n');
+    });
+
     it('says of each slot once why it waits, and again when that is another reason', async () => {
       const failed = 'its last task failed: exit code 3';
       const manager = await start({
@@ -168,17 +183,35 @@ service web converged
           return Promise.resolve(ServiceCheck.create({ problems }));
         },
       });
-      const wrong = ['--stop-signal', 'FOO', '--replicas', '-1', '-p', '8080:1', '-p', '8080:2', 'nginx'];
+      const wrong = [
+        '--stop-signal',
+        'FOO',
+        '--replicas',
+        '-1',
+        '-p',
+        '8080:1',
+        '-p',
+        '8080:2',
+        '--label',
+        '',
+        '--ulimit',
+        'nofile=5:3',
+        'nginx',
+      ];
       const { exitCode, stderr } = await shoal(['service', 'create', ...wrong], { manager });
       assert.equal(exitCode, 2);
       assert.deepEqual(stderr.trimEnd().split('\n'), [
         'shoal: the service cannot be created:',
         '  --publish: port 8080/tcp is published twice',
+        '  --label: "" is not KEY=VALUE',
         '  --replicas: "-1" is not a whole number of at least 0',
+        '  --ulimit: "nofile=5:3": the soft limit is above the hard one',
         '  --stop-signal: "FOO" is not a signal',
         '  --publish published port: port 8080/tcp is already published by service other',
       ]);
       assert.equal(asked?.spec?.task?.container?.stopSignal, 'FOO');
+      // What the manager would refuse once more is not asked about.
+      assert.deepEqual([asked.spec.labels, asked.spec.task.container.ulimits], [{}, []]);
       assert.deepEqual(fake?.calls, ['checkService']);
     });
 
@@ -458,7 +491,7 @@ service web converged
       const { exitCode, stdout, stderr } = await shoal(['service', 'scale', '-d', 'agent=2', 'web=3'], { manager });
       assert.equal(stdout, '');
       assert.match(stderr, /agent is not replicated/);
-      assert.equal(exitCode, 1);
+      assert.equal(exitCode, 4);
     });
 
     it('scales nothing where a name is wrong, and says which ones are', async () => {

@@ -74,7 +74,7 @@ describe('the spec of an updated service', () => {
     assert.deepEqual([container.capAdd, container.capDrop], [[], ['CAP_NET_ADMIN']]);
   });
 
-  it('removes ports by target, and replaces the one that is published there', () => {
+  it('removes ports by target, and publishes none otherwise that is not removed', () => {
     const ports = (flags: FlagValues): unknown => update(flags).ports.map(({ publishedPort, targetPort }) => [publishedPort, targetPort]);
     assert.deepEqual(ports({ publishRm: ['80', '53/udp'] }), [[9000, 90]]);
     assert.deepEqual(ports({ publishRm: ['53', '1:80'] }), [
@@ -82,7 +82,12 @@ describe('the spec of an updated service', () => {
       [9000, 90],
       [53, 53],
     ]);
-    assert.deepEqual(ports({ publishAdd: ['8080:81'] }), [
+    assert.throws(
+      () => ports({ publishAdd: ['8080:81'] }),
+      /--publish-add: port 8080\/tcp is published already, to 80; --publish-rm 8080:80 takes that away/,
+    );
+    assert.deepEqual(ports({ publishAdd: ['8080:80'] }), ports({}));
+    assert.deepEqual(ports({ publishRm: ['8080:80'], publishAdd: ['8080:81'] }), [
       [9000, 90],
       [53, 53],
       [8080, 81],
