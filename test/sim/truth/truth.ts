@@ -95,6 +95,8 @@ export class Truth implements WorldWatch {
   wallJumpMs = Number.NEGATIVE_INFINITY;
   /** When a node last came, went, was changed or was marked down or ready. */
   nodesChangedMs = 0;
+  /** When a node was removed, by id: it hears of that, and ends what it runs, a little later. */
+  readonly nodeRemovedMs = new Map<string, number>();
   /** When a spec came into the store, by id. */
   readonly specSinceMs = new Map<string, number>();
   /** Iterations of jobs, by the ids of their tasks. */
@@ -115,6 +117,7 @@ export class Truth implements WorldWatch {
     this.mirror.onChange((change) => {
       const isNode = change.table === 'nodeStatus' && change.before?.value.state !== change.after?.value.state;
       if (isNode || change.table === 'nodes' || change.table === 'nodeWatch') this.nodesChangedMs = this.nowMs;
+      if (change.table === 'nodes' && change.after === undefined) this.nodeRemovedMs.set(change.id, this.nowMs);
       if (change.table === 'specs' && change.before === undefined) this.specSinceMs.set(change.id, this.nowMs);
       const iteration = change.table === 'tasks' ? change.after?.value.jobIteration : undefined;
       if (iteration !== undefined) this.#iterations.set(change.id, iteration);
