@@ -4,6 +4,7 @@ import { type ErrorCode, ShoalError } from '../../../lib/errors.ts';
 import type { ClientOf } from '../../../lib/rpc/index.ts';
 import {
   Availability,
+  ClusterSettings,
   type ControlService,
   CreateServiceRequest,
   EvictNodeRequest,
@@ -29,6 +30,7 @@ import { isJob, MARK_LABEL, type Truth } from '../truth/truth.ts';
 import { withRandomSchedule } from './jobs.ts';
 import { withRandomNeeds, withRandomPlacement } from './placements.ts';
 import {
+  bulkySpec,
   forced,
   randomImage,
   randomJob,
@@ -233,7 +235,7 @@ const SHARES: readonly (readonly [Command, number])[] = [
 ];
 
 /** What brings a step of the protocol about. */
-export type Wish = 'roll' | 'run job' | 'rebalance';
+export type Wish = 'roll' | 'run job' | 'rebalance' | 'crowd';
 
 const again = change('run job', forced, isJob);
 const WISHES: Readonly<Record<Wish, Command>> = {
@@ -244,6 +246,15 @@ const WISHES: Readonly<Record<Wish, Command>> = {
       ([...world.truth.mirror.all('services')].some(({ id }) => isJob(world.truth.newestSpec(id))) ? again : createJob).run(world),
   },
   rebalance,
+  crowd: {
+    what: 'crowd',
+    async run(world) {
+      await world
+        .control()
+        .updateCluster(UpdateClusterRequest.create({ version: 0, settings: ClusterSettings.create({ preemptionGap: 1 }) }));
+      return creation(bulkySpec)(world);
+    },
+  },
 };
 
 export function wished(wish: Wish): Command {
