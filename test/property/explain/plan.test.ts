@@ -116,7 +116,37 @@ describe('a plan', () => {
           for (const { action } of plan.tasks) seen.set(String(action), (seen.get(String(action)) ?? 0) + 1);
         },
       ),
-      { numRuns: 150 },
+      {
+        numRuns: 150,
+        examples: [
+          [
+            [
+              { cpus: 2, gib: 7, labels: {} },
+              { cpus: 2, gib: 7, labels: {} },
+              { cpus: 4, gib: 1, labels: {} },
+            ],
+            {
+              wish: { cpus: 0, gib: 1, constraints: [], maxReplicasPerNode: 0 },
+              replicas: 3,
+              hasPort: true,
+              image: 'a',
+              parallelism: 0,
+              delayMs: 0,
+              order: UpdateOrder.AUTO,
+            },
+            {
+              wish: { cpus: 0, gib: 3, constraints: [], maxReplicasPerNode: 2 },
+              replicas: 3,
+              hasPort: false,
+              image: 'a',
+              parallelism: 0,
+              delayMs: 0,
+              order: UpdateOrder.START_FIRST,
+            },
+            ServiceMode.REPLICATED,
+          ],
+        ],
+      },
     );
     for (const action of [PlannedAction.PLAN_CREATE, PlannedAction.PLAN_REPLACE, PlannedAction.PLAN_STOP, PlannedAction.PLAN_WAIT])
       assert.ok((seen.get(String(action)) ?? 0) > 0, `no plan had the action ${action}`);
