@@ -48,6 +48,7 @@ export function placeWaiting(
     const task = waiting[index]?.put.value;
     if (task === undefined) continue;
     if (result.nodeId !== undefined) assumed.push(task.id);
+    else feed.notPlaced(task.id);
     decided.set(task.id, decision(task, result, clock.wallMs()));
   }
   const extra = inState.flatMap(({ put }) => {
