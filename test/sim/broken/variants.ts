@@ -62,7 +62,7 @@ export const VARIANTS: readonly Variant[] = [
     patches: [
       {
         file: 'manager/orchestrator/drain.ts',
-        from: 'const outstanding = acks.awaited.filter((node) => !isAcked(node));',
+        from: 'const outstanding = acks.ackedRevision >= row.modRevision ? [] : acks.awaited.filter((node) => !isAcked(node));',
         to: 'const outstanding = acks.awaited.filter((node) => !isAcked(node) && false);',
       },
     ],
@@ -149,7 +149,7 @@ export const VARIANTS: readonly Variant[] = [
     patches: [
       {
         file: 'manager/orchestrator/drain.ts',
-        from: 'const outstanding = acks.awaited.filter((node) => !isAcked(node));',
+        from: 'const outstanding = acks.ackedRevision >= row.modRevision ? [] : acks.awaited.filter((node) => !isAcked(node));',
         to: 'const outstanding = acks.awaited.some(isAcked) ? [] : acks.awaited;',
       },
     ],
@@ -313,8 +313,8 @@ export const VARIANTS: readonly Variant[] = [
     patches: [
       {
         file: 'manager/orchestrator/restart.ts',
-        from: 'if (maxAttempts > 0 && attempts >= maxAttempts) {',
-        to: 'if (maxAttempts > 0 && attempts > maxAttempts) {',
+        from: 'if (!isWindowed && maxAttempts > 0 && attempts >= maxAttempts)',
+        to: 'if (!isWindowed && maxAttempts > 0 && attempts > maxAttempts)',
       },
     ],
   },
