@@ -75,6 +75,11 @@ export class InventoryFeed {
     this.#noteSuccessor(task, true);
   }
 
+  /** A task that the state has as given up, and the plan keeps: it counts before others are placed. `feedTask` takes it back. */
+  aboutToStay(task: Task): void {
+    if (task.nodeId !== '' && occupies(this.#state, task)) this.#count(task, this.#successors.has(task.id));
+  }
+
   #noteSuccessor(task: Task, takesOver: boolean): void {
     const replacedId = this.#predecessors.get(task.id) ?? (takesOver ? this.#predecessorOf(task) : undefined);
     if (replacedId === undefined || (this.#successors.get(replacedId) === task.id) === takesOver) return;
