@@ -116,7 +116,11 @@ export class NodeWatchBook {
     const unsettled = this.#unsettled(before?.value.unsettled ?? [], wallMs);
     const evicted = this.#evicted();
     const isSame =
-      sameNodes(before?.value.evicted ?? [], evicted, (one, other) => one.sessionNonce === other.sessionNonce && one.recent === other.recent) &&
+      sameNodes(
+        before?.value.evicted ?? [],
+        evicted,
+        (one, other) => one.sessionNonce === other.sessionNonce && one.recent === other.recent,
+      ) &&
       sameNodes(before?.value.held ?? [], held, (one, other) => one.sessionNonce === other.sessionNonce && one.reason === other.reason) &&
       sameNodes(before?.value.unsettled ?? [], unsettled, (one, other) => one.returns === other.returns);
     if (isSame) return undefined;
