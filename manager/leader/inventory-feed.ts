@@ -72,15 +72,21 @@ export class InventoryFeed {
     for (const id of this.#successions.note(taskId)) this.#count(id);
   }
 
+  /** A task that the state has as given up, and the plan keeps: it counts before others are placed. `feedTask` takes it back. */
+  aboutToStay(task: Task): void {
+    if (task.nodeId !== '' && occupies(this.#state, task)) this.#put(task);
+  }
+
   #count(taskId: string): void {
     const task = this.#state.get('tasks', taskId)?.value;
-    if (task === undefined || !occupies(this.#state, task)) {
-      this.inventory.removeTask(taskId);
-      return;
-    }
+    if (task === undefined || !occupies(this.#state, task)) this.inventory.removeTask(taskId);
+    else this.#put(task);
+  }
+
+  #put(task: Task): void {
     const spec = specOf(this.#state, task.serviceId, task.specNumber);
     const demand = demandOf(task, spec?.task, spec?.ports ?? []);
-    const leavesRoom = this.#successions.isReplaced(taskId) && !this.#isLimited(task);
+    const leavesRoom = this.#successions.isReplaced(task.id) && !this.#isLimited(task);
     this.inventory.putTask(leavesRoom ? { ...demand, active: false } : demand);
   }
 
