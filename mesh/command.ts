@@ -8,6 +8,7 @@ interface Flags {
   readonly nodeId: string;
   readonly listen: readonly string[];
   readonly portOffset: number;
+  readonly tlsDir?: string;
   readonly healthAddr?: { readonly host: string; readonly port: number };
   readonly logLevel: 'error' | 'warn' | 'info' | 'debug';
   readonly logFormat: 'auto' | 'json' | 'short';
@@ -20,6 +21,7 @@ export function configureMesh(command: Command): void {
     .option('--node-id <id>', 'this node, whose own replicas are preferred (default: as the agent says)', '')
     .option('--listen <addr>', 'address to answer published ports on; repeatable (default: all, IPv4 and IPv6)', addAddress, [])
     .option('--port-offset <n>', 'added to every published port, for several nodes on one address', portOffset, 0)
+    .option('--tls-dir <dir>', 'folder with NAME.crt and NAME.key for ports with TLS (default: tls in the data directory)')
     .option('--health-addr <host:port>', 'serve /livez, /readyz and /metrics there (default: not at all)', hostAndPort)
     .addOption(new Option('--log-level <level>', 'least level that is logged').choices(['error', 'warn', 'info', 'debug']).default('info'))
     .addOption(new Option('--log-format <format>', 'JSON or short lines').choices(['auto', 'json', 'short']).default('auto'))
@@ -40,6 +42,7 @@ async function run(flags: Flags): Promise<void> {
     nodeId: flags.nodeId,
     listen: flags.listen,
     portOffset: flags.portOffset,
+    tlsDir: flags.tlsDir === undefined ? undefined : resolve(flags.tlsDir),
     health: flags.healthAddr,
     log: createLogger(logOptions),
   };

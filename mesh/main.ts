@@ -12,6 +12,8 @@ export interface MeshProcessOptions {
   /** Numeric addresses; none: all of the host. */
   readonly listen: readonly string[];
   readonly portOffset: number;
+  /** Folder of the certificates; unset: "tls" in the data directory. */
+  readonly tlsDir: string | undefined;
   /** Unset: no health server. */
   readonly health: { readonly host: string; readonly port: number } | undefined;
   readonly log: Logger;
@@ -39,6 +41,7 @@ export async function runMesh(options: MeshProcessOptions, { signal }: { readonl
     nodeId: options.nodeId,
     listen: options.listen,
     portOffset: options.portOffset,
+    tlsDir: options.tlsDir,
     version: VERSION,
     onStop: (periodMs) => {
       onEnd(Math.min(periodMs, MAX_STOP_PERIOD_MS));
@@ -63,11 +66,13 @@ export async function runMesh(options: MeshProcessOptions, { signal }: { readonl
 /** Loaded only where asked for: most nodes leave the mesh's numbers to its agent, and the memory free. */
 async function startHealth(options: MeshProcessOptions, mesh: Mesh): Promise<{ stop(): Promise<void> } | undefined> {
   if (options.health === undefined) return undefined;
-  const [{ metrics, startHealthServer }, { registerMetrics }] = await Promise.all([
+  const [{ metrics, startHealthServer }, { registerMetrics }, { registerHttpMetrics }] = await Promise.all([
     import('../lib/health-server.ts'),
     import('./metrics.ts'),
+    import('./http/metrics.ts'),
   ]);
   registerMetrics(metrics, () => mesh.counters);
+  registerHttpMetrics(metrics, mesh.http);
   return startHealthServer({
     ...options.health,
     ready: () => (mesh.epoch === undefined ? 'no route table yet: no agent has sent one, and none was saved' : undefined),

@@ -6,16 +6,23 @@ import { messageOf, ShoalError } from '../lib/errors.ts';
 import { type Logger } from '../lib/log.ts';
 import { type Rng } from '../lib/rng.ts';
 import { socketPath } from '../lib/socket-path.ts';
-import { type DrainingIdle, type Epoch, type MeshHello, type MeshReport, type PortProblems } from '../proto/index.ts';
+import { type DrainingIdle, type Epoch, type MeshHello, type MeshReport, type PortProblems, PortProtocol } from '../proto/index.ts';
 import { ControlServer } from './control/server.ts';
+import { type HttpNumbers } from './http/counters.ts';
+import { HttpProtocol } from './http/protocol.ts';
+import { DEFAULT_LIMITS, type Limits } from './limits.ts';
+import { ANY_ADDRESS } from './listener.ts';
+import { Ports } from './ports.ts';
+import { type Protocol } from './served-port.ts';
 import { describeEpoch } from './table/epoch.ts';
 import { loadTable, saveTable } from './table/file.ts';
 import { TableKeeper } from './table/keeper.ts';
 import { type Table } from './table/table.ts';
 import { type PortCounters } from './tcp/counters.ts';
-import { DEFAULT_LIMITS, type Limits } from './tcp/limits.ts';
-import { ANY_ADDRESS } from './tcp/listener.ts';
-import { TcpPorts } from './tcp/ports.ts';
+import { TcpProtocol } from './tcp/protocol.ts';
+import { type UdpCounters } from './udp/counters.ts';
+import { UdpProtocol } from './udp/protocol.ts';
+import { Certificates } from './tls/certificates.ts';
 
 export interface MeshOptions {
   readonly clock: Clock;
@@ -29,15 +36,26 @@ export interface MeshOptions {
   /** Added to every published port, for several nodes on one address. */
   readonly portOffset?: number;
   readonly limits?: Limits;
+  /** Folder of the certificates; unset: "tls" in the data directory. */
+  readonly tlsDir?: string | undefined;
   readonly version: string;
   /** An agent has asked the mesh to stop, leaving open connections so long. */
   readonly onStop: (periodMs: number) => void;
 }
 
+/** By published port. */
+export interface MeshCounters {
+  readonly tcp: ReadonlyMap<number, Readonly<PortCounters>>;
+  readonly udp: ReadonlyMap<number, Readonly<UdpCounters>>;
+}
+
 export class Mesh {
   readonly #options: MeshOptions;
   readonly #control: ControlServer;
-  readonly #ports: TcpPorts;
+  readonly #tcp: TcpProtocol;
+  readonly #udp: UdpProtocol;
+  readonly #http: HttpProtocol;
+  readonly #ports: Ports;
   #keeper: TableKeeper | undefined;
   #nodeId: string;
   /** What the agent was told last. */
@@ -50,14 +68,21 @@ export class Mesh {
     this.#options = options;
     this.#nodeId = options.nodeId;
     const { clock, rng, log } = options;
-    this.#ports = new TcpPorts({
+    const shared = { clock, rng, log, limits: options.limits ?? DEFAULT_LIMITS };
+    this.#tcp = new TcpProtocol(shared);
+    this.#udp = new UdpProtocol({ clock, rng });
+    const certificates = new Certificates({ clock, log, dir: options.tlsDir ?? join(options.dataDir, 'tls') });
+    this.#http = new HttpProtocol({ ...shared, certificates });
+    this.#ports = new Ports({
       clock,
-      rng,
-      log,
       nodeId: options.nodeId,
       addresses: options.listen.length === 0 ? [ANY_ADDRESS] : options.listen,
       portOffset: options.portOffset ?? 0,
-      limits: options.limits ?? DEFAULT_LIMITS,
+      protocols: new Map<PortProtocol, Protocol>([
+        [PortProtocol.TCP, this.#tcp],
+        [PortProtocol.UDP, this.#udp],
+        [PortProtocol.HTTP, this.#http],
+      ]),
       onProblems: () => {
         this.#problemsLater();
       },
@@ -85,9 +110,12 @@ export class Mesh {
     });
   }
 
-  /** By published port. */
-  get counters(): ReadonlyMap<number, Readonly<PortCounters>> {
-    return this.#ports.counters;
+  get counters(): MeshCounters {
+    return { tcp: this.#tcp.counters, udp: this.#udp.counters };
+  }
+
+  get http(): HttpNumbers {
+    return this.#http;
   }
 
   /** Of the table in use. */

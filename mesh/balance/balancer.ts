@@ -59,6 +59,12 @@ export class Balancer {
     return this.#active.length;
   }
 
+  /** The replica of this task, if it takes new connections and is not put out. */
+  healthy(taskId: string): Replica | undefined {
+    const replica = this.#active.find((each) => each.taskId === taskId);
+    return replica !== undefined && replica.health.ejectedUntilMs <= this.#clock.nowMs() ? replica : undefined;
+  }
+
   /** Undefined: none is left that was not tried. Replicas that are put out come only when no other is left to try. */
   choose(tried?: ReadonlySet<string>): Replica | undefined {
     if (this.#allWell && tried === undefined) return this.#better(this.#active, this.#totalWeight);

@@ -1,4 +1,5 @@
 // When a target that does not answer is passed over, and for how long. Pure.
+import { errnoOf } from '../../lib/errors.ts';
 import { type Rng } from '../../lib/rng.ts';
 
 /** Connect failures in a row before a target is passed over: one may be a lost packet or a full backlog. */
@@ -26,4 +27,11 @@ export function afterFailure(health: Health, nowMs: number, rng: Rng): Health {
   if (nowMs < health.ejectedUntilMs) return { ...health, failures };
   const wholeMs = Math.min(LONGEST_EJECTION_MS, FIRST_EJECTION_MS * 2 ** health.ejections);
   return { failures, ejections: health.ejections + 1, ejectedUntilMs: nowMs + wholeMs * (0.75 + rng.next() / 4) };
+}
+
+/** Failures to connect that are this host's own: they say nothing about the replica. */
+const OWN_FAILURES: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM', 'EADDRNOTAVAIL']);
+
+export function isReplicasFault(error: Error): boolean {
+  return !OWN_FAILURES.has(errnoOf(error) ?? '');
 }

@@ -2,14 +2,18 @@
 // Upholds: nothing is sent twice (once a byte went either way the replica stays); each side's end, reset and slowness reach the other side;
 // memory is bounded by the two sockets' own write buffers, for a side that does not drain pauses the other.
 import { type Socket } from 'node:net';
-import { errnoOf } from '../../lib/errors.ts';
 import { type Backoff, backoff } from '../../lib/backoff.ts';
 import { type Clock, type Timer } from '../../lib/clock.ts';
 import { type Rng } from '../../lib/rng.ts';
+import { ProxyProtocol } from '../../proto/index.ts';
 import { type Balancer, type Replica } from '../balance/balancer.ts';
+import { isReplicasFault } from '../balance/ejection.ts';
+import { type Ends, proxyHeader } from '../proxy-protocol/header.ts';
+import { plainAddress } from '../trusted-sources.ts';
 import { type PortCounters } from './counters.ts';
-import { type Drains } from './drains.ts';
-import { HOLD_RETRY, KEEP_ALIVE_MS } from './limits.ts';
+import { type Drains } from '../drains.ts';
+import { HOLD_RETRY } from '../limits.ts';
+import { KEEP_ALIVE_MS } from './limits.ts';
 import { connectTo, copyOf } from './sockets.ts';
 
 /** What a connection needs of its published port. */
@@ -21,6 +25,10 @@ export interface ConnectionHost {
   readonly counters: PortCounters;
   readonly connectTimeoutMs: number;
   readonly holdMs: number;
+  /** New clients wait though there may be replicas; `wake` follows. */
+  readonly paused: boolean;
+  /** What a replica is told of the client before its first byte. */
+  readonly proxyProtocol: ProxyProtocol;
   /** Puts it on the list of those that wait for a replica; false: no more may wait. */
   hold(connection: Connection): boolean;
   unhold(connection: Connection): void;
@@ -28,9 +36,16 @@ export interface ConnectionHost {
   closed(connection: Connection): void;
 }
 
-/** Failures to connect that are this host's own: they say nothing about the replica. */
-const OWN_FAILURES: ReadonlySet<string> = new Set(['EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM', 'EADDRNOTAVAIL']);
 const NOTHING = Buffer.alloc(0);
+const NOT_INTRODUCED: Introduction = { ends: undefined, rest: NOTHING };
+
+/** What a trusted source said of the client before its connection. */
+export interface Introduction {
+  /** Undefined: it speaks for itself. */
+  readonly ends: Ends | undefined;
+  /** Bytes of the client that came with it. */
+  readonly rest: Buffer;
+}
 
 export class Connection {
   readonly #host: ConnectionHost;
@@ -56,11 +71,15 @@ export class Connection {
   #sweptBytes = -1;
   #quietSinceMs = 0;
   #keepAlive = false;
+  readonly #ends: Ends | undefined;
+  #rest: Buffer;
 
   /** `client` is paused; `start` follows. */
-  constructor(host: ConnectionHost, client: Socket) {
+  constructor(host: ConnectionHost, client: Socket, introduction: Introduction = NOT_INTRODUCED) {
     this.#host = host;
     this.#client = client;
+    this.#ends = introduction.ends;
+    this.#rest = introduction.rest;
     client.on('error', () => {
       // The client is gone with a reset: the replica learns it the same way.
       this.#abort(true);
@@ -127,7 +146,7 @@ export class Connection {
       this.#giveUp();
       return;
     }
-    const replica = host.balancer.choose(this.#tried);
+    const replica = host.paused ? undefined : host.balancer.choose(this.#tried);
     if (replica === undefined) {
       this.#noneLeft();
       return;
@@ -147,6 +166,7 @@ export class Connection {
       this.#timer?.cancel();
       this.#timer = undefined;
       if (this.#upstream !== upstream) return;
+      this.#introduce(upstream);
       if (this.#clientEnded) this.#endUpstream();
       else this.#client.resume();
     });
@@ -168,11 +188,23 @@ export class Connection {
     upstream.on('error', (error) => {
       if (this.#upstream !== upstream) return;
       if (this.#touched) this.#replicaReset();
-      else this.#replicaFailed(!OWN_FAILURES.has(errnoOf(error) ?? ''));
+      else this.#replicaFailed(isReplicasFault(error));
     });
     upstream.on('close', () => {
       if (this.#upstream === upstream) this.#upstreamClosed();
     });
+  }
+
+  /** The PROXY header is the mesh's own word: a replica that then breaks off can still be exchanged. */
+  #introduce(upstream: Socket): void {
+    const { proxyProtocol } = this.#host;
+    if (proxyProtocol !== ProxyProtocol.PROXY_PROTOCOL_NONE) {
+      const header = proxyHeader(proxyProtocol, this.#ends ?? endsOf(this.#client));
+      if (header !== undefined) upstream.write(header);
+    }
+    if (this.#rest.length === 0) return;
+    this.fromClient(this.#rest);
+    this.#rest = NOTHING;
   }
 
   /** Passes the client's end on. */
@@ -213,7 +245,7 @@ export class Connection {
   /** Every replica has failed in this round, or there is none. */
   #noneLeft(): void {
     const host = this.#host;
-    if (this.#closedEarly) {
+    if (this.#closedEarly && !host.paused) {
       // They do answer, by closing: so does the mesh.
       this.#abort(false);
       return;
@@ -233,8 +265,8 @@ export class Connection {
     this.#held = true;
     this.#holdRetry ??= backoff(HOLD_RETRY, host.rng);
     const leftMs = this.#deadlineMs - nowMs;
-    // Without any replica only a new table helps, and that wakes it.
-    const waitMs = host.balancer.size === 0 ? leftMs : Math.min(leftMs, this.#holdRetry.nextMs());
+    // Where it is paused, or there is no replica at all, only a new table helps, and that wakes it.
+    const waitMs = host.paused || host.balancer.size === 0 ? leftMs : Math.min(leftMs, this.#holdRetry.nextMs());
     this.#timer = host.clock.after(waitMs, () => {
       this.wake();
     });
@@ -304,4 +336,13 @@ export class Connection {
       this.#host.drains.closed(replica.taskId);
     }
   }
+}
+
+function endsOf(client: Socket): Ends | undefined {
+  const { remoteAddress, remotePort, localAddress, localPort } = client;
+  if (remoteAddress === undefined || remotePort === undefined || localAddress === undefined || localPort === undefined) return undefined;
+  return {
+    source: { address: plainAddress(remoteAddress), port: remotePort },
+    destination: { address: plainAddress(localAddress), port: localPort },
+  };
 }

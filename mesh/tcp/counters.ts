@@ -15,6 +15,8 @@ export interface PortCounters {
   noReplica: number;
   /** Clients reset because too many were open or waiting. */
   overLimit: number;
+  /** Trusted sources' connections that were reset: no PROXY header, a bad one, or none in time. */
+  badHeaders: number;
   /** Connections closed because nothing moved. */
   idleClosed: number;
   /** The system refused to accept (out of file descriptors, mostly). */
@@ -31,6 +33,7 @@ export function newCounters(): PortCounters {
     replicaFailures: 0,
     noReplica: 0,
     overLimit: 0,
+    badHeaders: 0,
     idleClosed: 0,
     acceptErrors: 0,
   };

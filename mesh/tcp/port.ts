@@ -3,68 +3,72 @@ import { type Socket } from 'node:net';
 import { type Clock, type Timer } from '../../lib/clock.ts';
 import { type Logger } from '../../lib/log.ts';
 import { type Rng } from '../../lib/rng.ts';
-import { type PortRoute } from '../../proto/index.ts';
+import { type PortRoute, ProxyProtocol } from '../../proto/index.ts';
 import { Balancer } from '../balance/balancer.ts';
-import { Connection, type ConnectionHost } from './connection.ts';
+import { type Drains } from '../drains.ts';
+import { CONNECT_TIMEOUT_MS, type Limits, limitsOf, whereSet } from '../limits.ts';
+import { Listener } from '../listener.ts';
+import { type Gate, openGate } from '../proxy-protocol/gate.ts';
+import { type PortHost, type ServedPort } from '../served-port.ts';
+import { type TrustedSources, trustedSources } from '../trusted-sources.ts';
+import { Connection, type ConnectionHost, type Introduction } from './connection.ts';
 import { type PortCounters } from './counters.ts';
-import { type Drains } from './drains.ts';
-import { CONNECT_TIMEOUT_MS, IDLE_TIMEOUT_MS, type Limits, SWEEP_INTERVAL_MS } from './limits.ts';
-import { Listener } from './listener.ts';
-import { type Take } from './sockets.ts';
+import { IDLE_TIMEOUT_MS, PROXY_HEADER_TIMEOUT_MS, SWEEP_INTERVAL_MS } from './limits.ts';
+import { acceptClients, type Take } from './sockets.ts';
 
 export interface TcpPortOptions {
   readonly clock: Clock;
   readonly rng: Rng;
   readonly log: Logger;
-  /** Numeric addresses, or ANY_ADDRESS. */
-  readonly addresses: readonly string[];
-  /** The published one, unless the mesh shifts them. */
-  readonly listenPort: number;
+  /** Where the table says nothing. */
   readonly limits: Limits;
-  readonly drains: Drains;
   readonly counters: PortCounters;
-  /** `problem` has changed. */
-  readonly onProblem: () => void;
-  /** The last connection is gone. */
-  readonly onEmpty: () => void;
 }
 
 /** Refusals to accept come in swarms: one line says enough for so long. */
 const ACCEPT_LOG_INTERVAL_MS = 10_000;
 
-export class TcpPort implements ConnectionHost {
+export class TcpPort implements ServedPort, ConnectionHost {
   readonly clock: Clock;
   readonly rng: Rng;
   readonly balancer: Balancer;
   readonly drains: Drains;
   readonly counters: PortCounters;
   readonly #options: TcpPortOptions;
+  readonly #around: PortHost;
   readonly #listeners: readonly Listener[];
   readonly #connections = new Set<Connection>();
   readonly #held = new Set<Connection>();
+  /** Trusted sources' connections whose PROXY header is not there yet. */
+  readonly #gates = new Set<Gate>();
   #route: PortRoute;
+  #limits: Limits;
+  #trusted: TrustedSources | undefined;
   #sweep: Timer | undefined;
   #closed = false;
   #acceptLoggedMs = -Infinity;
 
-  constructor(options: TcpPortOptions, route: PortRoute, nodeId: string) {
+  constructor(options: TcpPortOptions, around: PortHost, route: PortRoute, nodeId: string) {
     this.#options = options;
+    this.#around = around;
     this.#route = route;
+    this.#limits = limitsOf(route.settings, options.limits);
+    this.#trusted = trustedSources(route.settings?.trustedSources ?? []);
     this.clock = options.clock;
     this.rng = options.rng;
-    this.drains = options.drains;
+    this.drains = around.drains;
     this.counters = options.counters;
     this.balancer = new Balancer(options);
     this.balancer.update(route.targets, nodeId);
-    this.#listeners = options.addresses.map(
+    this.#listeners = around.addresses.map(
       (address) =>
         new Listener({
           clock: options.clock,
           rng: options.rng,
           address,
-          port: options.listenPort,
-          onClient: (client) => this.#accept(client),
-          onChange: options.onProblem,
+          port: around.listenPort,
+          newServer: () => acceptClients((client) => this.#accept(client)),
+          onChange: around.onProblem,
           onAcceptError: (error) => {
             this.#acceptFailed(error);
           },
@@ -73,15 +77,23 @@ export class TcpPort implements ConnectionHost {
   }
 
   get connectTimeoutMs(): number {
-    return this.#route.settings?.connectTimeoutMs ?? CONNECT_TIMEOUT_MS;
+    return whereSet(this.#route.settings?.connectTimeoutMs) ?? CONNECT_TIMEOUT_MS;
   }
 
   get holdMs(): number {
-    return this.#options.limits.holdMs;
+    return this.#limits.holdMs;
+  }
+
+  get paused(): boolean {
+    return this.#route.paused;
+  }
+
+  get proxyProtocol(): ProxyProtocol {
+    return this.#route.settings?.proxyProtocol ?? ProxyProtocol.PROXY_PROTOCOL_NONE;
   }
 
   get size(): number {
-    return this.#connections.size;
+    return this.#connections.size + this.#gates.size;
   }
 
   /** Why it does not listen on some address, in plain words. */
@@ -95,10 +107,13 @@ export class TcpPort implements ConnectionHost {
     await Promise.all(this.#listeners.map((listener) => listener.open()));
   }
 
-  update(route: PortRoute, nodeId: string): void {
+  update([route]: readonly PortRoute[], nodeId: string): void {
+    if (route === undefined) return;
     this.#route = route;
+    this.#limits = limitsOf(route.settings, this.#options.limits);
+    this.#trusted = trustedSources(route.settings?.trustedSources ?? []);
     this.balancer.update(route.targets, nodeId);
-    if (this.balancer.size === 0) return;
+    if (route.paused || this.balancer.size === 0) return;
     for (const connection of [...this.#held]) connection.wake();
   }
 
@@ -107,6 +122,7 @@ export class TcpPort implements ConnectionHost {
     this.#closed = true;
     for (const listener of this.#listeners) listener.close();
     for (const connection of [...this.#held]) connection.close(false);
+    for (const gate of [...this.#gates]) gate.close();
   }
 
   /** Ends what is still open. */
@@ -115,7 +131,7 @@ export class TcpPort implements ConnectionHost {
   }
 
   hold(connection: Connection): boolean {
-    if (this.#closed || this.#held.size >= this.#options.limits.maxHeld) return false;
+    if (this.#closed || this.#held.size >= this.#limits.maxHeld) return false;
     this.#held.add(connection);
     return true;
   }
@@ -126,27 +142,57 @@ export class TcpPort implements ConnectionHost {
 
   closed(connection: Connection): void {
     this.#connections.delete(connection);
+    this.#ended();
+  }
+
+  #ended(): void {
     this.counters.open--;
-    if (this.#connections.size > 0) return;
-    this.#sweep?.cancel();
-    this.#sweep = undefined;
-    this.#options.onEmpty();
+    if (this.#connections.size === 0) {
+      this.#sweep?.cancel();
+      this.#sweep = undefined;
+    }
+    if (this.size === 0) this.#around.onEmpty();
   }
 
   #accept(client: Socket): Take | undefined {
     this.counters.connections++;
-    if (this.#closed || this.#connections.size >= this.#options.limits.maxConnections) {
+    if (this.#closed || this.size >= this.#limits.maxConnections) {
       this.counters.overLimit++;
       client.on('error', () => undefined);
       client.resetAndDestroy();
       return undefined;
     }
     this.counters.open++;
-    const connection = new Connection(this, client);
+    if (this.#trusted?.has(client.remoteAddress) === true) return this.#introduced(client);
+    return this.#connect(client);
+  }
+
+  #connect(client: Socket, introduction?: Introduction): Take {
+    const connection = new Connection(this, client, introduction);
     this.#connections.add(connection);
     if (this.#sweep === undefined) this.#sweepLater();
     connection.start();
     return connection.fromClient;
+  }
+
+  /** A trusted source must say who the client is; from others a header is the client's own bytes, and never looked at. */
+  #introduced(client: Socket): Take {
+    let take: Take | undefined;
+    const gate = openGate(client, {
+      clock: this.clock,
+      timeoutMs: PROXY_HEADER_TIMEOUT_MS,
+      onHeader: (ends, rest) => {
+        this.#gates.delete(gate);
+        take = this.#connect(client, { ends, rest });
+      },
+      onGone: (bad) => {
+        if (bad) this.counters.badHeaders++;
+        this.#gates.delete(gate);
+        this.#ended();
+      },
+    });
+    this.#gates.add(gate);
+    return (piece) => (take ?? gate.take)(piece);
   }
 
   #acceptFailed(error: Error): void {
@@ -181,7 +227,6 @@ export class TcpPort implements ConnectionHost {
   }
 
   #idleMs(): number {
-    const idleMs = this.#route.settings?.idleTimeoutMs ?? 0;
-    return idleMs > 0 ? idleMs : IDLE_TIMEOUT_MS;
+    return whereSet(this.#route.settings?.idleTimeoutMs) ?? IDLE_TIMEOUT_MS;
   }
 }

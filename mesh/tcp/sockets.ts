@@ -2,7 +2,7 @@
 // same call. Without it Node allocates 64 KiB and runs its stream machinery for every read, which is a fifth of what a small request costs.
 // For accepted sockets Node has no such option, so the server's handle is asked for the raw connection; where it has none (another Node), plain 'data' events serve.
 import { createServer, connect as netConnect, type Server, Socket, type SocketConstructorOpts } from 'node:net';
-import { BACKLOG, READ_BUFFER_BYTES } from './limits.ts';
+import { READ_BUFFER_BYTES } from './limits.ts';
 
 /** Takes a piece that is valid only during the call; false pauses the socket until its `resume`. */
 export type Take = (piece: Buffer) => boolean;
@@ -49,11 +49,6 @@ export function acceptClients(onClient: OnClient, plain = false): Server {
     });
   }
   return server;
-}
-
-/** Starts listening on one address; "success" and failure come as the server's events. */
-export function listenOn(server: Server, host: string, port: number): void {
-  server.listen({ host, port, backlog: BACKLOG, exclusive: true });
 }
 
 function takeRawConnections(server: Server, onClient: OnClient): void {

@@ -2,16 +2,17 @@
 import { systemClock } from '../../lib/clock.ts';
 import { silentLogger } from '../../lib/log.ts';
 import { seededRng } from '../../lib/rng.ts';
-import { type PortRoute, type RouteTarget } from '../../proto/index.ts';
+import { PortProtocol, type PortRoute, type RouteTarget } from '../../proto/index.ts';
 import { fromMessage, type Table } from '../../mesh/table/table.ts';
 import { type PortCounters } from '../../mesh/tcp/counters.ts';
-import { DEFAULT_LIMITS, type Limits } from '../../mesh/tcp/limits.ts';
-import { TcpPorts } from '../../mesh/tcp/ports.ts';
+import { DEFAULT_LIMITS, type Limits } from '../../mesh/limits.ts';
+import { Ports } from '../../mesh/ports.ts';
+import { TcpProtocol } from '../../mesh/tcp/protocol.ts';
 import { routeOf, tableOf } from './routes.ts';
 import { type Client, freePort, openClient, ownLoopback } from './sockets.ts';
 
 export interface TcpMesh {
-  readonly ports: TcpPorts;
+  readonly ports: Ports;
   readonly address: string;
   /** The published port of `route`. */
   readonly port: number;
@@ -21,6 +22,8 @@ export interface TcpMesh {
   open(): Client;
   /** Of the port. */
   counters(): PortCounters;
+  /** Ports that have counters. */
+  readonly counted: number;
   readonly problemCalls: number;
   readonly idleCalls: readonly (readonly string[])[];
   stop(): Promise<void>;
@@ -32,14 +35,13 @@ export async function startTcpMesh(limits: Partial<Limits> = {}, nodeId = 'node-
   const idleCalls: (readonly string[])[] = [];
   let revision = 0;
   let problemCalls = 0;
-  const ports: TcpPorts = new TcpPorts({
+  const tcp = new TcpProtocol({ clock: systemClock, rng: seededRng(11), log: silentLogger, limits: { ...DEFAULT_LIMITS, ...limits } });
+  const ports: Ports = new Ports({
     clock: systemClock,
-    rng: seededRng(11),
-    log: silentLogger,
     nodeId,
     addresses: [address],
     portOffset: 0,
-    limits: { ...DEFAULT_LIMITS, ...limits },
+    protocols: new Map([[PortProtocol.TCP, tcp]]),
     onProblems: () => problemCalls++,
     onIdle: () => idleCalls.push(ports.idle()),
   });
@@ -52,9 +54,12 @@ export async function startTcpMesh(limits: Partial<Limits> = {}, nodeId = 'node-
     route: (targets, more = {}, others = []) => apply([routeOf(port, targets, more), ...others]),
     open: () => openClient(port, address),
     counters: () => {
-      const counters = ports.counters.get(port);
+      const counters = tcp.counters.get(port);
       if (counters === undefined) throw new Error('no counters');
       return counters;
+    },
+    get counted() {
+      return tcp.counters.size;
     },
     get problemCalls() {
       return problemCalls;

@@ -1,8 +1,9 @@
 // One published TCP port, side by side: direct, Shoal's tcp path, HAProxy tcp (one thread) and a naive node:net pipe, all to the same three nginx ports,
-// measured by wrk in interleaved rounds. CPU is shared by all of them, so only the ratios mean anything.
-// Run: node --import tsx test/bench/mesh/tcp.ts [--rounds 5] [--seconds 3] [--built]  (--built: Shoal from dist/, after npm run build)
+// measured by wrk in interleaved rounds. CPU is shared by all of them, so only the ratios mean anything; the processor time of the proxy per request is the
+// measure that other programs disturb least. --profile leaves a V8 profile of Shoal in the folder that it names.
+// Run: node --import tsx test/bench/mesh/tcp.ts [--rounds 5] [--seconds 3] [--only 'new connections'] [--built] [--profile /tmp/p]  (--built: Shoal from dist/, after npm run build)
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -72,7 +73,19 @@ function microseconds(text: string, percentile: string): number {
   return Number(match?.[1]) * (scale[match?.[2] ?? ''] ?? NaN);
 }
 
+/** Several thousand connections. */
+const WARM_UP_SECONDS = 5;
+
 const children: ChildProcess[] = [];
+/** Of /proc/PID/stat: Linux counts in hundredths of a second everywhere. */
+const TICK_US = 10_000;
+
+/** Of the process, user and system, in us; NaN without one. */
+async function processorTime(pid: number | undefined): Promise<number> {
+  if (pid === undefined) return NaN;
+  const fields = (await readFile(`/proc/${pid}/stat`, 'utf8')).split(') ')[1]?.split(' ') ?? [];
+  return (Number(fields[11]) + Number(fields[12])) * TICK_US;
+}
 
 function launch(program: string, args: readonly string[]): ChildProcess {
   const child = spawn(program, args, { cwd: ROOT, stdio: ['ignore', 'ignore', 'inherit'] });
@@ -106,11 +119,22 @@ async function startBackends(folder: string): Promise<readonly number[]> {
   return ports;
 }
 
-async function startShoal(folder: string, backends: readonly number[], built: boolean): Promise<Way> {
+async function startShoal(folder: string, backends: readonly number[], built: boolean, profile: string | undefined): Promise<Way> {
   const port = await freePort(HOST);
   const dataDir = join(folder, 'mesh');
   const program = built ? [join(ROOT, 'dist/cli/main.js')] : ['--import', 'tsx', join(ROOT, 'cli/main.ts')];
-  const child = launch(process.execPath, [...program, 'mesh', '--data-dir', dataDir, '--listen', HOST, '--log-level', 'warn']);
+  const profiling = profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`];
+  const child = launch(process.execPath, [
+    ...profiling,
+    ...program,
+    'mesh',
+    '--data-dir',
+    dataDir,
+    '--listen',
+    HOST,
+    '--log-level',
+    'warn',
+  ]);
   await until(async () => {
     const agent = await connectAgent(dataDir);
     agent.hello();
@@ -157,12 +181,20 @@ async function startNaive(backends: readonly number[]): Promise<Way> {
   return { name: 'naive pipe', port, pid: child.pid };
 }
 
-async function measure(way: Way, what: Measure, seconds: number, closing: string): Promise<number> {
+interface Result {
+  readonly value: number;
+  /** Processor time of the proxy per request, in us. */
+  readonly processorUs: number;
+}
+
+async function measure(way: Way, what: Measure, seconds: number, closing: string): Promise<Result> {
+  const before = await processorTime(way.pid);
   const args = ['-t', '1', '-c', String(what.connections), '-d', `${seconds}s`, '--latency', ...(what.close ? ['-s', closing] : [])];
   const { stdout } = await run('wrk', [...args, `http://${HOST}:${way.port}${what.path}`]);
   if (/Non-2xx|Socket errors/.test(stdout))
     process.stderr.write(`${way.name}, ${what.name}: ${/.*(Non-2xx|Socket errors).*/.exec(stdout)?.[0] ?? ''}\n`);
-  return what.read(stdout);
+  const requests = Number(/(\d+) requests in/.exec(stdout)?.[1]);
+  return { value: what.read(stdout), processorUs: ((await processorTime(way.pid)) - before) / requests };
 }
 
 function median(values: readonly number[]): number {
@@ -176,7 +208,9 @@ async function main(): Promise<void> {
     options: {
       rounds: { type: 'string', default: '5' },
       seconds: { type: 'string', default: '3' },
+      only: { type: 'string', default: '' },
       built: { type: 'boolean', default: false },
+      profile: { type: 'string' },
     },
   });
   const folder = await mkdtemp(join(tmpdir(), 'shoal-bench-'));
@@ -187,11 +221,13 @@ async function main(): Promise<void> {
     const ways: readonly Way[] = [
       { name: 'direct', port: backends[0] ?? 0, pid: undefined },
       await startHaproxy(folder, backends),
-      await startShoal(folder, backends, values.built),
+      await startShoal(folder, backends, values.built, values.profile),
       await startNaive(backends),
     ];
-    for (const what of MEASURES) {
-      const results = new Map<string, number[]>(ways.map((way) => [way.name, []]));
+    for (const what of MEASURES.filter(({ name }) => name.includes(values.only))) {
+      const results = new Map<string, Result[]>(ways.map((way) => [way.name, []]));
+      // Not counted: a new process compiles its code for a while, and those measured are to be what they are for the rest of their days.
+      for (const way of ways) await measure(way, what, WARM_UP_SECONDS, closing);
       for (let round = 0; round < Number(values.rounds); round++) {
         // Each round begins with another one: a drift of the machine falls on all alike.
         for (let index = 0; index < ways.length; index++) {
@@ -207,13 +243,17 @@ async function main(): Promise<void> {
   }
 }
 
-function report(what: Measure, results: ReadonlyMap<string, readonly number[]>): void {
-  const base = median(results.get('haproxy tcp') ?? []);
+function report(what: Measure, results: ReadonlyMap<string, readonly Result[]>): void {
+  const base = median((results.get('haproxy tcp') ?? []).map(({ value }) => value));
   process.stdout.write(`\n${what.name} (${what.unit}, ${what.higherIsBetter ? 'more' : 'less'} is better)\n`);
-  for (const [name, values] of results) {
+  for (const [name, all] of results) {
+    const values = all.map((result) => result.value);
     const value = median(values);
+    const processorUs = median(all.map((result) => result.processorUs));
     const spread = `${Math.min(...values).toFixed(0)}-${Math.max(...values).toFixed(0)}`;
-    process.stdout.write(`  ${name.padEnd(12)} ${value.toFixed(0).padStart(8)}   x${(value / base).toFixed(2)} of haproxy   (${spread})\n`);
+    process.stdout.write(
+      `  ${name.padEnd(12)} ${value.toFixed(0).padStart(8)}   x${(value / base).toFixed(2)} of haproxy   (${spread})   ${processorUs.toFixed(1)} us of processor\n`,
+    );
   }
 }
 

@@ -1,6 +1,6 @@
 // The mesh of one simulated host: the product's own table keeper over the simulated disk, and its own book of drains over simulated connections. The stream
 // to its agent is the one part of it that is not the product's: it carries the same messages, encoded.
-import { Drains } from '../../../mesh/tcp/drains.ts';
+import { Drains } from '../../../mesh/drains.ts';
 import { loadTable, saveTable } from '../../../mesh/table/file.ts';
 import { TableKeeper } from '../../../mesh/table/keeper.ts';
 import type { Table } from '../../../mesh/table/table.ts';

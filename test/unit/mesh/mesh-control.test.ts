@@ -7,11 +7,12 @@ import { type ShoalError } from '../../../lib/errors.ts';
 import { encodeFrame } from '../../../lib/frames.ts';
 import { silentLogger } from '../../../lib/log.ts';
 import { seededRng } from '../../../lib/rng.ts';
-import { RouteTableDelta } from '../../../proto/index.ts';
+import { PortProtocol, RouteTableDelta } from '../../../proto/index.ts';
 import { Mesh } from '../../../mesh/mesh.ts';
 import { connectAgent, type MeshAgent } from '../../support/mesh-agent.ts';
 import { draining, epochOf, routeOf, tableOf, targetOf } from '../../support/routes.ts';
 import { echo, freePort, openClient, ownLoopback, type Replica, startReplica } from '../../support/sockets.ts';
+import { openUdp } from '../../support/udp-mesh.ts';
 import { until } from '../../support/until.ts';
 
 describe('mesh and agent', () => {
@@ -82,6 +83,27 @@ describe('mesh and agent', () => {
     assert.equal(mesh.epoch?.revision, 5);
     await agent.table(tableOf(5, []));
     await answers();
+  });
+
+  it('serve tcp and udp on one port number', async () => {
+    const mesh = await start();
+    const agent = await greeted();
+    const server = await openUdp((text) => `${text} too`);
+    await agent.table(
+      tableOf(1, [
+        routeOf(port, [targetOf('a', replica.port)]),
+        routeOf(port, [targetOf('b', server.port)], { protocol: PortProtocol.UDP }),
+      ]),
+    );
+    await answers();
+    const client = await openUdp();
+    await until(() => {
+      client.socket.send('udp', port, ownLoopback());
+      return client.got.includes('udp too');
+    }, 'an answer');
+    assert.deepEqual([mesh.counters.tcp.get(port)?.connections, mesh.counters.udp.get(port)?.flows], [1, 1]);
+    client.close();
+    server.close();
   });
 
   it('go on by deltas; a gap brings a request for the whole table, an older table a failure', async () => {
@@ -228,7 +250,7 @@ describe('mesh and agent', () => {
 
 describe('a plain accept, for a Node whose servers have no raw connections', () => {
   it('carries bytes like the other', async () => {
-    const { acceptClients, listenOn, copyOf } = await import('../../../mesh/tcp/sockets.ts');
+    const { acceptClients, copyOf } = await import('../../../mesh/tcp/sockets.ts');
     const server = acceptClients((client) => {
       client.on('end', () => client.end());
       setImmediate(() => client.resume());
@@ -237,7 +259,7 @@ describe('a plain accept, for a Node whose servers have no raw connections', () 
     const port = await freePort();
     await new Promise<void>((resolve) => {
       server.on('listening', resolve);
-      listenOn(server, ownLoopback(), port);
+      server.listen({ host: ownLoopback(), port });
     });
     const client = openClient(port, ownLoopback());
     client.socket.end('there and back');

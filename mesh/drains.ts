@@ -1,6 +1,6 @@
 // Counts the open connections of every task, and says which draining tasks have none left: those may be stopped.
 // A connection counts from the moment its replica is chosen, so a task that is said to be idle cannot get one any more.
-import { type PortRoute, TargetState } from '../../proto/index.ts';
+import { type PortRoute, TargetState } from '../proto/index.ts';
 
 export class Drains {
   readonly #open = new Map<string, number>();

@@ -1,11 +1,10 @@
 // One address and port that the mesh listens on: opened, and tried again for as long as something else holds it. A failure is kept in plain words for the user.
-import { type Server } from 'node:net';
-import { type Backoff, backoff } from '../../lib/backoff.ts';
-import { type Clock, type Timer } from '../../lib/clock.ts';
-import { errnoOf, messageOf } from '../../lib/errors.ts';
-import { type Rng } from '../../lib/rng.ts';
-import { LISTEN_RETRY } from './limits.ts';
-import { acceptClients, listenOn, type OnClient } from './sockets.ts';
+import { Server } from 'node:net';
+import { type Backoff, backoff } from '../lib/backoff.ts';
+import { type Clock, type Timer } from '../lib/clock.ts';
+import { errnoOf, messageOf } from '../lib/errors.ts';
+import { type Rng } from '../lib/rng.ts';
+import { BACKLOG, LISTEN_RETRY } from './limits.ts';
 
 /** Listen on every address the host has, now or later: IPv6 and IPv4, or IPv4 alone where the host has no IPv6. */
 export const ANY_ADDRESS = '*';
@@ -15,7 +14,8 @@ export interface ListenerOptions {
   readonly rng: Rng;
   readonly address: string;
   readonly port: number;
-  readonly onClient: OnClient;
+  /** A server that does not listen yet; asked for one with each attempt. */
+  readonly newServer: () => Server;
   /** `problem` has changed. */
   readonly onChange: () => void;
   readonly onAcceptError: (error: Error) => void;
@@ -50,13 +50,14 @@ export class Listener {
   close(): void {
     this.#closed = true;
     this.#timer?.cancel();
-    this.#server?.close();
+    // Not an HTTP server's own close: that one cuts idle clients in the middle of their next request.
+    if (this.#server !== undefined) Server.prototype.close.call(this.#server);
     this.#server = undefined;
   }
 
   #attempt(): Promise<void> {
     return new Promise((resolve) => {
-      const server = acceptClients(this.#options.onClient);
+      const server = this.#options.newServer();
       this.#server = server;
       server.on('error', (error) => {
         if (server.listening) {
@@ -74,7 +75,7 @@ export class Listener {
         this.#change(undefined);
         resolve();
       });
-      listenOn(server, this.#host, this.#options.port);
+      server.listen({ host: this.#host, port: this.#options.port, backlog: BACKLOG, exclusive: true });
     });
   }
 
@@ -84,7 +85,7 @@ export class Listener {
       this.#host = '0.0.0.0';
       return this.#attempt();
     }
-    this.#change(explain(this.#options, code, messageOf(error)));
+    this.#change(whyNotListening(this.#options, code, messageOf(error)));
     this.#timer = this.#options.clock.after(
       this.#retry.nextMs(),
       () => {
@@ -102,7 +103,8 @@ export class Listener {
   }
 }
 
-function explain(options: ListenerOptions, code: string | undefined, message: string): string {
+/** In plain words. `code`: the system's, "EADDRINUSE". */
+export function whyNotListening(options: Pick<ListenerOptions, 'address' | 'port'>, code: string | undefined, message: string): string {
   const port = String(options.port);
   const where = options.address === ANY_ADDRESS ? `port ${port}` : `port ${port} on ${options.address}`;
   const again = 'the mesh keeps trying';

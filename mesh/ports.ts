@@ -1,0 +1,199 @@
+// All published ports of this node, of any protocol: follows the table, opening, changing and closing what differs, and collects what could not be opened.
+import { type Clock } from '../lib/clock.ts';
+import { keyOfRoute, type PortProblem, portKeyOf, PortProtocol, type PortRoute } from '../proto/index.ts';
+import { Drains } from './drains.ts';
+import { type Protocol, type ServedPort } from './served-port.ts';
+import { diffTables } from './table/diff.ts';
+import { type Table } from './table/table.ts';
+
+export interface PortsOptions {
+  readonly clock: Clock;
+  /** "" while it is not known: then no target is local. */
+  readonly nodeId: string;
+  /** Numeric addresses, or ANY_ADDRESS. */
+  readonly addresses: readonly string[];
+  /** Added to every published port. */
+  readonly portOffset: number;
+  readonly protocols: ReadonlyMap<PortProtocol, Protocol>;
+  /** `problems()` has changed. */
+  readonly onProblems: () => void;
+  /** `idle()` has changed between two tables. */
+  readonly onIdle: () => void;
+}
+
+/** A number of one protocol, with all routes of the table that share it. */
+interface Published {
+  readonly protocol: PortProtocol;
+  readonly number: number;
+  /** By `portKeyOf`. */
+  readonly routes: Map<string, PortRoute>;
+  /** Undefined: the mesh cannot serve it at all. */
+  served: ServedPort | undefined;
+}
+
+export class Ports {
+  readonly #options: PortsOptions;
+  readonly #drains: Drains;
+  /** By protocol and number. */
+  readonly #published = new Map<string, Published>();
+  /** Gone from the table, with connections that still go on. */
+  readonly #retired = new Map<ServedPort, Published>();
+  #table: Table | undefined;
+  #nodeId: string;
+  #onEmpty: (() => void) | undefined;
+
+  constructor(options: PortsOptions) {
+    this.#options = options;
+    this.#nodeId = options.nodeId;
+    this.#drains = new Drains(options.onIdle);
+  }
+
+  /** What is open, on retired ports too. */
+  get connections(): number {
+    let sum = 0;
+    for (const port of this.#everyPort()) sum += port.size;
+    return sum;
+  }
+
+  /** Resolves when every new port is open or has its problem. Never rejects. */
+  async apply(table: Table): Promise<void> {
+    const diff = diffTables(this.#table, table);
+    this.#table = table;
+    this.#drains.update(table.ports.values());
+    const touched = new Set<Published>();
+    for (const route of diff.removed) {
+      const published = this.#published.get(nameOf(route));
+      published?.routes.delete(portKeyOf(keyOfRoute(route)));
+      if (published !== undefined) touched.add(published);
+    }
+    for (const route of [...diff.changed, ...diff.added]) {
+      const published = this.#published.get(nameOf(route)) ?? this.#publish(route);
+      published.routes.set(portKeyOf(keyOfRoute(route)), route);
+      touched.add(published);
+    }
+    await Promise.all([...touched].map((published) => this.#follow(published)));
+  }
+
+  /** The agent has said which node this is: its own targets are reached at their containers from now on. */
+  setNodeId(nodeId: string): void {
+    if (nodeId === this.#nodeId) return;
+    this.#nodeId = nodeId;
+    for (const { served, routes } of this.#published.values()) served?.update([...routes.values()], nodeId);
+  }
+
+  /** Complete list, by ascending port. */
+  problems(): readonly PortProblem[] {
+    const problems: PortProblem[] = [];
+    for (const published of this.#published.values()) {
+      const message = this.#unserved(published) ?? published.served?.problem;
+      if (message !== undefined) problems.push({ protocol: published.protocol, publishedPort: published.number, message });
+    }
+    return problems.sort((a, b) => a.publishedPort - b.publishedPort || a.protocol - b.protocol);
+  }
+
+  /** Complete list of draining tasks without a connection. */
+  idle(): readonly string[] {
+    return this.#drains.idle();
+  }
+
+  /** Closes the listeners, lets open connections end for `periodMs`, then ends them. */
+  async stop(periodMs: number): Promise<void> {
+    for (const { served } of this.#published.values()) served?.close();
+    if (this.connections > 0) {
+      await new Promise<void>((resolve) => {
+        this.#onEmpty = resolve;
+        this.#options.clock.after(periodMs, resolve, true);
+      });
+    }
+    for (const port of this.#everyPort()) port.closeConnections();
+  }
+
+  #publish(route: PortRoute): Published {
+    const published: Published = { protocol: route.protocol, number: route.publishedPort, routes: new Map(), served: undefined };
+    this.#published.set(nameOf(route), published);
+    return published;
+  }
+
+  /** Brings the port to what its routes now are. */
+  async #follow(published: Published): Promise<void> {
+    const routes = [...published.routes.values()];
+    if (routes.length === 0) {
+      this.#remove(published);
+    } else if (published.served !== undefined) {
+      published.served.update(routes, this.#nodeId);
+    } else {
+      published.served = this.#serve(published, routes);
+      // One that cannot be served has no listener that could say so.
+      if (published.served === undefined) this.#options.onProblems();
+      await published.served?.open();
+    }
+  }
+
+  #serve(published: Published, routes: readonly PortRoute[]): ServedPort | undefined {
+    if (this.#unserved(published) !== undefined) return undefined;
+    const { addresses, portOffset, onProblems, protocols } = this.#options;
+    const served: ServedPort | undefined = protocols.get(published.protocol)?.serve(
+      {
+        publishedPort: published.number,
+        listenPort: published.number + portOffset,
+        addresses,
+        drains: this.#drains,
+        onProblem: onProblems,
+        onEmpty: () => {
+          if (served !== undefined) this.#emptied(served);
+        },
+      },
+      routes,
+      this.#nodeId,
+    );
+    return served;
+  }
+
+  #remove(published: Published): void {
+    this.#published.delete(nameOf({ protocol: published.protocol, publishedPort: published.number }));
+    const { served } = published;
+    if (served === undefined || served.problem !== undefined) this.#options.onProblems();
+    if (served === undefined) return;
+    this.#retired.set(served, published);
+    served.close();
+    if (served.size === 0) this.#emptied(served);
+  }
+
+  #emptied(port: ServedPort): void {
+    const retired = this.#retired.get(port);
+    if (retired !== undefined) {
+      this.#retired.delete(port);
+      port.closeConnections();
+      const { protocol, number } = retired;
+      if (!this.#published.has(nameOf({ protocol, publishedPort: number }))) this.#options.protocols.get(protocol)?.forget(number);
+    }
+    if (this.#onEmpty !== undefined && this.connections === 0) this.#onEmpty();
+  }
+
+  *#everyPort(): Generator<ServedPort> {
+    for (const { served } of this.#published.values()) {
+      if (served !== undefined) yield served;
+    }
+    yield* this.#retired.keys();
+  }
+
+  /** Why the mesh cannot serve this port at all; undefined: it can. */
+  #unserved({ protocol, number }: Published): string | undefined {
+    if (!this.#options.protocols.has(protocol)) return unknownProtocol(protocol);
+    return number > 0 && number + this.#options.portOffset < 65_536 ? undefined : 'not a port number';
+  }
+}
+
+function nameOf({ protocol, publishedPort }: Pick<PortRoute, 'protocol' | 'publishedPort'>): string {
+  return `${String(protocol)}/${String(publishedPort)}`;
+}
+
+/** A table of a newer manager may name protocols that this version has no name for. */
+function unknownProtocol(protocol: number): string {
+  switch (protocol) {
+    case PortProtocol.HTTP:
+      return 'http is not supported yet; publish the port as tcp';
+    default:
+      return 'this version of the mesh does not know its protocol; update this node';
+  }
+}

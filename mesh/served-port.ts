@@ -1,0 +1,40 @@
+// What a published port is to the mesh, whatever its protocol: mesh/ports.ts opens, changes and closes ports through these interfaces alone.
+import { type PortRoute } from '../proto/index.ts';
+import { type Drains } from './drains.ts';
+
+/** One port that is served on this node, alone by its number and protocol. */
+export interface ServedPort {
+  /** Connections, flows or requests that are open. */
+  readonly size: number;
+  /** Why it is not, or not fully, served, in plain words. */
+  readonly problem: string | undefined;
+  /** Resolves when every address has been tried once. Never rejects. */
+  open(): Promise<void>;
+  /** At least one; more than one for HTTP only. */
+  update(routes: readonly PortRoute[], nodeId: string): void;
+  /** No new clients, and those that still wait for a replica are refused; what is open goes on to its end. */
+  close(): void;
+  /** Ends what is still open. Follows `close`. */
+  closeConnections(): void;
+}
+
+/** What a served port has around it. */
+export interface PortHost {
+  readonly publishedPort: number;
+  /** The published one, unless the mesh shifts them. */
+  readonly listenPort: number;
+  /** Numeric addresses, or ANY_ADDRESS. */
+  readonly addresses: readonly string[];
+  readonly drains: Drains;
+  /** `problem` has changed. */
+  readonly onProblem: () => void;
+  /** `size` has come to 0. */
+  readonly onEmpty: () => void;
+}
+
+export interface Protocol {
+  /** A port that is not open yet. */
+  serve(host: PortHost, routes: readonly PortRoute[], nodeId: string): ServedPort;
+  /** The port is gone, with everything that was open on it: so may its numbers. */
+  forget(publishedPort: number): void;
+}
