@@ -72,7 +72,7 @@ async function startHealth(options: MeshProcessOptions, mesh: Mesh): Promise<{ s
     import('./http/metrics.ts'),
   ]);
   registerMetrics(metrics, () => mesh.counters);
-  registerHttpMetrics(metrics, mesh.http);
+  registerHttpMetrics(metrics, mesh.counters.http);
   return startHealthServer({
     ...options.health,
     ready: () => (mesh.epoch === undefined ? 'no route table yet: no agent has sent one, and none was saved' : undefined),

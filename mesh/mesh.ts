@@ -20,9 +20,9 @@ import { TableKeeper } from './table/keeper.ts';
 import { type Table } from './table/table.ts';
 import { type PortCounters } from './tcp/counters.ts';
 import { TcpProtocol } from './tcp/protocol.ts';
+import { Certificates } from './tls/certificates.ts';
 import { type UdpCounters } from './udp/counters.ts';
 import { UdpProtocol } from './udp/protocol.ts';
-import { Certificates } from './tls/certificates.ts';
 
 export interface MeshOptions {
   readonly clock: Clock;
@@ -45,6 +45,7 @@ export interface MeshOptions {
 
 /** By published port. */
 export interface MeshCounters {
+  readonly http: HttpNumbers;
   readonly tcp: ReadonlyMap<number, Readonly<PortCounters>>;
   readonly udp: ReadonlyMap<number, Readonly<UdpCounters>>;
 }
@@ -53,8 +54,8 @@ export class Mesh {
   readonly #options: MeshOptions;
   readonly #control: ControlServer;
   readonly #tcp: TcpProtocol;
-  readonly #udp: UdpProtocol;
   readonly #http: HttpProtocol;
+  readonly #udp: UdpProtocol;
   readonly #ports: Ports;
   #keeper: TableKeeper | undefined;
   #nodeId: string;
@@ -70,9 +71,9 @@ export class Mesh {
     const { clock, rng, log } = options;
     const shared = { clock, rng, log, limits: options.limits ?? DEFAULT_LIMITS };
     this.#tcp = new TcpProtocol(shared);
-    this.#udp = new UdpProtocol({ clock, rng });
     const certificates = new Certificates({ clock, log, dir: options.tlsDir ?? join(options.dataDir, 'tls') });
     this.#http = new HttpProtocol({ ...shared, certificates });
+    this.#udp = new UdpProtocol({ clock, rng });
     this.#ports = new Ports({
       clock,
       nodeId: options.nodeId,
@@ -80,8 +81,8 @@ export class Mesh {
       portOffset: options.portOffset ?? 0,
       protocols: new Map<PortProtocol, Protocol>([
         [PortProtocol.TCP, this.#tcp],
-        [PortProtocol.UDP, this.#udp],
         [PortProtocol.HTTP, this.#http],
+        [PortProtocol.UDP, this.#udp],
       ]),
       onProblems: () => {
         this.#problemsLater();
@@ -111,11 +112,7 @@ export class Mesh {
   }
 
   get counters(): MeshCounters {
-    return { tcp: this.#tcp.counters, udp: this.#udp.counters };
-  }
-
-  get http(): HttpNumbers {
-    return this.#http;
+    return { http: this.#http, tcp: this.#tcp.counters, udp: this.#udp.counters };
   }
 
   /** Of the table in use. */

@@ -1,6 +1,6 @@
 // All published ports of this node, of any protocol: follows the table, opening, changing and closing what differs, and collects what could not be opened.
 import { type Clock } from '../lib/clock.ts';
-import { keyOfRoute, type PortProblem, portKeyOf, PortProtocol, type PortRoute } from '../proto/index.ts';
+import { keyOfRoute, type PortProblem, portKeyOf, type PortProtocol, type PortRoute } from '../proto/index.ts';
 import { Drains } from './drains.ts';
 import { type Protocol, type ServedPort } from './served-port.ts';
 import { diffTables } from './table/diff.ts';
@@ -179,21 +179,12 @@ export class Ports {
 
   /** Why the mesh cannot serve this port at all; undefined: it can. */
   #unserved({ protocol, number }: Published): string | undefined {
-    if (!this.#options.protocols.has(protocol)) return unknownProtocol(protocol);
+    // A table of a newer manager may name protocols that this version has no name for.
+    if (!this.#options.protocols.has(protocol)) return 'this version of the mesh does not know its protocol; update this node';
     return number > 0 && number + this.#options.portOffset < 65_536 ? undefined : 'not a port number';
   }
 }
 
 function nameOf({ protocol, publishedPort }: Pick<PortRoute, 'protocol' | 'publishedPort'>): string {
   return `${String(protocol)}/${String(publishedPort)}`;
-}
-
-/** A table of a newer manager may name protocols that this version has no name for. */
-function unknownProtocol(protocol: number): string {
-  switch (protocol) {
-    case PortProtocol.HTTP:
-      return 'http is not supported yet; publish the port as tcp';
-    default:
-      return 'this version of the mesh does not know its protocol; update this node';
-  }
 }

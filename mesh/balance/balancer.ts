@@ -17,6 +17,8 @@ export interface Replica {
   weight: number;
   /** Connections to it through this port, opening ones included. */
   open: number;
+  /** Of the version that is tried on a share of the clients. */
+  canary: boolean;
   health: Health;
 }
 
@@ -31,6 +33,10 @@ export class Balancer {
   /** Those that take new connections. */
   #active: Replica[] = [];
   #totalWeight = 0;
+  /** Of 1,000 choices so many fall on canaries; undefined where all replicas are of one kind. */
+  #canaryPermille: number | undefined;
+  /** What the canaries have coming, in thousandths of a choice. */
+  #canaryCredit = 0;
   /** No replica has been put out since all were last seen healthy: the choice needs no look at the clock. */
   #allWell = true;
 
@@ -40,18 +46,25 @@ export class Balancer {
   }
 
   /** Takes the targets of a new table; a replica that stays keeps its counts and its health. */
-  update(targets: readonly RouteTarget[], nodeId: string): void {
+  update(targets: readonly RouteTarget[], nodeId: string, canaryPermille = 0): void {
     const known = new Map(this.#active.map((replica) => [replica.taskId, replica]));
     this.#active = [];
     for (const target of targets) {
       if (target.state !== TargetState.TARGET_ACTIVE) continue;
       const address = addressOf(target, nodeId);
       if (address === undefined) continue;
-      const now = { ...address, weight: Math.max(1, target.weight), local: target.nodeId === nodeId && nodeId !== '' };
+      const now = {
+        ...address,
+        canary: target.canary,
+        weight: Math.max(1, target.weight),
+        local: target.nodeId === nodeId && nodeId !== '',
+      };
       const old = known.get(target.taskId);
       this.#active.push(old === undefined ? { taskId: target.taskId, ...now, open: 0, health: HEALTHY } : Object.assign(old, now));
     }
     this.#totalWeight = this.#active.reduce((sum, replica) => sum + replica.weight, 0);
+    const canaries = this.#active.filter((replica) => replica.canary).length;
+    this.#canaryPermille = canaries === 0 || canaries === this.#active.length ? undefined : Math.min(1000, canaryPermille);
   }
 
   /** How many take new connections, whether they answer or not. */
@@ -67,11 +80,11 @@ export class Balancer {
 
   /** Undefined: none is left that was not tried. Replicas that are put out come only when no other is left to try. */
   choose(tried?: ReadonlySet<string>): Replica | undefined {
-    if (this.#allWell && tried === undefined) return this.#better(this.#active, this.#totalWeight);
+    if (this.#allWell && tried === undefined && this.#canaryPermille === undefined) return this.#better(this.#active, this.#totalWeight);
     const nowMs = this.#clock.nowMs();
     const untried = tried === undefined ? this.#active : this.#active.filter((replica) => !tried.has(replica.taskId));
     const healthy = untried.filter((replica) => replica.health.ejectedUntilMs <= nowMs);
-    const field = healthy.length > 0 ? healthy : untried;
+    const field = this.#kindOf(healthy.length > 0 ? healthy : untried, tried);
     return this.#better(
       field,
       field.reduce((sum, replica) => sum + replica.weight, 0),
@@ -89,6 +102,24 @@ export class Balancer {
     if (replica.health === HEALTHY) return;
     replica.health = HEALTHY;
     this.#allWell = this.#active.every((other) => other.health === HEALTHY);
+  }
+
+  /** The canaries of the field, or the others: in turns, and for the rest of a search as its first choice was. All of it where it has none of that kind. */
+  #kindOf(field: readonly Replica[], tried: ReadonlySet<string> | undefined): readonly Replica[] {
+    if (this.#canaryPermille === undefined) return field;
+    const [first] = tried ?? [];
+    const canary =
+      first === undefined ? this.#canarysTurn(this.#canaryPermille) : this.#active.some((each) => each.canary && each.taskId === first);
+    const kind = field.filter((replica) => replica.canary === canary);
+    return kind.length > 0 ? kind : field;
+  }
+
+  /** Evenly spread, for a share drawn by chance would miss by more than a small service sees in a day. */
+  #canarysTurn(permille: number): boolean {
+    this.#canaryCredit += permille;
+    if (this.#canaryCredit < 1000) return false;
+    this.#canaryCredit -= 1000;
+    return true;
   }
 
   #better(field: readonly Replica[], totalWeight: number): Replica | undefined {

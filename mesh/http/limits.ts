@@ -3,6 +3,9 @@
 /** Of a request's head, and of an answer's. Peers: HAProxy 16 KiB, nginx 32 KiB, Envoy 60 KiB; single sign-on puts tens of KiB in cookies. */
 export const MAX_HEAD_BYTES = 65_536;
 
+/** In a request. The size alone would let tens of thousands of empty ones in; Node's own servers drop what is beyond, without a word. */
+export const MAX_HEADERS = 1000;
+
 /** Until a client has sent a request's whole head; a slower one is answered 408. */
 export const REQUEST_TIMEOUT_MS = 20_000;
 

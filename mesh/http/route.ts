@@ -105,7 +105,7 @@ export class HttpRoute implements SearchField {
     this.#limits = limitsOf(route.settings, this.#options.limits);
     this.counters.service = route.serviceName;
     this.trusted = trustedSources(route.settings?.trustedSources ?? []);
-    this.balancer.update(route.targets, nodeId);
+    this.balancer.update(route.targets, nodeId, route.canaryPermille);
     const active = route.targets.filter((target) => target.state === TargetState.TARGET_ACTIVE).map((target) => target.taskId);
     this.#tasks =
       (route.settings?.stickyCookie ?? '') === '' ? new Map() : new Map(active.map((taskId) => [cookieValueOf(taskId), taskId]));

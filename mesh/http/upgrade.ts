@@ -49,6 +49,8 @@ export class Upgrade implements Guest, Seeker {
     this.#proxy = new ProxyServer({ toProxy: true, prependPath: false });
     const steps = this.#proxy as unknown as Steps;
     steps.wsPasses = steps.wsPasses.slice(-1);
+    // Of the client's connection, whose close says the same; what goes wrong with the replica comes with the call.
+    this.#proxy.on('error', () => undefined);
     this.#proxy.on('proxyReqWs', (up) => {
       this.#watch(up);
     });

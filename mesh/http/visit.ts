@@ -3,6 +3,7 @@
 import { type IncomingMessage } from 'node:http';
 import { plainAddress } from '../trusted-sources.ts';
 import { countOf } from './headers.ts';
+import { MAX_HEADERS } from './limits.ts';
 import { hostOf } from './rules.ts';
 
 /** A request with its client. */
@@ -25,12 +26,13 @@ export interface Visit {
 }
 
 export interface Refusal {
-  readonly status: 400 | 501;
+  readonly status: 400 | 431 | 501;
   readonly why: string;
 }
 
 export function visitOf(req: IncomingMessage, proto: 'http' | 'https', startedMs: number): Visit | Refusal {
   const { headers, rawHeaders, url = '' } = req;
+  if (rawHeaders.length > 2 * MAX_HEADERS) return { status: 431, why: `it has more than ${String(MAX_HEADERS)} headers` };
   if (countOf(rawHeaders, 'host') > 1) return bad('it names more than one Host');
   const coding = headers['transfer-encoding'];
   const length = headers['content-length'];

@@ -59,7 +59,7 @@ export class TcpPort implements ServedPort, ConnectionHost {
     this.drains = around.drains;
     this.counters = options.counters;
     this.balancer = new Balancer(options);
-    this.balancer.update(route.targets, nodeId);
+    this.balancer.update(route.targets, nodeId, route.canaryPermille);
     this.#listeners = around.addresses.map(
       (address) =>
         new Listener({
@@ -112,7 +112,7 @@ export class TcpPort implements ServedPort, ConnectionHost {
     this.#route = route;
     this.#limits = limitsOf(route.settings, this.#options.limits);
     this.#trusted = trustedSources(route.settings?.trustedSources ?? []);
-    this.balancer.update(route.targets, nodeId);
+    this.balancer.update(route.targets, nodeId, route.canaryPermille);
     if (route.paused || this.balancer.size === 0) return;
     for (const connection of [...this.#held]) connection.wake();
   }

@@ -40,7 +40,7 @@ export class UdpPort implements ServedPort, FlowOwner {
     this.#around = around;
     this.#route = route;
     this.#balancer = new Balancer(options);
-    this.#balancer.update(route.targets, nodeId);
+    this.#balancer.update(route.targets, nodeId, route.canaryPermille);
     this.#sides = new ClientSides({
       addresses: around.addresses,
       port: around.listenPort,
@@ -76,7 +76,7 @@ export class UdpPort implements ServedPort, FlowOwner {
   update([route]: readonly PortRoute[], nodeId: string): void {
     if (route === undefined) return;
     this.#route = route;
-    this.#balancer.update(route.targets, nodeId);
+    this.#balancer.update(route.targets, nodeId, route.canaryPermille);
     const there = new Set(route.targets.map((target) => target.taskId));
     for (const flow of this.#flows) {
       const { replica, lane } = flow;

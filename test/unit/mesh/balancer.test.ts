@@ -149,4 +149,41 @@ describe('balancer', () => {
     assert.equal(choose(new Set(['b', 'c'])), a);
     assert.equal(spread()['a'], undefined);
   });
+
+  describe('with canaries', () => {
+    const canary = targetOf('new', 3, { canary: true });
+    const targets = [targetOf('a', 1), targetOf('b', 2), canary];
+    const share = (permille: number, of = targets) => {
+      const { balancer, choose } = setUp([]);
+      balancer.update(of, '', permille);
+      return { balancer, choose, chosen: () => Array.from({ length: 1000 }, () => choose().taskId) };
+    };
+
+    it('gives them exactly their share, evenly spread', () => {
+      for (const permille of [0, 1, 100, 250, 1000]) {
+        const chosen = share(permille).chosen();
+        assert.equal(chosen.filter((taskId) => taskId === 'new').length, permille);
+        if (permille === 100) assert.equal(chosen.slice(0, 100).filter((taskId) => taskId === 'new').length, 10);
+      }
+    });
+
+    it('gives the others what one kind cannot take', () => {
+      assert.equal(share(100, [canary]).chosen()[0], 'new');
+      assert.ok(!share(1000, targets.slice(0, 2)).chosen().includes('new'));
+      const { balancer, choose } = share(1000);
+      const failing = choose();
+      balancer.failed(failing);
+      balancer.failed(failing);
+      assert.notEqual(choose().taskId, 'new');
+    });
+
+    it('tries another of the same kind first', () => {
+      const { choose } = share(500);
+      for (let i = 0; i < 20; i++) {
+        assert.equal(choose(new Set(['a'])).taskId, 'b');
+        assert.equal(choose(new Set(['a', 'b'])).taskId, 'new');
+        assert.notEqual(choose(new Set(['new'])).taskId, 'new');
+      }
+    });
+  });
 });
