@@ -17,7 +17,7 @@ export function reconcileJob(pass: Pass): Plan {
   const views = viewIterations(pass, job, slots);
   const next = planIterations(pass, job, views);
   // In every pass, whether or not its writes are used: what is asked for now is what the leader goes on remembering.
-  const unknown = unknownOf(views, slots);
+  const unknown = unknownSlots(views, slots);
   const edits = [...settleAll(pass, views, unknown), ...unknown.map((slot) => forgetSlot(pass, slot))];
   if (next !== undefined) return { groups: [next], wakeInMs: pass.wakeInMs };
   const groups = edits.flatMap((edit): readonly WriteGroup[] => {
@@ -29,13 +29,14 @@ export function reconcileJob(pass: Pass): Plan {
 }
 
 function settleAll(pass: Pass, views: readonly IterationView[], unknown: readonly SlotTasks[]): readonly SlotEdit[] {
-  // Of iterations that are over, remembered or not, something may still run: it takes the place of something new.
-  const leaving = [...views.filter(({ isOpen }) => !isOpen).flatMap(({ slots }) => [...slots.values()]), ...unknown];
+  // Of iterations that are over, something may still run, also where they are not kept: it takes the place of something new.
+  const over = views.filter(({ isOpen }) => !isOpen).flatMap(({ slots }) => [...slots.values()]);
+  const leaving = [...over, ...unknown];
   return views.flatMap((view) => settleIteration(pass, view, leaving));
 }
 
-/** Those of iterations that are not kept any more. */
-function unknownOf(views: readonly IterationView[], slots: ReadonlyMap<string, SlotTasks>): readonly SlotTasks[] {
+/** Of iterations that are not kept any more. */
+function unknownSlots(views: readonly IterationView[], slots: ReadonlyMap<string, SlotTasks>): readonly SlotTasks[] {
   const known = new Set(views.flatMap((view) => [...view.slots.values()].map(({ key }) => key)));
   return [...slots.values()].filter(({ key }) => !known.has(key));
 }

@@ -134,23 +134,18 @@ export class User {
   async #restoreService(service: ServiceView): Promise<boolean> {
     const { spec } = service;
     if (spec === undefined) return true;
+    const image = spec.task?.container?.image ?? '';
+    const isGood = GOOD_IMAGES.includes(image) && !makesDemands(spec) && !givesUp(spec);
     const { update, job } = this.#truth.mirror.get('serviceStatus', service.id)?.value ?? {};
     const isPaused = update !== undefined && update.message !== '';
     const hasFailed = job?.iterations.at(-1)?.state === JobState.JOB_FAILED || (spec.job?.deadlineMs ?? 0) > 0;
-    const isStuck = this.#runningSpecs(service.id).some((own) => !isGood(own));
-    if (isGood(spec) && !isStuck && !isPaused && !hasFailed) return true;
+    // Runs that may overlap go by the specs that they began with, which may have nowhere to go.
+    const goesByOther = job?.iterations.some(
+      ({ state, specNumber }) => state === JobState.JOB_RUNNING && specNumber !== service.specNumber,
+    );
+    if (isGood && !isPaused && !hasFailed && goesByOther !== true) return true;
     const good = forced(withoutDemands(withImage(spec, isJob(spec) ? 'sim/job' : 'sim/web')));
-    const restored = withPatience(givesUp(good) ? withRestart(good, RestartPolicy.create({ delayMs: 1000 })) : good);
-    return await this.#update(service, isStuck ? withoutOverlap(restored) : restored);
-  }
-
-  /** Each iteration of a job goes by the spec that it began with, whatever came after it. */
-  #runningSpecs(serviceId: string): readonly ServiceSpec[] {
-    const { iterations = [] } = this.#truth.mirror.get('serviceStatus', serviceId)?.value.job ?? {};
-    return iterations.flatMap(({ state, specNumber }) => {
-      const own = state === JobState.JOB_RUNNING ? this.#truth.specOf({ serviceId, specNumber }) : undefined;
-      return own === undefined ? [] : [own];
-    });
+    return await this.#update(service, withPatience(givesUp(good) ? withRestart(good, RestartPolicy.create({ delayMs: 1000 })) : good));
   }
 
   async #update(service: ServiceView, spec: ServiceSpec): Promise<boolean> {
@@ -181,19 +176,10 @@ export class User {
   }
 }
 
-/** Nothing keeps it from running for good, or from ending well. */
-function isGood(spec: ServiceSpec): boolean {
-  return GOOD_IMAGES.includes(spec.task?.container?.image ?? '') && !makesDemands(spec) && !givesUp(spec);
-}
-
-/** What runs of it makes way for what begins. */
-function withoutOverlap(spec: ServiceSpec): ServiceSpec {
-  const { job } = spec;
-  if (job?.schedule?.overlap !== JobOverlap.OVERLAP_ALLOW) return spec;
-  return { ...spec, job: { ...job, schedule: { ...job.schedule, overlap: JobOverlap.OVERLAP_FORBID } } };
-}
-
-/** A job without a deadline. */
+/** A job without a deadline, whose next run is the only one. */
 function withPatience(spec: ServiceSpec): ServiceSpec {
-  return spec.job === undefined ? spec : { ...spec, job: { ...spec.job, deadlineMs: 0 } };
+  if (spec.job === undefined) return spec;
+  const { schedule } = spec.job;
+  const alone = schedule?.overlap === JobOverlap.OVERLAP_ALLOW ? { ...schedule, overlap: JobOverlap.OVERLAP_REPLACE } : schedule;
+  return { ...spec, job: { ...spec.job, deadlineMs: 0, schedule: alone } };
 }
