@@ -9,6 +9,7 @@ import {
   RebalancePolicy,
   RebalanceState,
   PortMode,
+  type PortSpec,
   type Probes,
   type Resources,
   RestartCondition,
@@ -19,6 +20,7 @@ import {
 } from '../../proto/index.ts';
 import { protocolName } from '../format/ports.ts';
 import { probeText } from '../format/probes.ts';
+import { ingressWords } from '../format/publish.ts';
 import { isJobMode, modeName } from '../format/service.ts';
 import { ago } from '../format/text.ts';
 import { containerLines } from './container-pretty.ts';
@@ -60,7 +62,7 @@ export function renderServicePretty(service: ServiceView, nowUnixMs: number): st
     ...(spec?.ports ?? []).map((port): PrettyItem => ({
       indent: 1,
       name: String(port.publishedPort),
-      value: `-> ${String(port.targetPort)}/${protocolName(port.protocol)}, ${enumName(PortMode, port.mode).toLowerCase()}${port.name === '' ? '' : ` (${port.name})`}`,
+      value: portText(port),
     })),
     { heading: 'Ports that could not be opened' },
     ...service.portProblems.map(({ hostname, problem }): PrettyItem => ({
@@ -75,6 +77,13 @@ export function renderServicePretty(service: ServiceView, nowUnixMs: number): st
       value: readiness?.reason,
     })),
   ]);
+}
+
+/** "-> 3000/http, ingress (api), host=app.example.com, path=/api" */
+function portText(port: PortSpec): string {
+  const what = `-> ${String(port.targetPort)}/${protocolName(port.protocol)}, ${enumName(PortMode, port.mode).toLowerCase()}`;
+  const settings = ingressWords(port.ingress).map(([key, value]) => `${key}=${value}`);
+  return [`${what}${port.name === '' ? '' : ` (${port.name})`}`, ...settings].join(', ');
 }
 
 function updateStatusLines(service: ServiceView, nowUnixMs: number): readonly PrettyItem[] {

@@ -1,16 +1,19 @@
 // A service's spec under Docker's field names, durations in nanoseconds as Docker has them.
 import {
   type ContainerSpec,
+  DataPath,
   enumName,
   FailureAction,
   type GenericResource,
   type HealthCheck,
+  type IngressSettings,
   type Mount,
   MountType,
   type Placement,
   PortMode,
   type PortSpec,
   type Probes,
+  ProxyProtocol,
   type Resources,
   RestartCondition,
   type RestartPolicy,
@@ -204,7 +207,36 @@ export function portStruct(port: PortSpec): Struct {
     TargetPort: port.targetPort,
     PublishedPort: port.publishedPort,
     PublishMode: enumName(PortMode, port.mode).toLowerCase(),
+    Ingress: port.ingress === undefined ? undefined : ingressStruct(port.ingress),
   };
+}
+
+/** What is not given is left out: the mesh decides. */
+function ingressStruct(ingress: IngressSettings): Struct {
+  const { http, dataPath, proxyProtocol } = ingress;
+  return {
+    HTTP: http === undefined ? undefined : { Host: http.host || undefined, Path: http.path },
+    DataPath: dataPath === DataPath.PATH_AUTO ? undefined : enumName(DataPath, dataPath).replace('PATH_', '').toLowerCase(),
+    ProxyProtocol:
+      proxyProtocol === ProxyProtocol.PROXY_PROTOCOL_NONE
+        ? undefined
+        : enumName(ProxyProtocol, proxyProtocol).replace('PROXY_PROTOCOL_', '').toLowerCase(),
+    TrustedSources: listOrNothing(ingress.trustedSources),
+    MaxConnections: ingress.maxConnections,
+    ConnectTimeout: nanosecondsOrNothing(ingress.connectTimeoutMs),
+    IdleTimeout: nanosecondsOrNothing(ingress.idleTimeoutMs),
+    RequestTimeout: nanosecondsOrNothing(ingress.requestTimeoutMs),
+    ResponseTimeout: nanosecondsOrNothing(ingress.responseTimeoutMs),
+    StickyCookie: ingress.stickyCookie || undefined,
+    TLS: ingress.tls || undefined,
+    AccessLogPermille: ingress.accessLogPermille || undefined,
+    Hold: nanosecondsOrNothing(ingress.holdMs),
+    MaxHeld: ingress.maxHeld,
+  };
+}
+
+function nanosecondsOrNothing(durationMs: number | undefined): number | undefined {
+  return durationMs === undefined ? undefined : nanoseconds(durationMs);
 }
 
 function nanoseconds(durationMs: number): number {

@@ -7,7 +7,13 @@ import { camelCase } from './spec/flag-reader.ts';
 
 /** Lists that update edits: name, short form (create only), placeholder, what it is. */
 const LISTS: readonly (readonly [name: string, short: string, value: string, what: string])[] = [
-  ['publish', '-p', 'PORT', 'published port: 8080:80, 8080:80/udp, 8080-8082:80-82 or published=8080,target=80,mode=host'],
+  [
+    'publish',
+    '-p',
+    'PORT',
+    'published port: 8080:80, 53:53/udp, 8080-8082:80-82, published=8080,target=80,mode=host or ' +
+      'published=80,target=3000,protocol=http,host=app.example.com,path=/api (docs/publishing.md has all settings)',
+  ],
   ['env', '-e', 'KEY=VALUE', 'environment variable'],
   ['label', '-l', 'KEY=VALUE', 'label of the service'],
   ['container-label', '', 'KEY=VALUE', 'label of the containers'],

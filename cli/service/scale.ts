@@ -57,7 +57,7 @@ async function checkNames(control: Control, scalings: readonly Scaling[]): Promi
       if (!isScalable(spec?.mode)) throw notScalable(ref);
     } catch (thrown) {
       const error = ShoalError.from(thrown);
-      if (!['not_found', 'invalid_argument', 'failed_precondition'].includes(error.code)) throw error;
+      if (!['not_found', 'invalid_argument', 'conflict'].includes(error.code)) throw error;
       wrong.push(error);
     }
   }

@@ -1,5 +1,6 @@
 // The write path of every resource: made from the state as it is, committed with a deadline, made again where something changed meanwhile.
-import { withDeadline } from '../../lib/clock.ts';
+import { backoff } from '../../lib/backoff.ts';
+import { sleep, withDeadline } from '../../lib/clock.ts';
 import { messageOf, ShoalError } from '../../lib/errors.ts';
 import { commitTo, type TransactionBuilder } from '../state/index.ts';
 import type { CommitResult, Revision } from '../store/store.ts';
@@ -11,8 +12,12 @@ export interface Attempt<T> {
   readonly result: T;
 }
 
-/** Each conflict is news that arrived meanwhile; more than a few in a row means that somebody writes without pause. */
-const MAX_ATTEMPTS = 5;
+/**
+ * Each conflict is news that arrived meanwhile. Many services may share one published port, and with it one row: those that take a part of it at the
+ * same time get their turns, one in each round, apart by chance.
+ */
+const MAX_ATTEMPTS = 40;
+const RETRY = { baseMs: 2, capMs: 100 };
 /** The client has its answer within two seconds, whatever the store does. */
 const COMMIT_DEADLINE_MS = 1900;
 const PROBE_DEADLINE_MS = 1000;
@@ -29,8 +34,12 @@ export async function commitChange<T>(
   what: ChangeName,
   attempt: () => Attempt<T>,
 ): Promise<{ readonly result: T; readonly revision: Revision }> {
-  const { state } = context;
-  for (let attempts = 0; attempts < MAX_ATTEMPTS; attempts++) {
+  const { state, clock, rng } = context;
+  const retry = backoff(RETRY, rng);
+  const untilMs = clock.nowMs() + COMMIT_DEADLINE_MS;
+  for (let attempts = 0; attempts < MAX_ATTEMPTS && clock.nowMs() < untilMs; attempts++) {
+    // The first conflict may well be a single one.
+    if (attempts > 1) await sleep(clock, retry.nextMs());
     const { builder, result } = attempt();
     if (builder.isEmpty) return { result, revision: state.revision };
     const commit = await commitOnce(context, what, builder);

@@ -123,8 +123,11 @@ function carriesTraffic(state: StateView, task: Task): boolean {
 function targetOf(state: StateView, task: Task, port: PortSpec): RouteTarget | undefined {
   const own = specOf(state, task.serviceId, task.specNumber);
   const ports = own?.ports.filter(isIngress) ?? [];
-  // Under the same published port the target may be another one in an earlier spec.
-  const published = ports.find((other) => samePublished(other, port)) ?? ports.find((other) => sameTarget(other, port));
+  // Under the same published port the target may be another one in an earlier spec. A port that was served as a whole had all that a rule of it has now.
+  const published =
+    ports.find((other) => sameKey(other, port)) ??
+    ports.find((other) => sameTarget(other, port)) ??
+    ports.find((other) => other.protocol !== port.protocol && samePublished(other, port));
   if (published === undefined) return undefined;
   const endpoint = state
     .get('taskStatus', task.id)
@@ -144,6 +147,12 @@ function toTarget(task: Task, endpoint: Endpoint): RouteTarget {
     state: task.drain ? TargetState.TARGET_DRAINING : TargetState.TARGET_ACTIVE,
     canary: false,
   };
+}
+
+/** The same port, and of HTTP ones the same rule. */
+function sameKey(a: PortSpec, b: PortSpec): boolean {
+  const [one, other] = [a.ingress?.http, b.ingress?.http];
+  return a.protocol === b.protocol && samePublished(a, b) && one?.host === other?.host && one?.path === other?.path;
 }
 
 function samePublished(a: PortSpec, b: PortSpec): boolean {

@@ -1,6 +1,6 @@
 // Published ports that nodes do not answer: which, where, why, and who has them as far as the cluster knows.
 import { Finding, NodeState, PortMode, type PortProblem, PortProtocol } from '../../proto/index.ts';
-import { portId } from '../state/index.ts';
+import { isPublishedBy, portId } from '../state/index.ts';
 import { nodeName, nodeTenants } from './node-tenants.ts';
 import type { ServiceScene } from './service-scene.ts';
 
@@ -25,7 +25,8 @@ export function portFindings(scene: ServiceScene): readonly Finding[] {
     }
     for (const problem of status.portProblems) {
       const key = portId(problem.protocol, problem.publishedPort);
-      if (!own.has(key) || view.get('byPort', key)?.value.objectId !== service.id) continue;
+      const claim = view.get('byPort', key)?.value;
+      if (!own.has(key) || claim === undefined || !isPublishedBy(claim, service.id)) continue;
       found.push(Finding.create({ ...about, kind: 'port-not-open', ...holder(scene, id, problem) }));
     }
   }

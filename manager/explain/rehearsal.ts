@@ -113,7 +113,7 @@ export class Rehearsal {
     return writes.length > 0;
   }
 
-  /** One state at a time, as agents report them; undefined: it stays as it is. */
+  /** One step at a time: prepared, running, ready for connections. Undefined: it stays as it is. */
   #nextStatus(task: Task): TaskStatus | undefined {
     const { state } = this.#scratch;
     const before = state.get('taskStatus', task.id)?.value;
@@ -147,7 +147,7 @@ export class Rehearsal {
 function nextState(state: TaskState, desired: TaskState): TaskState | undefined {
   if (state >= TaskState.COMPLETE) return undefined;
   if (desired >= TaskState.SHUTDOWN) return TaskState.SHUTDOWN;
-  if (state < TaskState.ACCEPTED) return TaskState.ACCEPTED;
+  // Accepting takes no time of its own: with a round for it, old tasks would be gone before new ones are up, and other places free.
   if (state < TaskState.READY) return TaskState.READY;
   if (desired <= TaskState.READY) return undefined;
   // A job's task ends well once it runs.

@@ -19,6 +19,7 @@ const TABLES: readonly TableName[] = [
   'sessions',
   'nodeStatus',
   'nodeWatch',
+  'routeAcks',
 ];
 
 export interface ScratchWrite<T extends TableName = TableName> {

@@ -2,22 +2,21 @@
 import type { Clock } from '../../lib/clock.ts';
 import { type ServiceSpec, type Task, TaskState } from '../../proto/index.ts';
 import { demandOf, Inventory } from '../scheduler/index.ts';
-import { activeSpecOf, type Change, specOf, type StateView } from '../state/index.ts';
-
-/** Finished tasks that are kept of a slot. */
-const MAX_ATTEMPTS_BACK = 10;
+import { activeSpecOf, type Change, seenSpecNumber, specOf, type StateView } from '../state/index.ts';
+import { Successions } from './successions.ts';
+import { occupies } from './task-presence.ts';
 
 export class InventoryFeed {
   readonly inventory = new Inventory();
   readonly #state: StateView;
   readonly #clock: Clock;
-  /** Task -> the live one that takes over from it: while both are there, only the newer counts for spreading. */
-  readonly #successors = new Map<string, string>();
-  readonly #predecessors = new Map<string, string>();
+  /** While both are there, only the newer counts for spreading. */
+  readonly #successions: Successions;
 
   constructor(state: StateView, clock: Clock) {
     this.#state = state;
     this.#clock = clock;
+    this.#successions = new Successions(state);
     for (const { id } of state.all('nodes')) this.#feedNode(id);
     for (const { id, value } of state.all('services')) this.inventory.putService(id, value.name);
     for (const { id } of state.all('tasks')) this.feedTask(id);
@@ -34,7 +33,13 @@ export class InventoryFeed {
         case 'services':
           if (change.after !== undefined) this.inventory.putService(change.id, change.after.value.name);
           else if (change.before !== undefined) this.inventory.removeService(change.id, change.before.value.name);
+          if (change.before?.value.specNumber !== change.after?.value.specNumber) this.#noteActiveSpec(change.id);
           break;
+        case 'serviceStatus': {
+          const [was, is] = [change.before?.value, change.after?.value];
+          if (was?.activeSpecNumber !== is?.activeSpecNumber || seenSpecNumber(was) !== seenSpecNumber(is)) this.#noteActiveSpec(change.id);
+          break;
+        }
         case 'nodeWatch': {
           const concerned = [...(change.before?.value.unsettled ?? []), ...(change.after?.value.unsettled ?? [])];
           for (const { nodeId } of concerned) this.#feedNode(nodeId);
@@ -44,7 +49,6 @@ export class InventoryFeed {
         case 'taskStatus':
           this.#noteFailure(change);
           this.feedTask(change.id);
-          if (change.after === undefined) this.#forget(change.id);
           break;
         default:
       }
@@ -53,57 +57,44 @@ export class InventoryFeed {
 
   /** Puts the task as the state has it, in place of what a placement assumed. */
   feedTask(taskId: string): void {
-    const task = this.#state.get('tasks', taskId)?.value;
-    if (task === undefined || task.nodeId === '' || !occupies(this.#state, task)) this.inventory.removeTask(taskId);
-    else this.#count(task, this.#successors.has(taskId));
-    if (task !== undefined) this.#noteSuccessor(task, task.desired <= TaskState.COMPLETE && isUnended(this.#state, task));
-  }
-
-  #forget(taskId: string): void {
-    const successor = this.#successors.get(taskId);
-    if (successor !== undefined) this.#predecessors.delete(successor);
-    this.#successors.delete(taskId);
-    const predecessor = this.#predecessors.get(taskId);
-    this.#predecessors.delete(taskId);
-    if (predecessor === undefined) return;
-    this.#successors.delete(predecessor);
-    this.feedTask(predecessor);
+    const concerned = this.#successions.note(taskId);
+    this.#count(taskId);
+    for (const id of concerned) if (id !== taskId) this.#count(id);
   }
 
   /** A task that is about to be placed takes over from another: the place of that one is free to be taken again. */
   aboutToReplace(task: Task): void {
-    this.#noteSuccessor(task, true);
+    for (const id of this.#successions.announce(task)) this.#count(id);
   }
 
-  #noteSuccessor(task: Task, takesOver: boolean): void {
-    const replacedId = this.#predecessors.get(task.id) ?? (takesOver ? this.#predecessorOf(task) : undefined);
-    if (replacedId === undefined || (this.#successors.get(replacedId) === task.id) === takesOver) return;
-    if (takesOver) {
-      this.#successors.set(replacedId, task.id);
-      this.#predecessors.set(task.id, replacedId);
-    } else {
-      this.#successors.delete(replacedId);
-      this.#predecessors.delete(task.id);
-    }
-    const replaced = this.#state.get('tasks', replacedId)?.value;
-    if (replaced !== undefined && replaced.nodeId !== '' && occupies(this.#state, replaced)) this.#count(replaced, takesOver);
+  /** It was announced, and waits on: until the state has it, it takes over from nobody. */
+  notPlaced(taskId: string): void {
+    for (const id of this.#successions.note(taskId)) this.#count(id);
   }
 
-  /** The task that is still there of those that came before in the slot: an attempt in between may have failed. */
-  #predecessorOf(task: Task): string | undefined {
-    let id = task.replaces;
-    for (let step = 0; step < MAX_ATTEMPTS_BACK && id !== ''; step++) {
-      const earlier = this.#state.get('tasks', id)?.value;
-      if (earlier === undefined || (earlier.nodeId !== '' && occupies(this.#state, earlier))) return earlier?.id;
-      id = earlier.replaces;
-    }
-    return undefined;
+  /** A task that the state has as given up, and the plan keeps: it counts before others are placed. `feedTask` takes it back. */
+  aboutToStay(task: Task): void {
+    if (task.nodeId !== '' && occupies(this.#state, task)) this.#put(task);
   }
 
-  #count(task: Task, isReplaced: boolean): void {
+  #count(taskId: string): void {
+    const task = this.#state.get('tasks', taskId)?.value;
+    if (task === undefined || !occupies(this.#state, task)) this.inventory.removeTask(taskId);
+    else this.#put(task);
+  }
+
+  #put(task: Task): void {
     const spec = specOf(this.#state, task.serviceId, task.specNumber);
     const demand = demandOf(task, spec?.task, spec?.ports ?? []);
-    this.inventory.putTask(isReplaced && !this.#isLimited(task) ? { ...demand, active: false } : demand);
+    const leavesRoom = this.#successions.isReplaced(task.id) && !this.#isLimited(task);
+    this.inventory.putTask(leavesRoom ? { ...demand, active: false } : demand);
+  }
+
+  /** Another spec may have another limit. */
+  #noteActiveSpec(serviceId: string): void {
+    for (const id of this.#successions.replaced) {
+      if (this.#state.get('tasks', id)?.value.serviceId === serviceId) this.#count(id);
+    }
   }
 
   /** At most so many may be on a node at any time: then one that is being replaced counts until it leaves. */
@@ -127,16 +118,6 @@ export class InventoryFeed {
     const task = this.#state.get('tasks', change.id)?.value;
     if (task !== undefined) this.inventory.recordFailure(nodeId, task.serviceId, task.specNumber, this.#clock.nowMs());
   }
-}
-
-/** From its placement until its node says that it has ended, or is no longer part of the cluster. A task that waits has no node yet, or only one in view. */
-function occupies(state: StateView, task: Task): boolean {
-  if (task.verdict?.state === TaskState.PENDING || task.verdict?.state === TaskState.ORPHANED) return false;
-  return isUnended(state, task);
-}
-
-function isUnended(state: StateView, task: Task): boolean {
-  return (state.get('taskStatus', task.id)?.value.state ?? TaskState.NEW) < TaskState.COMPLETE;
 }
 
 function isUnsettled(state: StateView, nodeId: string): boolean {

@@ -60,6 +60,7 @@ export class NodeWatchBook {
     const nowMs = clock.nowMs();
     const before = state.get('nodeWatch', '')?.value;
     const evicted = new Map(before?.evicted.map((node) => [node.nodeId, node.sessionNonce]));
+    const recent = new Set(before?.evicted.filter((node) => node.recent).map((node) => node.nodeId));
     const heldWithMost = new Set(before?.held.filter((node) => node.reason === HoldReason.HOLD_MASS_LOSS).map((node) => node.nodeId));
     const isMassive = heldWithMost.size > 0;
     const massUntilMs = isMassive ? nowMs + this.#settings().holdMs : undefined;
@@ -69,7 +70,7 @@ export class NodeWatchBook {
       // What fell silent while nobody led is judged now, as if it had just gone.
       const isEvicted = evicted.get(id) === nonce;
       this.#down.set(id, {
-        sinceMs: isEvicted ? Number.NEGATIVE_INFINITY : nowMs,
+        sinceMs: isEvicted && !recent.has(id) ? Number.NEGATIVE_INFINITY : nowMs,
         nonce,
         evicted: isEvicted,
         isPart: isMassive,
@@ -115,7 +116,11 @@ export class NodeWatchBook {
     const unsettled = this.#unsettled(before?.value.unsettled ?? [], wallMs);
     const evicted = this.#evicted();
     const isSame =
-      sameNodes(before?.value.evicted ?? [], evicted, (one, other) => one.sessionNonce === other.sessionNonce) &&
+      sameNodes(
+        before?.value.evicted ?? [],
+        evicted,
+        (one, other) => one.sessionNonce === other.sessionNonce && one.recent === other.recent,
+      ) &&
       sameNodes(before?.value.held ?? [], held, (one, other) => one.sessionNonce === other.sessionNonce && one.reason === other.reason) &&
       sameNodes(before?.value.unsettled ?? [], unsettled, (one, other) => one.returns === other.returns);
     if (isSame) return undefined;
@@ -149,10 +154,15 @@ export class NodeWatchBook {
   }
 
   #evicted(): EvictedNode[] {
-    return [...this.#down]
-      .filter(([nodeId, { evicted }]) => evicted && this.#state.get('nodes', nodeId) !== undefined)
-      .sort(byKey)
-      .map(([nodeId, { nonce }]) => ({ nodeId, sessionNonce: nonce }));
+    const evicted: EvictedNode[] = [];
+    for (const [nodeId, down] of [...this.#down].sort(byKey)) {
+      if (!down.evicted || this.#state.get('nodes', nodeId) === undefined) continue;
+      const leftMs = down.sinceMs + MASS_LOSS_WINDOW_MS - this.#clock.nowMs();
+      const recent = leftMs >= 0;
+      if (recent) this.#wakeIn(leftMs + 1);
+      evicted.push({ nodeId, sessionNonce: down.nonce, recent });
+    }
+    return evicted;
   }
 
   /** Begins a loss, and ends one whose hold is over, or that enough nodes have come back from; who is held by it stays so until its time. */

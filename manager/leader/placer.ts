@@ -36,6 +36,8 @@ export function placeWaiting(
   const waiting = [...inPlan, ...inState];
   if (waiting.length === 0) return { groups, assumed: [] };
   for (const { put } of waiting) feed.aboutToReplace(put.value);
+  const staying = stayingInPlan(groups);
+  for (const task of staying) feed.aboutToStay(task);
   const results = place(
     feed.inventory,
     waiting.map(({ request }) => request),
@@ -43,11 +45,12 @@ export function placeWaiting(
     tenantsOf(state, touched),
   );
   const decided = new Map<string, Task>();
-  const assumed: string[] = [];
+  const assumed = staying.map(({ id }) => id);
   for (const [index, result] of results.entries()) {
     const task = waiting[index]?.put.value;
     if (task === undefined) continue;
     if (result.nodeId !== undefined) assumed.push(task.id);
+    else feed.notPlaced(task.id);
     decided.set(task.id, decision(task, result, clock.wallMs()));
   }
   const extra = inState.flatMap(({ put }) => {
@@ -74,6 +77,21 @@ function waitingInPlan(groups: readonly WriteGroup[], state: StateView): Waiting
       return isWaiting(put.value) ? waitingOf(put, state) : [];
     }),
   );
+}
+
+/** Those that were given up, for a node that is back or no longer drained, and go on running there. */
+function stayingInPlan(groups: readonly WriteGroup[]): Task[] {
+  return groups.flatMap((group) =>
+    group.writes.flatMap((write) => {
+      if (write.kind !== 'put' || write.table !== 'tasks') return [];
+      const { before, value } = write as PlannedPut<'tasks'>;
+      return before !== undefined && isGivenUp(before.value) && !isGivenUp(value) ? [value] : [];
+    }),
+  );
+}
+
+function isGivenUp({ lost, drain, desired }: Task): boolean {
+  return lost || drain || desired > TaskState.COMPLETE;
 }
 
 function waitingInState(serviceId: string, touched: ReadonlySet<string>, state: StateView): Waiting[] {

@@ -17,7 +17,8 @@ export function reconcileJob(pass: Pass): Plan {
   const views = viewIterations(pass, job, slots);
   const next = planIterations(pass, job, views);
   // In every pass, whether or not its writes are used: what is asked for now is what the leader goes on remembering.
-  const edits = [...settleAll(pass, views), ...forgetUnknown(pass, views, slots)];
+  const unknown = unknownSlots(views, slots);
+  const edits = [...settleAll(pass, views, unknown), ...unknown.map((slot) => forgetSlot(pass, slot))];
   if (next !== undefined) return { groups: [next], wakeInMs: pass.wakeInMs };
   const groups = edits.flatMap((edit): readonly WriteGroup[] => {
     const group = edit.build();
@@ -27,17 +28,17 @@ export function reconcileJob(pass: Pass): Plan {
   return { groups, wakeInMs: pass.wakeInMs };
 }
 
-function settleAll(pass: Pass, views: readonly IterationView[]): readonly SlotEdit[] {
-  // Of iterations that are over, something may still run: it takes the place of something new.
-  const leaving = views.filter(({ isOpen }) => !isOpen).flatMap(({ slots }) => [...slots.values()]);
+function settleAll(pass: Pass, views: readonly IterationView[], unknown: readonly SlotTasks[]): readonly SlotEdit[] {
+  // Of iterations that are over, something may still run, also where they are not kept: it takes the place of something new.
+  const over = views.filter(({ isOpen }) => !isOpen).flatMap(({ slots }) => [...slots.values()]);
+  const leaving = [...over, ...unknown];
   return views.flatMap((view) => settleIteration(pass, view, leaving));
 }
 
-/** Tasks of iterations that are not kept any more. */
-function forgetUnknown(pass: Pass, views: readonly IterationView[], slots: ReadonlyMap<string, SlotTasks>): readonly SlotEdit[] {
+/** Of iterations that are not kept any more. */
+function unknownSlots(views: readonly IterationView[], slots: ReadonlyMap<string, SlotTasks>): readonly SlotTasks[] {
   const known = new Set(views.flatMap((view) => [...view.slots.values()].map(({ key }) => key)));
-  const unknown = [...slots.values()].filter(({ key }) => !known.has(key));
-  return unknown.map((slot) => forgetSlot(pass, slot));
+  return [...slots.values()].filter(({ key }) => !known.has(key));
 }
 
 function usedSpecs({ iterations }: JobStatus, slots: ReadonlyMap<string, SlotTasks>): ReadonlySet<number> {

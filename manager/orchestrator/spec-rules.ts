@@ -1,6 +1,6 @@
 // What specs mean for running tasks: which changes restart them, in which order they are replaced, and the defaults of what is not given.
 import { createHash } from 'node:crypto';
-import { MountType, PortMode, type PortSpec, type ServiceSpec, UpdateOrder } from '../../proto/index.ts';
+import { MountType, PortMode, PortProtocol, type PortSpec, type ServiceSpec, UpdateOrder } from '../../proto/index.ts';
 import { updateConfigOf } from '../state/index.ts';
 import { isIngress } from './task-info.ts';
 
@@ -29,14 +29,14 @@ const DIGESTS = new WeakMap<ServiceSpec, string>();
 
 /**
  * Equal for specs whose tasks are alike. Left out is what concerns no running task: placement (where it still fits), the login for the registry,
- * replicas, update settings, and the published number of an ingress port, which only the mesh needs.
+ * replicas, update settings, and of an ingress port all that only the mesh needs: the published number, the settings, whether it is read as HTTP.
  */
 export function taskDigest(spec: ServiceSpec): string {
   let digest = DIGESTS.get(spec);
   if (digest === undefined) {
     const { task } = spec;
     const container = task?.container && { ...task.container, registryAuth: '' };
-    const alike = { task: task && { ...task, placement: undefined, container }, ports: spec.ports.map(portPart).sort() };
+    const alike = { task: task && { ...task, placement: undefined, container }, ports: [...new Set(spec.ports.map(portPart))].sort() };
     digest = createHash('sha256').update(JSON.stringify(alike, sortKeys)).digest('base64');
     DIGESTS.set(spec, digest);
   }
@@ -49,7 +49,8 @@ export function samePlacement(one: ServiceSpec, other: ServiceSpec): boolean {
 }
 
 function portPart(port: PortSpec): string {
-  return `${port.mode}/${port.protocol}/${port.targetPort}/${port.mode === PortMode.HOST ? port.publishedPort : ''}`;
+  const protocol = port.protocol === PortProtocol.UDP ? 'udp' : 'tcp';
+  return `${port.mode}/${protocol}/${port.targetPort}/${port.mode === PortMode.HOST ? port.publishedPort : ''}`;
 }
 
 /** Maps come in the order in which they were written. */

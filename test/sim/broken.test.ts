@@ -3,11 +3,20 @@
 // prints which seed noticed what.
 import assert from 'node:assert/strict';
 import { noticeAll } from './broken/notice.ts';
+import { misfits } from './broken/variant.ts';
 import { VARIANTS } from './broken/variants.ts';
 import type { SeedSummary } from './pool.ts';
 
 const SEEDS = 300;
 const LEAST_VARIANTS = 12;
+
+describe('the place that a broken variant replaces', () => {
+  for (const variant of VARIANTS) {
+    it(`is in the source: ${variant.name}`, () => {
+      assert.deepEqual(misfits(variant), []);
+    });
+  }
+});
 
 describe('a broken variant of the product', () => {
   const noticed = new Map<string, SeedSummary | undefined>();

@@ -328,12 +328,17 @@ export class ReconcileModel {
     return changed;
   }
 
+  /** One round of everybody; true if anything happened. */
+  step(): boolean {
+    return [this.reconcile(), this.stepAgents(), this.acknowledge()].includes(true);
+  }
+
   /** Until nothing happens any more, without time passing. */
   settle(check: () => void = () => undefined): void {
     for (let round = 0; round < 200; round++) {
-      const moved = [this.reconcile(), this.stepAgents(), this.acknowledge()];
+      const moved = this.step();
       check();
-      if (!moved.includes(true)) return;
+      if (!moved) return;
     }
     assert.fail('does not come to rest');
   }

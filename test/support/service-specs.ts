@@ -1,5 +1,14 @@
 // Service specs that are valid, with what a test is about changed.
-import { ContainerSpec, type PortSpec, PortSpec as Port, ServiceSpec, TaskSpec } from '../../proto/index.ts';
+import {
+  ContainerSpec,
+  HttpRule,
+  IngressSettings,
+  PortProtocol,
+  type PortSpec,
+  PortSpec as Port,
+  ServiceSpec,
+  TaskSpec,
+} from '../../proto/index.ts';
 
 export interface SpecChanges {
   readonly spec?: Partial<ServiceSpec>;
@@ -15,6 +24,12 @@ export function specOf({ spec, task, container }: SpecChanges = {}): ServiceSpec
     task: TaskSpec.create({ container: ContainerSpec.create({ image: 'nginx:1.27', ...container }), ...task }),
     ...spec,
   });
+}
+
+/** Published as HTTP, with more settings of the mesh where they are given. */
+export function httpPort(publishedPort: number, targetPort: number, host = '', path = '/', more: Partial<IngressSettings> = {}): PortSpec {
+  const ingress = IngressSettings.create({ ...more, http: HttpRule.create({ host, path }) });
+  return Port.create({ publishedPort, targetPort, protocol: PortProtocol.HTTP, ingress });
 }
 
 export function publish(publishedPort: number, targetPort: number, more: Partial<PortSpec> = {}): PortSpec {

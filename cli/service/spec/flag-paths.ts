@@ -110,11 +110,34 @@ export function flagOfPath(path: string, purpose: SpecPurpose): string | undefin
   const parts = plain.split('.');
   for (let length = parts.length; length > 0; length--) {
     const known = parts.slice(0, length).join('.');
-    const rest = parts.slice(length).map((part) => part.replaceAll(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`));
+    const rest = (known === 'ports' ? portWords(parts.slice(length)) : parts.slice(length)).map((part) =>
+      part.replaceAll(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`),
+    );
     const flag = flagOf(known, purpose);
     if (flag !== undefined) return [flag, ...rest].join(' ');
   }
   return undefined;
+}
+
+/** Where --publish has another word for a setting of the mesh than the spec. */
+const PORT_WORDS: Readonly<Record<string, string>> = {
+  dataPath: 'path',
+  proxyProtocol: 'proxy-protocol',
+  trustedSources: 'trusted',
+  maxConnections: 'max-connections',
+  connectTimeoutMs: 'connect-timeout',
+  idleTimeoutMs: 'idle-timeout',
+  requestTimeoutMs: 'request-timeout',
+  responseTimeoutMs: 'response-timeout',
+  stickyCookie: 'sticky',
+  accessLogPermille: 'access-log',
+  holdMs: 'hold',
+  maxHeld: 'max-held',
+};
+
+/** They are given beside the rest of the port: "--publish host", not "--publish ingress http host". */
+function portWords(parts: readonly string[]): readonly string[] {
+  return parts.filter((part) => part !== 'ingress' && part !== 'http').map((part) => PORT_WORDS[part] ?? part);
 }
 
 function flagOf(path: string, purpose: SpecPurpose): string | undefined {

@@ -1,13 +1,10 @@
-// --publish, --publish-add and --publish-rm.
+// --publish, --publish-add and --publish-rm: which ports a service has after them, and the short form, 8080:80/udp.
 import { isDeepStrictEqual } from 'node:util';
 import { PortMode, PortProtocol, type PortSpec, type ServiceSpec } from '../../../proto/index.ts';
-import { protocolName } from '../../format/ports.ts';
-import { parseCsv, splitKeyValue } from './csv.ts';
+import { protocolName, ruleText } from '../../format/ports.ts';
 import type { FlagReader } from './flag-reader.ts';
+import { MAX_PORT, newPort, parsePortFields, parseProtocol } from './port-fields.ts';
 
-const PROTOCOLS: Readonly<Record<string, PortProtocol>> = { tcp: PortProtocol.TCP, udp: PortProtocol.UDP };
-const MODES: Readonly<Record<string, PortMode>> = { ingress: PortMode.INGRESS, host: PortMode.HOST };
-const MAX_PORT = 65_535;
 /** A range is written out port by port. */
 const MAX_RANGE = 1000;
 
@@ -17,19 +14,32 @@ export function applyPorts(spec: ServiceSpec, flags: FlagReader): readonly PortS
   refuseDuplicates(fresh, added.flag, flags);
   const removed = flags.removed('publish');
   const removals = removed.values.flatMap((text) => take(text, parseRemoval, removed.flag, flags));
-  const kept = spec.ports.filter((port) => !removals.some((removal) => matches(port, removal)));
+  const kept = spec.ports.filter((port) => !removals.some((isRemoved) => isRemoved(port)));
   const others = fresh.filter((port) => !kept.some((other) => isDeepStrictEqual(port, other)));
-  // Docker's: what is published is not published otherwise behind one's back.
-  const taken = kept.filter((port) => others.some((other) => samePublished(port, other)));
-  for (const port of taken) flags.problem(added.flag, alreadyPublished(port));
-  return [...kept.filter((port) => !taken.includes(port)), ...others];
+  const replaced = new Set(kept.filter((port) => others.some((other) => samePublished(port, other))));
+  // Docker's: what is published is not published otherwise behind one's back. How the mesh serves it is no other thing.
+  for (const port of replaced) {
+    if (!others.some((other) => samePublished(port, other) && sameUse(port, other))) flags.problem(added.flag, alreadyPublished(port));
+  }
+  return [...kept.filter((port) => !replaced.has(port)), ...others];
 }
 
-function alreadyPublished({ publishedPort, targetPort, protocol, mode }: PortSpec): string {
+function sameUse(a: PortSpec, b: PortSpec): boolean {
+  return a.protocol === b.protocol && a.targetPort === b.targetPort && a.mode === b.mode;
+}
+
+function alreadyPublished(port: PortSpec): string {
+  const { publishedPort, targetPort, protocol, mode, ingress } = port;
+  const published = `port ${String(publishedPort)}/${protocolName(protocol)}`;
+  if (protocol === PortProtocol.HTTP) {
+    const rule = ruleOf(port);
+    const removal = `published=${String(publishedPort)},host=${ingress?.http?.host ?? ''},path=${ingress?.http?.path ?? '/'}`;
+    return `${published}${rule === '' ? '' : ` for ${rule}`} is published already, to ${String(targetPort)}; --publish-rm ${removal} takes that away`;
+  }
   const suffix = protocol === PortProtocol.UDP ? '/udp' : '';
   const as = mode === PortMode.HOST ? ' in host mode' : '';
   const ports = `${String(publishedPort)}:${String(targetPort)}${suffix}`;
-  return `port ${String(publishedPort)}/${protocolName(protocol)} is published already, to ${String(targetPort)}${as}; --publish-rm ${ports} takes that away`;
+  return `${published} is published already, to ${String(targetPort)}${as}; --publish-rm ${ports} takes that away`;
 }
 
 function take<T>(text: string, parse: (text: string) => readonly T[] | string, flag: string, flags: FlagReader): readonly T[] {
@@ -39,43 +49,70 @@ function take<T>(text: string, parse: (text: string) => readonly T[] | string, f
   return [];
 }
 
+/** A port is replaced by what cannot be served beside it: the same one, and of HTTP ones the same rule. */
 function samePublished(a: PortSpec, b: PortSpec): boolean {
-  return a.protocol === b.protocol && a.publishedPort === b.publishedPort && a.publishedPort !== 0;
+  if (a.publishedPort !== b.publishedPort || a.publishedPort === 0 || isUdp(a) !== isUdp(b)) return false;
+  return a.protocol !== PortProtocol.HTTP || b.protocol !== PortProtocol.HTTP || ruleOf(a) === ruleOf(b);
+}
+
+function isUdp({ protocol }: PortSpec): boolean {
+  return protocol === PortProtocol.UDP;
+}
+
+function ruleOf({ ingress }: PortSpec): string {
+  return ruleText(ingress?.http);
 }
 
 function refuseDuplicates(ports: readonly PortSpec[], flag: string, flags: FlagReader): void {
-  const seen = new Set<string>();
-  for (const port of ports) {
+  ports.forEach((port, index) => {
+    if (!ports.slice(0, index).some((other) => samePublished(other, port))) return;
+    const rule = port.protocol === PortProtocol.HTTP ? ruleOf(port) : '';
     const key = `${String(port.publishedPort)}/${protocolName(port.protocol)}`;
-    if (port.publishedPort !== 0 && seen.has(key)) flags.problem(flag, `port ${key} is published twice`);
-    seen.add(key);
-  }
+    flags.problem(flag, `port ${key}${rule === '' ? '' : ` for ${rule}`} is published twice`);
+  });
 }
 
-interface Removal {
-  readonly target: number;
-  readonly published: number | undefined;
-  readonly protocol: PortProtocol;
-}
+/** A test of what is asked for, field by field. */
+type Removal = (port: PortSpec) => boolean;
 
-/** Docker's: TARGET[/PROTOCOL], or a whole PUBLISHED:TARGET. */
+/** Docker's: TARGET[/PROTOCOL], or a whole PUBLISHED:TARGET; and any of published, target, protocol, host and path. */
 function parseRemoval(text: string): readonly Removal[] | string {
-  const ports = parsePublish(text);
-  if (typeof ports === 'string') return ports;
-  return ports.map((port) => ({ target: port.targetPort, published: port.publishedPort || undefined, protocol: port.protocol }));
+  if (!text.includes('=')) {
+    const ports = parsePublish(text);
+    if (typeof ports === 'string') return ports;
+    const isNamed = text.includes('/');
+    return ports.map((wanted) => (port) => sameNumbers(port, wanted) && sameProtocol(port, wanted, isNamed));
+  }
+  const read = parsePortFields(text);
+  if (typeof read === 'string') return read;
+  const { port: wanted, given } = read;
+  if (!['target', 'published', 'host', 'rule'].some((field) => given.has(field))) return `"${text}" names no port: target=80`;
+  const { host, path } = wanted.ingress?.http ?? { host: '', path: '/' };
+  return [
+    (port) =>
+      sameNumbers(port, wanted) &&
+      sameProtocol(port, wanted, given.has('protocol')) &&
+      (!given.has('host') || port.ingress?.http?.host === host) &&
+      (!given.has('rule') || port.ingress?.http?.path === path),
+  ];
 }
 
-function matches(port: PortSpec, removal: Removal): boolean {
-  return (
-    port.targetPort === removal.target &&
-    port.protocol === removal.protocol &&
-    (removal.published === undefined || port.publishedPort === removal.published)
-  );
+/** 0: any. */
+function sameNumbers(port: PortSpec, { targetPort, publishedPort }: PortSpec): boolean {
+  return (targetPort === 0 || port.targetPort === targetPort) && (publishedPort === 0 || port.publishedPort === publishedPort);
+}
+
+/** What names no protocol means TCP, be it read as HTTP or not. */
+function sameProtocol(port: PortSpec, wanted: PortSpec, isNamed: boolean): boolean {
+  return port.protocol === wanted.protocol || (!isNamed && port.protocol === PortProtocol.HTTP);
 }
 
 /** The ports that one value of --publish means, or what is wrong with it. */
 export function parsePublish(text: string): readonly PortSpec[] | string {
-  return text.includes('=') ? parseLong(text) : parseShort(text);
+  if (!text.includes('=')) return parseShort(text);
+  const read = parsePortFields(text);
+  if (typeof read === 'string') return read;
+  return read.port.targetPort === 0 ? `"${text}" names no target port: target=80` : [read.port];
 }
 
 function parseShort(text: string): readonly PortSpec[] | string {
@@ -93,12 +130,9 @@ function parseShort(text: string): readonly PortSpec[] | string {
   if (published !== undefined && published.last - published.first + 1 !== count) return `"${text}": the two ranges have different lengths`;
   if (count > MAX_RANGE) return `"${text}" is a range of more than ${String(MAX_RANGE)} ports`;
   return Array.from({ length: count }, (_, i) => ({
-    name: '',
-    protocol,
+    ...newPort(protocol),
     targetPort: targets.first + i,
     publishedPort: published === undefined ? 0 : published.first === 0 ? 0 : published.first + i,
-    mode: PortMode.INGRESS,
-    ingress: undefined,
   }));
 }
 
@@ -123,57 +157,4 @@ function portOutside(range: PortRange, min: number): string | undefined {
   const wrong = [range.first, range.last].find((port) => port < min || port > MAX_PORT);
   if (wrong !== undefined) return `port ${String(wrong)} is not between 1 and ${String(MAX_PORT)}`;
   return range.last < range.first ? `the range ${String(range.first)}-${String(range.last)} runs backwards` : undefined;
-}
-
-function parseProtocol(text: string): PortProtocol | string {
-  return PROTOCOLS[text.toLowerCase()] ?? `"${text}" is not a protocol: tcp or udp`;
-}
-
-function parseLong(text: string): readonly PortSpec[] | string {
-  const fields = parseCsv(text);
-  if (fields === undefined) return `"${text}": a quote is not closed`;
-  let port: PortSpec = {
-    name: '',
-    protocol: PortProtocol.TCP,
-    targetPort: 0,
-    publishedPort: 0,
-    mode: PortMode.INGRESS,
-    ingress: undefined,
-  };
-  for (const field of fields) {
-    const changed = withField(port, field);
-    if (typeof changed === 'string') return `"${text}": ${changed}`;
-    port = changed;
-  }
-  return port.targetPort === 0 ? `"${text}" names no target port: target=80` : [port];
-}
-
-function withField(port: PortSpec, field: string): PortSpec | string {
-  const [key, value = ''] = splitKeyValue(field.trim());
-  switch (key.toLowerCase()) {
-    case 'target':
-      return portField(value, 1, (targetPort) => ({ ...port, targetPort }));
-    case 'published':
-      return portField(value, 0, (publishedPort) => ({ ...port, publishedPort }));
-    case 'protocol': {
-      const protocol = parseProtocol(value);
-      return typeof protocol === 'string' ? protocol : { ...port, protocol };
-    }
-    case 'mode': {
-      const mode = MODES[value.toLowerCase()];
-      return mode === undefined ? `"${value}" is not a mode: ingress or host` : { ...port, mode };
-    }
-    case 'name':
-      return { ...port, name: value };
-    case 'path':
-      return 'a choice of data path comes with a later version';
-    default:
-      return `"${key}" is not one of published, target, protocol, mode, name`;
-  }
-}
-
-function portField(value: string, min: number, make: (port: number) => PortSpec): PortSpec | string {
-  const range = parseRange(value);
-  if (range === undefined || range.first !== range.last) return `"${value}" is not a port`;
-  return portOutside(range, min) ?? make(range.first);
 }

@@ -9,7 +9,6 @@ import {
   type Mount,
   MountType,
   OnReturn,
-  PortMode,
   type PortSpec,
   RebalancePolicy,
   RestartCondition,
@@ -18,7 +17,8 @@ import {
   type Ulimit,
   UpdateOrder,
 } from '../../../proto/index.ts';
-import { protocolName } from '../../format/ports.ts';
+import { protocolName, ruleText } from '../../format/ports.ts';
+import { publishText } from '../../format/publish.ts';
 import { flagOfPath } from './flag-paths.ts';
 
 export interface SpecChange {
@@ -115,7 +115,7 @@ function scalarText(path: string, value: unknown): string {
 function entryText(path: string, entry: unknown): string {
   switch (path) {
     case 'ports':
-      return portText(entry as PortSpec);
+      return publishText(entry as PortSpec);
     case 'task.container.mounts':
       return mountText(entry as Mount);
     case 'task.container.ulimits': {
@@ -131,8 +131,9 @@ function entryText(path: string, entry: unknown): string {
 function entryKey(path: string, entry: unknown): string {
   switch (path) {
     case 'ports': {
-      const { protocol, publishedPort, targetPort, mode } = entry as PortSpec;
-      return `${String(mode)}/${protocolName(protocol)}/${publishedPort === 0 ? `:${String(targetPort)}` : String(publishedPort)}`;
+      const { protocol, publishedPort, targetPort, mode, ingress } = entry as PortSpec;
+      const number = publishedPort === 0 ? `:${String(targetPort)}` : String(publishedPort);
+      return `${String(mode)}/${protocolName(protocol)}/${number} ${ruleText(ingress?.http)}`.trim();
     }
     case 'task.container.mounts':
       return (entry as Mount).target;
@@ -143,13 +144,6 @@ function entryKey(path: string, entry: unknown): string {
     default:
       return entryText(path, entry);
   }
-}
-
-function portText(port: PortSpec): string {
-  const published = port.publishedPort === 0 ? '' : `published=${String(port.publishedPort)},`;
-  const rest = [`target=${String(port.targetPort)}`, `protocol=${protocolName(port.protocol)}`];
-  if (port.mode !== PortMode.INGRESS) rest.push(`mode=${enumName(PortMode, port.mode).toLowerCase()}`);
-  return published + rest.join(',');
 }
 
 function mountText(mount: Mount): string {

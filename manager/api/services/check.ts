@@ -6,7 +6,7 @@ import { nameId, type StateView } from '../../state/index.ts';
 import { serviceByRef } from '../refs.ts';
 import { changeProblems, serviceSpecProblems } from '../validate/service-spec.ts';
 import { idleConstraints } from './constraint-warnings.ts';
-import { heldPorts } from './ports.ts';
+import { heldPorts } from './held-ports.ts';
 import { storedSpec } from './stored-spec.ts';
 
 /** Errors: `not_found` where `ref` names no service, `invalid_argument` without a spec. */

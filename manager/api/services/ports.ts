@@ -1,50 +1,51 @@
-// Who takes and gives up which published port by a change of its spec (the rows: manager/state/port-claims.ts).
-import { type FieldProblem, ShoalError } from '../../../lib/errors.ts';
+// Who takes and gives up which published port by a change of its spec (the rows: manager/state/port-claims.ts; who is in the way: held-ports.ts).
+import { ShoalError } from '../../../lib/errors.ts';
 import { randomInt, type Rng } from '../../../lib/rng.ts';
-import { type PortClaim, PortMode, type PortProtocol, type PortSpec } from '../../../proto/index.ts';
-import { claimAfter, portId, type StateView, type TransactionBuilder } from '../../state/index.ts';
-import { describePort } from '../validate/ports.ts';
+import { PortClaim, PortMode, PortProtocol, type PortSpec } from '../../../proto/index.ts';
+import { claimAfter, portId, portsByRow, sameClaim, type StateView, type TransactionBuilder } from '../../state/index.ts';
+import { sameRule, sharesPort } from '../validate/http-rule.ts';
+import { refuseHeldPorts } from './held-ports.ts';
 
 /** Where published ports come from that nobody chose (Docker's range). */
 export const DYNAMIC_PORTS = { first: 30_000, last: 32_767 } as const;
 const DYNAMIC_COUNT = DYNAMIC_PORTS.last - DYNAMIC_PORTS.first + 1;
 
-interface Use {
-  readonly protocol: PortProtocol;
-  readonly port: number;
-  readonly mode: PortMode;
-  readonly index: number;
-}
+/** The store's limit for one value is 1.5 MB. */
+const MAX_CLAIM_BYTES = 1_000_000;
 
 /**
- * The ports with every ingress port's number filled in: the one that `before` had for the same target where there is one, else a free one.
- * Throws `resource_exhausted` when none is left.
+ * The ports with every ingress port's number filled in: the one that `before` had for the same target where there is one, else a free one. HTTP
+ * rules of one service get one number for all of them, where they can share it. Throws `resource_exhausted` when none is left.
  */
 export function fillPublishedPorts(state: StateView, wanted: readonly PortSpec[], before: readonly PortSpec[], rng: Rng): PortSpec[] {
-  const taken = new Set(usesOf(wanted).map((use) => portId(use.protocol, use.port)));
-  const isFree = (protocol: PortProtocol, port: number): boolean => !taken.has(portId(protocol, port));
+  const taken = wanted.filter(({ publishedPort }) => publishedPort !== 0);
+  const chosen: PortSpec[] = [];
+  const fits = (port: PortSpec): boolean => taken.every((other) => portIdOf(other) !== portIdOf(port) || sharesPort(other, port));
+  const withNumber = (port: PortSpec, candidates: readonly PortSpec[]): PortSpec | undefined => {
+    const numbered = candidates.map(({ publishedPort }) => ({ ...port, publishedPort })).find(fits);
+    if (numbered !== undefined) taken.push(numbered);
+    return numbered;
+  };
   const kept = wanted.map((port) => {
-    if (port.mode !== PortMode.INGRESS || port.publishedPort !== 0) return port;
-    const earlier = before.find(
-      (old) =>
-        old.mode === port.mode &&
-        old.protocol === port.protocol &&
-        old.targetPort === port.targetPort &&
-        isFree(old.protocol, old.publishedPort),
-    );
-    if (earlier === undefined) return port;
-    taken.add(portId(earlier.protocol, earlier.publishedPort));
-    return { ...port, publishedPort: earlier.publishedPort };
+    if (!isOpen(port)) return port;
+    const earlier = before.filter((old) => old.mode === port.mode && sameTarget(old, port));
+    // Of several, the one that it had.
+    const same = earlier.filter((old) => old.protocol === port.protocol && sameRule(old, port));
+    const numbered = withNumber(port, [...same, ...earlier]);
+    if (numbered !== undefined) chosen.push(numbered);
+    return numbered ?? port;
   });
   return kept.map((port) => {
-    if (port.mode !== PortMode.INGRESS || port.publishedPort !== 0) return port;
+    if (!isOpen(port)) return port;
+    const shared = port.protocol === PortProtocol.HTTP ? withNumber(port, chosen) : undefined;
+    if (shared !== undefined) return shared;
     const start = randomInt(rng, DYNAMIC_COUNT);
     for (let step = 0; step < DYNAMIC_COUNT; step++) {
-      const publishedPort = DYNAMIC_PORTS.first + ((start + step) % DYNAMIC_COUNT);
-      const id = portId(port.protocol, publishedPort);
-      if (taken.has(id) || state.get('byPort', id) !== undefined) continue;
-      taken.add(id);
-      return { ...port, publishedPort };
+      const numbered = { ...port, publishedPort: DYNAMIC_PORTS.first + ((start + step) % DYNAMIC_COUNT) };
+      if (state.get('byPort', portIdOf(numbered)) !== undefined || taken.some((other) => portIdOf(other) === portIdOf(numbered))) continue;
+      taken.push(numbered);
+      chosen.push(numbered);
+      return numbered;
     }
     throw new ShoalError(
       'resource_exhausted',
@@ -56,7 +57,7 @@ export function fillPublishedPorts(state: StateView, wanted: readonly PortSpec[]
 
 /**
  * Adds to `builder` what it takes that the service holds the ports of `after`, still those of `kept`, and no longer the others of `before`.
- * Throws one `conflict` that names every port that is held by others, and by whom.
+ * Throws one `conflict` that names every port that is held by others, and by whom; `resource_exhausted` where too many share one.
  */
 export function claimPorts(
   builder: TransactionBuilder,
@@ -67,57 +68,39 @@ export function claimPorts(
   kept: readonly PortSpec[] = [],
 ): void {
   refuseHeldPorts(state, serviceId, after);
-  const wanted = new Map(usesOf([...kept, ...after]).map((use) => [portId(use.protocol, use.port), use.mode]));
-  const keys = new Set([...wanted.keys(), ...usesOf(before).map((use) => portId(use.protocol, use.port))]);
-  for (const key of keys) {
+  const wanted = portsByRow([...kept, ...after]);
+  for (const key of new Set([...wanted.keys(), ...portsByRow(before).keys()])) {
     const row = state.get('byPort', key);
-    const claim = claimAfter(row?.value, serviceId, wanted.get(key));
+    const claim = claimAfter(row?.value, serviceId, wanted.get(key) ?? []);
     if (claim === undefined) {
       if (row !== undefined) builder.delete('byPort', row);
-    } else if (row === undefined || !isSame(row.value, claim)) builder.put('byPort', key, claim, row);
+    } else if (row === undefined || !sameClaim(row.value, claim)) {
+      refuseTooManyRules(key, claim);
+      builder.put('byPort', key, claim, row);
+    }
     // The leader may be about to give it back.
     else builder.require('byPort', row);
   }
 }
 
-function usesOf(ports: readonly PortSpec[]): Use[] {
-  return ports.map(({ protocol, publishedPort: port, mode }, index) => ({ protocol, port, mode, index })).filter((use) => use.port !== 0);
+function refuseTooManyRules(key: string, claim: PortClaim): void {
+  if (PortClaim.encode(claim).length <= MAX_CLAIM_BYTES) return;
+  throw new ShoalError(
+    'resource_exhausted',
+    `port ${key.replace(/^tcp\//, '')} is shared by ${claim.http.length} HTTP rules, and no more are taken: publish another port`,
+    { retryable: false },
+  );
 }
 
-function refuseHeldPorts(state: StateView, serviceId: string, ports: readonly PortSpec[]): void {
-  const problems = heldPorts(state, serviceId, ports);
-  if (problems.length > 0) throw new ShoalError('conflict', problems.map((problem) => problem.message).join('; '), { fields: problems });
+function isOpen(port: PortSpec): boolean {
+  return port.mode === PortMode.INGRESS && port.publishedPort === 0;
 }
 
-/** Each port that others hold, once, and who. `serviceId`: who wants them; empty: a new service. */
-export function heldPorts(state: StateView, serviceId: string, ports: readonly PortSpec[]): FieldProblem[] {
-  const problems: FieldProblem[] = [];
-  const add = (problem: FieldProblem): void => {
-    if (!problems.some(({ message }) => message === problem.message)) problems.push(problem);
-  };
-  for (const { protocol, port, mode, index } of usesOf(ports)) {
-    const claim = state.get('byPort', portId(protocol, port))?.value;
-    if (claim === undefined) continue;
-    const path = `ports[${index}].publishedPort`;
-    const name = describePort(protocol, port);
-    const hosts = claim.hostServiceIds.filter((id) => id !== serviceId);
-    if (claim.objectId !== '' && claim.objectId !== serviceId) {
-      add({ path, message: `port ${name} is already published by service ${nameOf(state, claim.objectId)}` });
-    } else if (mode === PortMode.INGRESS && hosts.length > 0) {
-      const names = hosts
-        .map((id) => nameOf(state, id))
-        .sort()
-        .slice(0, 5);
-      add({ path, message: `port ${name} is already used in host mode by service ${names.join(', ')}` });
-    }
-  }
-  return problems;
+function portIdOf({ protocol, publishedPort }: PortSpec): string {
+  return portId(protocol, publishedPort);
 }
 
-function isSame(one: PortClaim, other: PortClaim): boolean {
-  return one.objectId === other.objectId && one.hostServiceIds.join() === other.hostServiceIds.join();
-}
-
-function nameOf(state: StateView, serviceId: string): string {
-  return state.get('services', serviceId)?.value.name ?? serviceId;
+/** HTTP is spoken over TCP. */
+function sameTarget(one: PortSpec, other: PortSpec): boolean {
+  return one.targetPort === other.targetPort && (one.protocol === PortProtocol.UDP) === (other.protocol === PortProtocol.UDP);
 }

@@ -1,7 +1,7 @@
 // One service as users see it: newest and previous spec, progress of its update, counts, and nodes that could not open its ports.
 import { PortMode, type Service, ServiceMode, type ServiceSpec, ServiceView, TaskState } from '../../../proto/index.ts';
 import type { NodePortProblem, TaskReadiness } from '../../../proto/index.ts';
-import { activeSpecOf, portId, type Row, type StateView } from '../../state/index.ts';
+import { activeSpecOf, portId, publishersOf, type Row, type StateView } from '../../state/index.ts';
 import { withoutLogin } from '../spec-secrets.ts';
 import { hostnameOf, taskName } from '../task-names.ts';
 import { previousSpec } from './history.ts';
@@ -58,16 +58,17 @@ function notReady(state: StateView, serviceId: string): readonly TaskReadiness[]
   return found;
 }
 
-/** What nodes report of ports that they could not open, by the service that holds the port. */
+/** What nodes report of ports that they could not open, by the services that publish the port. */
 export function portProblemsByService(state: StateView): ReadonlyMap<string, readonly NodePortProblem[]> {
   const problems = new Map<string, NodePortProblem[]>();
   for (const { id: nodeId, value: status } of state.all('nodeStatus')) {
     for (const problem of status.portProblems) {
-      const serviceId = state.get('byPort', portId(problem.protocol, problem.publishedPort))?.value.objectId ?? '';
-      if (serviceId === '') continue;
-      const list = problems.get(serviceId) ?? [];
-      list.push({ nodeId, hostname: hostnameOf(state, nodeId), problem });
-      problems.set(serviceId, list);
+      const claim = state.get('byPort', portId(problem.protocol, problem.publishedPort))?.value;
+      for (const serviceId of claim === undefined ? [] : publishersOf(claim)) {
+        const list = problems.get(serviceId) ?? [];
+        list.push({ nodeId, hostname: hostnameOf(state, nodeId), problem });
+        problems.set(serviceId, list);
+      }
     }
   }
   return problems;

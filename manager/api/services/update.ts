@@ -10,10 +10,11 @@ import { serviceByRef } from '../refs.ts';
 import { withLoginOf } from '../spec-secrets.ts';
 import { changeProblems, serviceSpecProblems } from '../validate/service-spec.ts';
 import { constraintWarnings, idleConstraints } from './constraint-warnings.ts';
+import { heldPorts } from './held-ports.ts';
 import { type ResolvedSpec, resolveImage } from './image.ts';
 import { putSpec } from './new-spec.ts';
 import { refuseOtherOutcome } from './plan-digest.ts';
-import { fillPublishedPorts, heldPorts } from './ports.ts';
+import { fillPublishedPorts } from './ports.ts';
 import { serviceView } from './service-view.ts';
 import { storedSpec } from './stored-spec.ts';
 

@@ -19,7 +19,7 @@ import {
   UpdateServiceRequest,
 } from '../../../proto/index.ts';
 import { type ControlManager, seen, startControlManager } from '../../support/control-manager.ts';
-import { publish, specOf } from '../../support/service-specs.ts';
+import { httpPort, publish, specOf } from '../../support/service-specs.ts';
 
 function createRequest(spec: ServiceSpec): CreateServiceRequest {
   return Create.create({ spec, noResolveImage: true });
@@ -225,9 +225,43 @@ describe('control API: services', () => {
     await manager.client.createService(ingress);
   });
 
-  it('says that UDP is not built yet', async () => {
-    const spec = specOf({ spec: { name: 'udp', ports: [publish(53, 53, { protocol: PortProtocol.UDP })] } });
-    assert.match((await failure(manager.client.createService(createRequest(spec)))).message, /UDP ports is not built yet/);
+  it('publishes UDP and TCP of one number apart', async () => {
+    const dns = await create(specOf({ spec: { name: 'udp-dns', ports: [publish(8053, 53, { protocol: PortProtocol.UDP })] } }));
+    await create(specOf({ spec: { name: 'tcp-dns', ports: [publish(8053, 53)] } }));
+    const other = createRequest(specOf({ spec: { name: 'udp-other', ports: [publish(8053, 54, { protocol: PortProtocol.UDP })] } }));
+    assert.match((await failure(manager.client.createService(other))).message, /8053\/udp is already published by service udp-dns/);
+    await manager.client.removeService(RemoveServiceRequest.create({ ref: dns.id }));
+    await manager.client.createService(other);
+  });
+
+  it('lets services share a port as HTTP, each rule held by one, until they give it up', async () => {
+    const web = await create(specOf({ spec: { name: 'http-web', ports: [httpPort(8070, 80, 'app.example.com')] } }));
+    const api = await create(specOf({ spec: { name: 'http-api', ports: [httpPort(8070, 80, 'app.example.com', '/api')] } }));
+    const heir = createRequest(specOf({ spec: { name: 'http-heir', ports: [httpPort(8070, 80, 'app.example.com', '/api')] } }));
+    const refused = await failure(manager.client.createService(heir));
+    assert.equal(refused.code, 'conflict');
+    assert.match(refused.message, /app\.example\.com\/api on port 8070\/tcp is already published by service http-api/);
+    const whole = createRequest(specOf({ spec: { name: 'http-whole', ports: [publish(8070, 80)] } }));
+    assert.match((await failure(manager.client.createService(whole))).message, /published by service http-api, http-web, as http/);
+    await update(api, { ...api.spec, ports: [httpPort(8070, 80, 'app.example.com', '/v2')] });
+    await manager.client.createService(heir);
+    for (const ref of [web.id, api.id, 'http-heir']) await manager.client.removeService(RemoveServiceRequest.create({ ref }));
+    await manager.client.createService(whole);
+  });
+
+  it('takes many services that share a port, all at once', async () => {
+    const names = Array.from({ length: 25 }, (_, index) => `shared-${index}`);
+    const made = await Promise.all(names.map((name) => create(specOf({ spec: { name, ports: [httpPort(8071, 80, name)] } }))));
+    assert.equal(made.length, names.length);
+    await Promise.all(names.map((ref) => manager.client.removeService(RemoveServiceRequest.create({ ref }))));
+    await create(specOf({ spec: { name: 'shared-no-more', ports: [publish(8071, 80)] } }));
+  });
+
+  it('gives the rules of one service that name no port the same one', async () => {
+    const { spec } = await create(specOf({ spec: { name: 'http-open', ports: [httpPort(0, 80, 'a'), httpPort(0, 81, 'b')] } }));
+    const numbers = new Set(spec.ports.map((port) => port.publishedPort));
+    assert.equal(numbers.size, 1);
+    assert.ok(!numbers.has(0));
   });
 
   it('lists by filters, and refuses filters that it does not know', async () => {

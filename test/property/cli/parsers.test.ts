@@ -2,11 +2,13 @@ import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { goTemplate, mapOf } from '../../../cli/format/go-template/index.ts';
 import { formatPorts } from '../../../cli/format/ports.ts';
+import { publishText } from '../../../cli/format/publish.ts';
 import { parseCsv } from '../../../cli/service/spec/csv.ts';
 import { parseMount, parseTmpfs } from '../../../cli/service/spec/mounts.ts';
 import { parsePublish } from '../../../cli/service/spec/ports.ts';
 import { shellWords } from '../../../cli/service/spec/shell-words.ts';
 import { ShoalError } from '../../../lib/errors.ts';
+import { PortProtocol, PortSpec } from '../../../proto/index.ts';
 
 /** Texts made of what the grammar knows: far more telling than random characters. */
 function textOf(...parts: readonly string[]): fc.Arbitrary<string> {
@@ -42,6 +44,40 @@ describe('what users type', () => {
     );
   });
 
+  it('a port with settings of the mesh is shown in words that mean the same port', () => {
+    const ms = fc.option(fc.integer({ min: 0, max: 600_000_000 }), { nil: undefined });
+    const count = fc.option(fc.nat(1_000_000), { nil: undefined });
+    const settings = fc.record({
+      http: fc.record({ host: fc.constantFrom('', 'a.example.com', '*.b'), path: fc.constantFrom('/', '/api', '/a,b"c') }),
+      dataPath: fc.constantFrom(0 as const, 1 as const),
+      proxyProtocol: fc.constantFrom(0 as const, 1 as const, 2 as const),
+      trustedSources: fc.subarray(['10.0.0.0/8', 'fd00::/8', '192.0.2.1/32']),
+      ...{
+        maxConnections: count,
+        maxHeld: count,
+        connectTimeoutMs: ms,
+        idleTimeoutMs: ms,
+        requestTimeoutMs: ms,
+        responseTimeoutMs: ms,
+        holdMs: ms,
+      },
+      stickyCookie: fc.constantFrom('', 'sid'),
+      tls: fc.boolean(),
+      accessLogPermille: fc.integer({ min: 0, max: 1000 }),
+    });
+    fc.assert(
+      fc.property(settings, fc.constantFrom('', 'api', 'a,b'), (ingress, name) => {
+        const port = PortSpec.create({
+          targetPort: 80,
+          protocol: PortProtocol.HTTP,
+          name,
+          ingress: { ...ingress, http: { ...ingress.http } },
+        });
+        assert.deepEqual(parsePublish(publishText(port)), [port]);
+      }),
+    );
+  });
+
   it('ports, mounts and tmpfs are taken or refused in words, whatever they are', () => {
     const parts = [
       'type=',
@@ -59,6 +95,11 @@ describe('what users type', () => {
       '80',
       '70000',
       'published=',
+      'host=',
+      'path=',
+      'trusted=',
+      'hold=',
+      'access-log=',
       'size=',
       'ro',
     ];

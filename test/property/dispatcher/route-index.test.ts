@@ -10,6 +10,7 @@ import {
   Node,
   NodeStatus,
   PortMode,
+  PortProtocol,
   type PortSpec,
   RouteTable,
   Service,
@@ -21,7 +22,7 @@ import {
   TaskVerdict,
 } from '../../../proto/index.ts';
 import { applyDelta, fromMessage, toMessage, type Table } from '../../../mesh/table/table.ts';
-import { publish, specOf } from '../../support/service-specs.ts';
+import { httpPort, publish, specOf } from '../../support/service-specs.ts';
 import { row, type RowWrite } from '../../support/state-rows.ts';
 import { stateWorld, type StateWorld } from '../../support/state-world.ts';
 
@@ -32,13 +33,15 @@ const TASKS = 6;
 
 const floor = row('routeFloor', '', { objectId: '' });
 
-/** Ports of the variants of a spec: none, one, two, another target, host mode only. */
+/** Ports of the variants of a spec: none, one, two, another target, host mode only, HTTP rules, UDP. */
 const PORTS: readonly (readonly PortSpec[])[] = [
   [],
   [publish(80, 8080)],
   [publish(80, 8080), publish(81, 8081)],
   [publish(80, 8081)],
   [publish(80, 8080, { mode: PortMode.HOST })],
+  [httpPort(80, 8080, 'a.example.com'), httpPort(80, 8081, '', '/api', { stickyCookie: 's' })],
+  [httpPort(80, 8081, 'a.example.com'), publish(80, 8080, { protocol: PortProtocol.UDP })],
 ];
 
 type Step = (world: StateWorld) => void;

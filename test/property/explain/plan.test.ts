@@ -54,6 +54,41 @@ const shape: fc.Arbitrary<Shape> = fc.record({
   order: fc.constantFrom(UpdateOrder.AUTO, UpdateOrder.STOP_FIRST, UpdateOrder.START_FIRST),
 });
 
+/** An update that is still under way when the plan is made. */
+const unfinished = fc.option(fc.record({ shaped: shape, rounds: fc.integer({ min: 1, max: 8 }) }));
+
+type Case = [Omit<NodeTraits, 'id'>[], Shape, Shape, { shaped: Shape; rounds: number } | null, ServiceMode];
+
+const PLAIN: Shape = {
+  wish: { cpus: 0, gib: 0, constraints: [], maxReplicasPerNode: 0 },
+  ...{ replicas: 3, hasPort: false, image: 'a', parallelism: 0, delayMs: 0, order: UpdateOrder.AUTO },
+};
+
+/** Where the last task goes depends on who is gone before whom is up. */
+const RACING: Case = [
+  [
+    { cpus: 2, gib: 7, labels: {} },
+    { cpus: 2, gib: 7, labels: {} },
+    { cpus: 4, gib: 1, labels: {} },
+  ],
+  { ...PLAIN, wish: { ...PLAIN.wish, gib: 1 }, hasPort: true },
+  { ...PLAIN, wish: { ...PLAIN.wish, gib: 3, maxReplicasPerNode: 2 }, order: UpdateOrder.START_FIRST },
+  null,
+  ServiceMode.REPLICATED,
+];
+
+/** A task drains, and the meshes have acknowledged it already. */
+const ACKNOWLEDGED: Case = [
+  [
+    { cpus: 2, gib: 3, labels: {} },
+    { cpus: 2, gib: 3, labels: { ssd: 'yes' } },
+  ],
+  { ...PLAIN, wish: { ...PLAIN.wish, gib: 2 }, replicas: 2, hasPort: true },
+  { ...PLAIN, wish: { ...PLAIN.wish, gib: 1, constraints: ['node.labels.ssd==yes'], maxReplicasPerNode: 1 }, replicas: 2 },
+  { shaped: { ...PLAIN, replicas: 1 }, rounds: 1 },
+  ServiceMode.REPLICATED,
+];
+
 function specFrom(shaped: Shape, mode: ServiceMode): ServiceSpec {
   const { wish, replicas, hasPort, image, parallelism, delayMs, order } = shaped;
   return specOf({
@@ -85,13 +120,18 @@ describe('a plan', () => {
         fc.array(traits, { minLength: 1, maxLength: 4 }),
         shape,
         shape,
+        unfinished,
         fc.constantFrom(ServiceMode.REPLICATED, ServiceMode.REPLICATED, ServiceMode.GLOBAL),
-        (nodes, first, second, mode) => {
+        (nodes, first, second, between, mode) => {
           const model = new ReconcileModel({ placing: asTheLeader });
           nodes.forEach((each, index) => model.addNode({ ...each, id: `n${index}` }));
           model.create('other', specOf({ spec: { name: 'other', replicas: 2, task: taskSpec({ gib: 1 }) } }));
           model.create(ID, specFrom(first, mode));
           model.run(60_000);
+          if (between !== null) {
+            model.update(ID, () => specFrom(between.shaped, mode));
+            for (let round = 0; round < between.rounds; round++) model.step();
+          }
           const spec = specFrom(second, mode);
           const service = model.state.get('services', ID)?.value ?? assert.fail();
           const number = service.specNumber + 1;
@@ -116,7 +156,10 @@ describe('a plan', () => {
           for (const { action } of plan.tasks) seen.set(String(action), (seen.get(String(action)) ?? 0) + 1);
         },
       ),
-      { numRuns: 150 },
+      {
+        numRuns: 150,
+        examples: [RACING, ACKNOWLEDGED],
+      },
     );
     for (const action of [PlannedAction.PLAN_CREATE, PlannedAction.PLAN_REPLACE, PlannedAction.PLAN_STOP, PlannedAction.PLAN_WAIT])
       assert.ok((seen.get(String(action)) ?? 0) > 0, `no plan had the action ${action}`);

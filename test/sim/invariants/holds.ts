@@ -1,6 +1,6 @@
 // The brake on mass loss: where most nodes fall silent together, what they run is not replaced until the hold is over, whoever leads meanwhile. Judged by the rows
 // that say which nodes are down, at the moment at which they are written. Whom the leader says to hold for that reason it holds for its whole time, even
-// if the others are back before.
+// if the others are back before. Who was evicted before the loss began stays so: there is nothing left to hold back.
 import { Availability, HoldReason, NodeState, type NodeWatch } from '../../../proto/index.ts';
 import { short } from '../core/trace.ts';
 import type { Truth } from '../truth/truth.ts';
@@ -20,6 +20,14 @@ export function massLossIsHeld(truth: Truth): void {
   /** Those that the leader said it holds: since when, by id. */
   const told = new Map<string, number>();
 
+  /** Those that the leader said it has evicted: since when, by id. */
+  const evicted = new Map<string, number>();
+
+  const noteEvicted = (watch: NodeWatch): void => {
+    const ids = new Set(watch.evicted.map(({ nodeId }) => nodeId));
+    for (const id of evicted.keys()) if (!ids.has(id)) evicted.delete(id);
+    for (const id of ids) if (!evicted.has(id)) evicted.set(id, truth.nowMs);
+  };
   const noteTold = ({ held }: NodeWatch): void => {
     const ids = held.filter(({ reason }) => reason === HoldReason.HOLD_MASS_LOSS).map(({ nodeId }) => nodeId);
     // One that joins is held no longer than those that are there.
@@ -51,7 +59,10 @@ export function massLossIsHeld(truth: Truth): void {
       if (!isMassive((heldSinceMs ?? truth.nowMs) - WINDOW_MS)) heldSinceMs = undefined;
       else heldSinceMs ??= truth.nowMs;
     }
-    if (change.table === 'nodeWatch' && change.after !== undefined) noteTold(change.after.value);
+    if (change.table === 'nodeWatch' && change.after !== undefined) {
+      noteTold(change.after.value);
+      noteEvicted(change.after.value);
+    }
     if (change.table === 'cluster' || change.table === 'nodes') {
       heldSinceMs = undefined;
       told.clear();
@@ -63,7 +74,9 @@ export function massLossIsHeld(truth: Truth): void {
     const node = replaced === undefined ? undefined : mirror.get('nodes', replaced.nodeId)?.value;
     if (replaced?.lost !== true || node?.spec?.availability !== Availability.ACTIVE || node.evictedNonce !== '') return;
     const downMs = down.get(replaced.nodeId);
-    const withMostMs = heldSinceMs !== undefined && downMs !== undefined && downMs >= heldSinceMs - WINDOW_MS ? heldSinceMs : undefined;
+    const evictedMs = evicted.get(replaced.nodeId) ?? truth.nowMs;
+    const isPart = heldSinceMs !== undefined && downMs !== undefined && downMs >= heldSinceMs - WINDOW_MS && evictedMs >= heldSinceMs;
+    const withMostMs = isPart ? heldSinceMs : undefined;
     for (const sinceMs of [told.get(replaced.nodeId), withMostMs]) {
       if (sinceMs === undefined || truth.nowMs - sinceMs < GRACE_MS || truth.nowMs - sinceMs > HOLD_MS - WINDOW_MS) continue;
       truth.fail(

@@ -41,17 +41,16 @@ function sharingProblem(truth: Truth, container: Container): string | undefined 
 }
 
 /**
- * Whoever is about to leave, or was taken for lost, or whose slot another one has already (an update that starts first), is not counted. Of several specs the most
- * generous goes: a task that was placed by a strict one does not leave because others came by a later one.
+ * Whoever is about to leave, or was taken for lost, is not counted; whoever is being replaced (an update that starts first) is, until it leaves. Of several specs
+ * the most generous goes: a task that was placed by a strict one does not leave because others came by a later one.
  */
 function crowdProblem(truth: Truth, container: Container): string | undefined {
   const limitOf = (one: Container): number => truth.specOf(one)?.task?.placement?.maxReplicasPerNode || Number.POSITIVE_INFINITY;
   if (limitOf(container) === Number.POSITIVE_INFINITY) return undefined;
-  const holders = new Set([...truth.mirror.all('slots')].map(({ value }) => value.taskId));
   const copies = runningBeside(truth, container).filter((other) => {
     const task = truth.mirror.get('tasks', other.taskId)?.value;
     const stays = task !== undefined && !task.drain && !task.lost && task.desired <= TaskState.COMPLETE && task.preempted === '';
-    return other.serviceId === container.serviceId && stays && holders.has(other.taskId) && !isExcused(truth, other);
+    return other.serviceId === container.serviceId && stays && !isExcused(truth, other);
   });
   const most = Math.max(limitOf(container), ...copies.map(limitOf));
   return copies.length + 1 > most ? `${copies.length + 1} replicas run there, at most ${most}` : undefined;

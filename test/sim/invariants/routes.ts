@@ -54,6 +54,9 @@ export function stopsComeAfterDrains(truth: Truth): void {
     } else counts.delete(nodeId);
   };
   const hasEnded = (taskId: string): boolean => (mirror.get('taskStatus', taskId)?.value.state ?? TaskState.NEW) >= TaskState.COMPLETE;
+  /** Its node ends it by itself, for a probe or a health check: it has said that nothing answers any more, and the order comes after that. */
+  const isGivenUp = ({ taskId, wasSick, stopping }: Container): boolean =>
+    stopping || (wasSick && mirror.get('taskStatus', taskId)?.value.endpoints.some(({ ready }) => ready) !== true);
   /** The leader orders its end: no mesh that counted when its drain began may still send to it. */
   const judgeOrder = (task: Task): void => {
     const host = truth.byNodeId(task.nodeId)?.node;
@@ -62,7 +65,7 @@ export function stopsComeAfterDrains(truth: Truth): void {
     // Nobody waits for those of a node that is down, of a service that is gone, or that have failed by their node's word while they are still being
     // stopped (health, liveness): the tables let go of them at once.
     const ownMs = counts.get(task.nodeId);
-    if (container?.state !== 'running' || hasEnded(task.id) || ownMs === undefined || ownMs > sinceMs) return;
+    if (container?.state !== 'running' || hasEnded(task.id) || isGivenUp(container) || ownMs === undefined || ownMs > sinceMs) return;
     if (mirror.get('services', task.serviceId) === undefined) return;
     const senders = sendersTo(truth, container).filter((name) => {
       const nodeId = truth.nodeIdOf(name);

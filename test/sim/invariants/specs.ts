@@ -1,13 +1,20 @@
-// I1: an acknowledged spec is never lost; and what it says of observed states: they only move forward.
+// I1: an acknowledged spec is never lost, one that was refused is not there; and what it says of observed states: they only move forward.
 import { TaskState } from '../../../proto/index.ts';
 import { short } from '../core/trace.ts';
-import type { Truth } from '../truth/truth.ts';
+import { MARK_LABEL, type Truth } from '../truth/truth.ts';
 
 export function specsAreKept(truth: Truth): void {
   const { mirror } = truth;
   /** The newest number that a user was told of. */
   const told = new Map<string, number>();
+  /** What users were told, by the marks of their requests. */
+  const refusals = new Map<string, string>();
 
+  const checkRefused = (specId: string, mark: string | undefined): void => {
+    const why = refusals.get(mark ?? '');
+    if (why !== undefined)
+      truth.fail('I1', `spec ${short(specId)}${specId.slice(specId.indexOf('/'))} is there, and its user was told: ${why}`);
+  };
   mirror.onChange((change) => {
     if (change.table === 'services') {
       const was = change.before?.value.specNumber ?? 0;
@@ -22,6 +29,7 @@ export function specsAreKept(truth: Truth): void {
     if (change.table === 'specs') {
       const { before, after } = change;
       const serviceId = change.id.slice(0, change.id.indexOf('/'));
+      if (before === undefined && after !== undefined) checkRefused(change.id, after.value.spec?.labels[MARK_LABEL]);
       if (before !== undefined && after !== undefined) truth.fail('I1', `spec ${change.id} was written a second time`);
       const newest = mirror.get('services', serviceId)?.value.specNumber;
       if (after === undefined && newest === before?.value.number) truth.fail('I1', `spec ${change.id}, the newest of its service, is gone`);
@@ -42,6 +50,10 @@ export function specsAreKept(truth: Truth): void {
     }
   };
   truth.listen({
+    refused({ mark, why }) {
+      refusals.set(mark, why);
+      for (const { id, value } of mirror.all('specs')) if (value.spec?.labels[MARK_LABEL] === mark) checkRefused(id, mark);
+    },
     acknowledged({ serviceId, specNumber, spec }) {
       told.set(serviceId, Math.max(specNumber, told.get(serviceId) ?? 0));
       check(serviceId, specNumber);

@@ -21,6 +21,8 @@ export interface StoreFaults {
   losing: number;
   /** Writes are refused: no space. */
   full: boolean;
+  /** Hosts that hear of changes late, while all they ask is answered in time. */
+  readonly lateWatches: Set<string>;
 }
 
 export interface SimStore {
@@ -48,7 +50,7 @@ const ATTEMPT_MS = 1500;
 export function simStore(options: SimStoreOptions): SimStore {
   const { scheduler, network, process: storeProcess, rng } = options;
   const server = createMemoryServer({ clock: storeProcess.clock });
-  const faults: StoreFaults = { down: false, failing: 0, losing: 0, full: false };
+  const faults: StoreFaults = { down: false, failing: 0, losing: 0, full: false, lateWatches: new Set() };
 
   const open = (process: SimProcess): Store => {
     let reachable = true;
@@ -169,6 +171,7 @@ export function simStore(options: SimStoreOptions): SimStore {
     const reading = { over: false };
     const read = async (): Promise<void> => {
       for await (const message of inner.watch(prefix, fromRevision, signal)) {
+        while (faults.lateWatches.has(process.host.name)) await pause(process);
         network.send(channel, () => {
           process.point('store', 'watch');
           arrived.push(message);

@@ -1,8 +1,10 @@
 // What simulated users ask of a cluster, one command at a time, through the control API of any manager.
 import { type Rng, randomInt } from '../../../lib/rng.ts';
+import { type ErrorCode, ShoalError } from '../../../lib/errors.ts';
 import type { ClientOf } from '../../../lib/rpc/index.ts';
 import {
   Availability,
+  ClusterSettings,
   type ControlService,
   CreateServiceRequest,
   EvictNodeRequest,
@@ -24,10 +26,11 @@ import {
 } from '../../../proto/index.ts';
 import { chance, pick, pickOrNone } from '../core/random.ts';
 import { short } from '../core/trace.ts';
-import { isJob, type Truth } from '../truth/truth.ts';
+import { isJob, MARK_LABEL, type Truth } from '../truth/truth.ts';
 import { withRandomSchedule } from './jobs.ts';
 import { withRandomNeeds, withRandomPlacement } from './placements.ts';
 import {
+  bulkySpec,
   forced,
   randomImage,
   randomJob,
@@ -63,10 +66,12 @@ const LEAST_NODES = 4;
 function creation(make: typeof randomSpec): Command['run'] {
   return async ({ truth, rng, control, nextNumber }) => {
     const number = nextNumber();
-    const spec = make(rng, `s${number}`, 8000 + number);
-    const change = await control().createService(CreateServiceRequest.create({ spec, noResolveImage: true }));
-    acknowledge(truth, change, spec);
-    return `${spec.name}: ${spec.replicas} of ${spec.task?.container?.image ?? ''}, mode ${spec.mode}, as ${short(change.service?.id ?? '')}`;
+    const one = control();
+    const change = await send(truth, make(rng, `s${number}`, 8000 + number), (spec) =>
+      one.createService(CreateServiceRequest.create({ spec, noResolveImage: true })),
+    );
+    const { spec } = change.service ?? {};
+    return `${spec?.name ?? ''}: ${spec?.replicas ?? 0} of ${spec?.task?.container?.image ?? ''}, mode ${spec?.mode ?? 0}, as ${short(change.service?.id ?? '')}`;
   };
 }
 
@@ -230,7 +235,7 @@ const SHARES: readonly (readonly [Command, number])[] = [
 ];
 
 /** What brings a step of the protocol about. */
-export type Wish = 'roll' | 'run job' | 'rebalance';
+export type Wish = 'roll' | 'run job' | 'rebalance' | 'crowd';
 
 const again = change('run job', forced, isJob);
 const WISHES: Readonly<Record<Wish, Command>> = {
@@ -241,6 +246,15 @@ const WISHES: Readonly<Record<Wish, Command>> = {
       ([...world.truth.mirror.all('services')].some(({ id }) => isJob(world.truth.newestSpec(id))) ? again : createJob).run(world),
   },
   rebalance,
+  crowd: {
+    what: 'crowd',
+    async run(world) {
+      await world
+        .control()
+        .updateCluster(UpdateClusterRequest.create({ version: 0, settings: ClusterSettings.create({ preemptionGap: 1 }) }));
+      return creation(bulkySpec)(world);
+    },
+  },
 };
 
 export function wished(wish: Wish): Command {
@@ -259,10 +273,35 @@ export function randomCommand({ truth, rng }: CommandWorld): Command {
 
 /** Resolves to the number of the spec; rejects as the API does. */
 export async function updateService(truth: Truth, control: Control, service: ServiceView, spec: ServiceSpec): Promise<number> {
-  const request = UpdateServiceRequest.create({ ref: service.id, version: service.version, spec, noResolveImage: true });
-  const answer = await control.updateService(request);
-  acknowledge(truth, answer, spec);
+  const { id: ref, version } = service;
+  const answer = await send(truth, spec, (marked) =>
+    control.updateService(UpdateServiceRequest.create({ ref, version, spec: marked, noResolveImage: true })),
+  );
   return answer.service?.specNumber ?? 0;
+}
+
+/** Whoever is told one of these can rely on it: nothing was changed. */
+const CERTAIN: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'conflict',
+  'already_exists',
+  'failed_precondition',
+  'invalid_argument',
+  'not_found',
+]);
+
+/** Under a mark of its own, so that it can be told of each request what became of it. */
+async function send(truth: Truth, spec: ServiceSpec, call: (spec: ServiceSpec) => Promise<ServiceChange>): Promise<ServiceChange> {
+  const mark = truth.nextMark();
+  const marked = { ...spec, labels: { ...spec.labels, [MARK_LABEL]: mark } };
+  try {
+    const change = await call(marked);
+    acknowledge(truth, change, marked);
+    return change;
+  } catch (error) {
+    const { code, message } = ShoalError.from(error);
+    if (CERTAIN.has(code)) truth.refused({ mark, why: message });
+    throw error;
+  }
 }
 
 /** Its own change, unless somebody was quicker: then the answer shows a later spec. `spec` undefined: not known to the user. */

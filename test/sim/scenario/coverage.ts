@@ -1,5 +1,5 @@
 // Which fault struck in the middle of what: a fault that never meets a step of the protocol has not been tried against it.
-import { JobState, NodeState, RebalanceState, TaskState, UpdateState } from '../../../proto/index.ts';
+import { HoldReason, JobState, NodeState, RebalanceState, TaskState, UpdateState } from '../../../proto/index.ts';
 import type { Truth } from '../truth/truth.ts';
 
 export const STEPS = [
@@ -7,6 +7,7 @@ export const STEPS = [
   'election',
   'registration',
   'node away',
+  'mass loss',
   'placement',
   'start',
   'drain',
@@ -77,6 +78,7 @@ export function stepsUnderWay(truth: Truth): ReadonlySet<Step> {
   // From the end of the one to the word of the next.
   if (truth.world.managers.find(({ id }) => id === leader)?.process?.alive !== true) steps.add('election');
   for (const { value } of mirror.all('nodeStatus')) if (value.state === NodeState.NODE_DOWN) steps.add('node away');
+  if (mirror.get('nodeWatch', '')?.value.held.some(({ reason }) => reason === HoldReason.HOLD_MASS_LOSS) === true) steps.add('mass loss');
   for (const { id } of mirror.all('nodes')) if (mirror.get('nodeStatus', id) === undefined) steps.add('registration');
   for (const node of truth.nodes.values()) if (truth.isAway(node) && node.node.power.on) steps.add('registration');
   for (const { id, value } of mirror.all('tasks')) {

@@ -145,12 +145,43 @@ const compaction: Maker = ({ truth, rng }) => {
     },
   };
 };
-const leaseLost: Maker = (world) => {
-  const { server } = world.truth.world.store;
-  const { leaseId } = server.engine.item(`managers/${leaderOf(world).id}`) ?? {};
-  if (leaseId === undefined) return undefined;
+function revokeLease(truth: Truth, managerId: string): boolean {
+  const { server } = truth.world.store;
+  const { leaseId } = server.engine.item(`managers/${managerId}`) ?? {};
+  if (leaseId === undefined) return false;
   void server.revoke(leaseId).catch(() => undefined);
-  return { name: 'lease lost', target: 'leader', touches: ['store'], lastsMs: 0, heal: () => undefined };
+  return true;
+}
+/** At any time, or just as the leader is about to write. */
+const leaseLost: Maker = (world) => {
+  const { truth, rng, traps } = world;
+  const leader = leaderOf(world);
+  const fault = { name: 'lease lost', target: leader.name, touches: ['store'] };
+  if (chance(rng, 0.5)) {
+    const isLost = revokeLease(truth, leader.id);
+    return isLost ? { ...fault, lastsMs: 0, heal: () => undefined } : undefined;
+  }
+  return { ...fault, lastsMs: lasting(rng), heal: traps.trip(leader.name, 'commit', () => revokeLease(truth, leader.id)) };
+};
+/** Agents come over meanwhile: what they are told is not to be older than what they have. A leader may lose its lease meanwhile, and not see who leads now. */
+const lateWatch: Maker = (world) => {
+  const { truth, rng } = world;
+  const { managers, nodes, network, store } = truth.world;
+  const leader = leaderOf(world);
+  const isLeader = chance(rng, 0.4);
+  const manager = isLeader ? leader : pick(rng, managers);
+  if (isLeader) truth.later(between(rng, 50, 1500), () => revokeLease(truth, leader.id));
+  store.faults.lateWatches.add(manager.name);
+  truth.later(between(rng, 50, 1500), () => {
+    for (const node of nodes) for (const { name } of managers) if (name !== manager.name) network.reset(node.name, name);
+  });
+  return {
+    name: 'late watch',
+    target: manager.name,
+    touches: [manager.name, ...nodes.map(({ name }) => name)],
+    lastsMs: lasting(rng),
+    heal: () => store.faults.lateWatches.delete(manager.name),
+  };
 };
 
 function stall(name: string, process: SimProcess | undefined, { truth, rng }: FaultWorld): Fault | undefined {
@@ -253,7 +284,7 @@ const probesFail: Maker = ({ truth, rng }) => {
 const MAKERS: readonly Maker[] = [
   ...[managerCrash, leaderCrash, leaderCrash, agentCrash, agentCrash, meshCrash, hostOff, hostOff, managerHostOff],
   ...[storeCut, storeCutOneWay, nodeCut, nodeCut, nodeCutOneWay, massCut, linkCut, managerCut, reset, slowNetwork],
-  ...[storeDown, storeFailing, answersLost, storeFull, compaction, compaction, leaseLost],
+  ...[storeDown, storeFailing, answersLost, storeFull, compaction, compaction, lateWatch, leaseLost],
   ...[managerStall, leaderStall, agentStall, meshStall, wallJump],
   ...[diskFull, diskSlow, pullsFail, engineFailing, engineSlow, engineHangs, containerKilled, probesFail, probesFail],
 ];

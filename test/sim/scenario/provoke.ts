@@ -20,6 +20,8 @@ interface Range {
 
 /** Longer than a node may be silent before it is down, by most settings. */
 const AWAY_MS: Range = { least: 8000, most: 12_000 };
+/** So long that the leader may end meanwhile, and another one lead. */
+const MASS_LOSS_MS: Range = { least: 16_000, most: 24_000 };
 const DOWN_MS: Range = { least: 300, most: 3000 };
 
 export function provoke(step: Step, { truth, rng, ask }: ProvokeWorld): void {
@@ -51,6 +53,17 @@ export function provoke(step: Step, { truth, rng, ask }: ProvokeWorld): void {
       const node = pick(rng, world.nodes);
       node.powerOff();
       strike(node.name, AWAY_MS, () => node.powerOn());
+      return;
+    }
+    case 'mass loss': {
+      const [first, ...others] = world.nodes;
+      if (first === undefined || others.some((node) => truth.isAway(truth.nodeOf(node.name)))) return;
+      for (const node of others) {
+        const heals = world.managers.flatMap(({ name }) => [world.network.cut(node.name, name), world.network.cut(name, node.name)]);
+        strike(node.name, MASS_LOSS_MS, () => {
+          for (const heal of heals) heal();
+        });
+      }
       return;
     }
     case 'restart delay': {

@@ -54,6 +54,8 @@ const COMMANDS = { least: 20, most: 30 };
 const FAULTS = { least: 5, most: 12 };
 /** Faults that wait for a step. */
 const AIMS = 2;
+/** Seeds in which tasks make room for each other. */
+const CROWDED = { every: 7, at: 6, services: 5, afterMs: 3000 };
 const ROLLS = 2;
 const LOOK_MS = 250;
 
@@ -156,6 +158,9 @@ class SeedRun {
       for (let at = 0; at < count; at++) this.truth.later(between(rng, CALM_START_MS, untilMs), call);
     };
     plan(COMMANDS.least + randomInt(rng, COMMANDS.most - COMMANDS.least + 1), CHAOS_MS, () => void this.#user.act());
+    if (this.#seed % CROWDED.every === CROWDED.at)
+      for (let at = 1; at <= CROWDED.services; at++)
+        this.truth.later(CALM_START_MS + at * CROWDED.afterMs, () => void this.#user.wish('crowd'));
     // Some clusters have much trouble all the time, some a little at first.
     const isStorm = chance(rng, 0.6);
     const most = isStorm ? FAULTS.most : FAULTS.least + 2;

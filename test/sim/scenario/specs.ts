@@ -6,11 +6,13 @@ import {
   ContainerSpec,
   FailureAction,
   OnReturn,
+  Placement,
   Probe,
   Probes,
   PortMode,
   PortSpec,
   RebalancePolicy,
+  Resources,
   RestartCondition,
   RestartPolicy,
   ServiceMode,
@@ -51,6 +53,14 @@ export function randomSpec(rng: Rng, name: string, port: number): ServiceSpec {
     update: randomUpdate(rng),
     rollback: chance(rng, 0.4) ? randomUpdate(rng) : undefined,
   };
+}
+
+/** Fills nodes, and is of some priority. */
+export function bulkySpec(rng: Rng, name: string, port: number): ServiceSpec {
+  const spec = { ...baseSpec(rng, name, 'sim/web', port), replicas: 3 + randomInt(rng, 4) };
+  const placement = Placement.create({ priority: randomInt(rng, 3) });
+  const reservations = Resources.create({ nanoCpus: (3 + randomInt(rng, 3)) * 1e9 });
+  return { ...spec, task: { ...TaskSpec.create({}), ...spec.task, placement, reservations } };
 }
 
 export function randomJob(rng: Rng, name: string, port: number): ServiceSpec {

@@ -5,6 +5,7 @@ import {
   Availability,
   ClusterSettings,
   GetServiceRequest,
+  JobOverlap,
   JobState,
   ListNodesRequest,
   ListServicesRequest,
@@ -138,7 +139,11 @@ export class User {
     const { update, job } = this.#truth.mirror.get('serviceStatus', service.id)?.value ?? {};
     const isPaused = update !== undefined && update.message !== '';
     const hasFailed = job?.iterations.at(-1)?.state === JobState.JOB_FAILED || (spec.job?.deadlineMs ?? 0) > 0;
-    if (isGood && !isPaused && !hasFailed) return true;
+    // Runs that may overlap go by the specs that they began with, which may have nowhere to go.
+    const goesByOther = job?.iterations.some(
+      ({ state, specNumber }) => state === JobState.JOB_RUNNING && specNumber !== service.specNumber,
+    );
+    if (isGood && !isPaused && !hasFailed && goesByOther !== true) return true;
     const good = forced(withoutDemands(withImage(spec, isJob(spec) ? 'sim/job' : 'sim/web')));
     return await this.#update(service, withPatience(givesUp(good) ? withRestart(good, RestartPolicy.create({ delayMs: 1000 })) : good));
   }
@@ -171,7 +176,10 @@ export class User {
   }
 }
 
-/** A job without a deadline. */
+/** A job without a deadline, whose next run is the only one. */
 function withPatience(spec: ServiceSpec): ServiceSpec {
-  return spec.job === undefined ? spec : { ...spec, job: { ...spec.job, deadlineMs: 0 } };
+  if (spec.job === undefined) return spec;
+  const { schedule } = spec.job;
+  const alone = schedule?.overlap === JobOverlap.OVERLAP_ALLOW ? { ...schedule, overlap: JobOverlap.OVERLAP_REPLACE } : schedule;
+  return { ...spec, job: { ...spec.job, deadlineMs: 0, schedule: alone } };
 }

@@ -57,6 +57,8 @@ export interface TruthEvents {
   commit(by: SimProcess, transaction: Transaction): ((revision: Revision) => void) | undefined;
   /** A user was told that this spec is in. */
   acknowledged(ack: Acknowledged): void;
+  /** A user was told, for certain, that a spec is not in. */
+  refused(refusal: Refused): void;
   tick(): void;
 }
 
@@ -66,6 +68,15 @@ export interface Acknowledged {
   /** What was asked for; undefined: the answer shows a later change. */
   readonly spec: ServiceSpec | undefined;
 }
+
+export interface Refused {
+  /** Of the spec: the value of its label `MARK_LABEL`. */
+  readonly mark: string;
+  readonly why: string;
+}
+
+/** Names the request that a spec came by. */
+export const MARK_LABEL = 'asked';
 
 export class Truth implements WorldWatch {
   readonly world: World;
@@ -84,10 +95,13 @@ export class Truth implements WorldWatch {
   wallJumpMs = Number.NEGATIVE_INFINITY;
   /** When a node last came, went, was changed or was marked down or ready. */
   nodesChangedMs = 0;
+  /** When a node was removed, by id: it hears of that, and ends what it runs, a little later. */
+  readonly nodeRemovedMs = new Map<string, number>();
   /** When a spec came into the store, by id. */
   readonly specSinceMs = new Map<string, number>();
   /** Iterations of jobs, by the ids of their tasks. */
   readonly #iterations = new Map<string, number>();
+  #marks = 0;
   readonly #disturbedMs = new Map<string, number>();
   readonly #listeners: Partial<TruthEvents>[] = [];
 
@@ -103,6 +117,7 @@ export class Truth implements WorldWatch {
     this.mirror.onChange((change) => {
       const isNode = change.table === 'nodeStatus' && change.before?.value.state !== change.after?.value.state;
       if (isNode || change.table === 'nodes' || change.table === 'nodeWatch') this.nodesChangedMs = this.nowMs;
+      if (change.table === 'nodes' && change.after === undefined) this.nodeRemovedMs.set(change.id, this.nowMs);
       if (change.table === 'specs' && change.before === undefined) this.specSinceMs.set(change.id, this.nowMs);
       const iteration = change.table === 'tasks' ? change.after?.value.jobIteration : undefined;
       if (iteration !== undefined) this.#iterations.set(change.id, iteration);
@@ -251,6 +266,15 @@ export class Truth implements WorldWatch {
     return (revision) => {
       for (const call of done) call(revision);
     };
+  }
+
+  /** Of a request that brings a spec. */
+  nextMark(): string {
+    return String(++this.#marks);
+  }
+
+  refused(refusal: Refused): void {
+    for (const listener of this.#listeners) listener.refused?.(refusal);
   }
 
   acknowledged(ack: Acknowledged): void {

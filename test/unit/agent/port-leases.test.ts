@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createSocket } from 'node:dgram';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -7,6 +8,7 @@ import { type CanBind, openPortLeases, type PortLeases } from '../../../agent/po
 import { ShoalError } from '../../../lib/errors.ts';
 import { silentLogger } from '../../../lib/log.ts';
 import { PortMode, PortProtocol, PortSpec } from '../../../proto/index.ts';
+import { httpPort, publish } from '../../support/service-specs.ts';
 import { manualClock } from '../../support/manual-clock.ts';
 
 const MINUTE = 60_000;
@@ -99,6 +101,32 @@ describe('port leases', () => {
       { protocol: 'udp', targetPort: 53, nodePort: 53, host: true },
       { protocol: 'udp', targetPort: 54, nodePort: 20_001, host: true },
     ]);
+  });
+
+  it('are a TCP port where it is read as HTTP, the same for all rules, and another one for UDP', async () => {
+    const specs = [
+      httpPort(80, 3000, 'a'),
+      httpPort(80, 3000, 'b', '/api'),
+      publish(8080, 3000),
+      publish(3000, 3000, { protocol: PortProtocol.UDP }),
+    ];
+    assert.deepEqual(await open().lease('a', specs, NEVER), [
+      { protocol: 'tcp', targetPort: 3000, nodePort: 20_000, host: false },
+      { protocol: 'udp', targetPort: 3000, nodePort: 20_001, host: false },
+    ]);
+  });
+
+  it('ask the system whether a UDP port can be bound', async () => {
+    const holder = createSocket('udp4');
+    await new Promise<void>((resolve) => holder.bind(0, '127.0.0.1', resolve));
+    const held = holder.address().port;
+    const leases = openPortLeases({ dataDir, dataAddress: '127.0.0.1', clock, log: silentLogger, range: { first: held, last: held } });
+    const dns = publish(53, 53, { protocol: PortProtocol.UDP });
+    await assert.rejects(leases.lease('a', [dns], NEVER), /held by other programs/);
+    await new Promise<void>((resolve) => {
+      holder.close(resolve);
+    });
+    assert.deepEqual(await leases.lease('b', [dns], NEVER), [{ protocol: 'udp', targetPort: 53, nodePort: held, host: false }]);
   });
 
   it('never give one port to two tasks that ask at once', async () => {

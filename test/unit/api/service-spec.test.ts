@@ -267,14 +267,9 @@ const CASES: readonly Case[] = [
     problems: [['task.logDriver.name', /needed/]],
   },
   {
-    what: 'UDP',
-    changes: { spec: { ports: [publish(53, 53, { protocol: PortProtocol.UDP })] } },
-    problems: [['ports[0].protocol', /not built yet/]],
-  },
-  {
-    what: 'HTTP',
+    what: 'HTTP without a rule',
     changes: { spec: { ports: [publish(80, 80, { protocol: PortProtocol.HTTP })] } },
-    problems: [['ports[0].protocol', /not built yet/]],
+    problems: [['ports[0].ingress.http', /is missing/]],
   },
   {
     what: 'a port out of range',

@@ -4,16 +4,20 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'mocha';
 import { serviceSpecProblems } from '../../../manager/api/validate/service-spec.ts';
 import {
+  DataPath,
   DnsConfig,
   HealthCheck,
+  IngressSettings,
   JobSchedule,
   JobSpec,
   LogDriver,
   Mount,
   MountType,
   Placement,
+  PortProtocol,
   Probe,
   Probes,
+  ProxyProtocol,
   Resources,
   RestartPolicy,
   type ServiceSpec,
@@ -22,12 +26,15 @@ import {
   UpdateConfig,
 } from '../../../proto/index.ts';
 import { jobSpec } from '../../support/job-specs.ts';
-import { publish, specOf } from '../../support/service-specs.ts';
+import { httpPort, publish, specOf } from '../../support/service-specs.ts';
 
 type Value = number | string | boolean | undefined | null | readonly Value[] | { readonly [name: string]: Value };
 
 const TIMES = { intervalMs: 10_000, timeoutMs: 1000, failures: 3, successes: 1, initialDelayMs: 0 };
 const UPDATE = UpdateConfig.create({ parallelism: 1, delayMs: 1, monitorMs: 1, maxFailureRatio: 0.5, progressDeadlineMs: 1 });
+
+const COMMON = IngressSettings.create({ maxConnections: 10, idleTimeoutMs: 10_000 });
+const HELD = { connectTimeoutMs: 300, holdMs: 10_000, maxHeld: 10, trustedSources: ['10.0.0.0/8', 'fd00::/8'] };
 
 /** With every field that a service can have. */
 const SERVICE: ServiceSpec = specOf({
@@ -35,7 +42,24 @@ const SERVICE: ServiceSpec = specOf({
     labels: { team: 'a' },
     update: UPDATE,
     rollback: UPDATE,
-    ports: [publish(8080, 80, { name: 'http' })],
+    ports: [
+      publish(8080, 80, {
+        name: 'http',
+        ingress: { ...COMMON, ...HELD, proxyProtocol: ProxyProtocol.PROXY_PROTOCOL_V1, dataPath: DataPath.PATH_PROXY },
+      }),
+      publish(53, 53, { protocol: PortProtocol.UDP, ingress: { ...COMMON, dataPath: DataPath.PATH_KERNEL } }),
+      httpPort(80, 3000, 'app.example.com', '/api', {
+        ...{
+          ...COMMON,
+          ...HELD,
+          requestTimeoutMs: 10_000,
+          responseTimeoutMs: 10_000,
+          stickyCookie: 'session',
+          tls: true,
+          accessLogPermille: 10,
+        },
+      }),
+    ],
     drainPeriodMs: 1,
     specHistoryLimit: 1,
   },
@@ -127,7 +151,7 @@ function withLeaf<T>(value: T, path: string, leaf: Value): T {
 
 /** Problems name oneofs by their case, and entries of maps by their key in brackets. */
 function isNamed(problemPath: string, path: string): boolean {
-  const plain = problemPath.replace(/\.(?:tcp|http|grpc|exec)\b/, '').replace(/\["(\w+)"\]$/, '.$1');
+  const plain = problemPath.replace(/^(task\.probes\.\w+)\.(?:tcp|http|grpc|exec)\b/, '$1').replace(/\["(\w+)"\]$/, '.$1');
   const shown = path.replace(/\.check\.value/, '');
   return plain === shown || shown.startsWith(`${plain}[`) || shown.startsWith(`${plain}.`);
 }

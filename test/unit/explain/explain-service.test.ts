@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { explainService } from '../../../manager/explain/index.ts';
+import { portProblemsByService } from '../../../manager/api/services/service-view.ts';
 import {
   Availability,
   type ExplainedTask,
   type Finding,
+  HttpClaim,
   ManagerLiveness,
   NodeState,
   NodeWatch,
@@ -11,6 +13,7 @@ import {
   Placement as PlacementMessage,
   PortClaim,
   PortMode,
+  PortProtocol,
   PortSpec,
   RestartCondition,
   RestartPolicy,
@@ -23,7 +26,7 @@ import {
 } from '../../../proto/index.ts';
 import { CPU, GIB } from '../../support/placement.ts';
 import { FAILING_IMAGE, ReconcileModel, REJECTED_IMAGE } from '../../support/reconcile-model.ts';
-import { publish, specOf } from '../../support/service-specs.ts';
+import { httpPort, publish, specOf } from '../../support/service-specs.ts';
 import { row } from '../../support/state-rows.ts';
 
 describe('service explain', () => {
@@ -355,5 +358,23 @@ describe('service explain', () => {
     );
     model.settle();
     assert.match(explain().ports[0]?.reason ?? '', /proxy\.1 uses it as a host port there/);
+  });
+
+  it('names a port that is shared as HTTP for each service that publishes it', () => {
+    model.addNode({ id: 'a' });
+    model.create('web', specOf({ spec: { ports: [httpPort(80, 3000, 'a')] } }));
+    model.settle();
+    const status = model.state.get('nodeStatus', 'a')?.value ?? assert.fail();
+    const problem = { protocol: PortProtocol.HTTP, publishedPort: 80, message: 'port 80 is taken' };
+    const http = [
+      HttpClaim.create({ serviceId: 'other', host: 'b', path: '/' }),
+      HttpClaim.create({ serviceId: 'web', host: 'a', path: '/' }),
+    ];
+    model.world.change([
+      row('byPort', 'tcp/80', PortClaim.create({ http })),
+      row('nodeStatus', 'a', { ...status, portProblems: [problem] }),
+    ]);
+    assert.match(explain().ports[0]?.reason ?? '', /port 80\/tcp is not open on host-a: port 80 is taken/);
+    assert.deepEqual([...portProblemsByService(model.state).keys()], ['other', 'web']);
   });
 });

@@ -45,4 +45,18 @@ describe('inventory feed', () => {
     const [placed] = place(feed.inventory, [{ taskId: 'next', serviceId: 's', specNumber: 1, spec: TASK_SPEC, ports: [] }], 0);
     assert.equal(placed?.nodeId, 'a');
   });
+
+  it('counts a task again once the one that was to take over waits, or never came to be', () => {
+    const state = stateWith(spec, node('a'), task('old', 'a'));
+    const feed = new InventoryFeed(state, manualClock());
+    const counts = (): boolean => feed.inventory.demandOf('old')?.active !== false;
+    feed.aboutToReplace(Task.create({ id: 'next', serviceId: 's', specNumber: 1, slot: 1, replaces: 'old' }));
+    assert.ok(!counts());
+    feed.notPlaced('next');
+    assert.ok(counts());
+    feed.aboutToReplace(Task.create({ id: 'again', serviceId: 's', specNumber: 1, slot: 1, replaces: 'old' }));
+    assert.ok(!counts());
+    feed.feedTask('again');
+    assert.ok(counts());
+  });
 });

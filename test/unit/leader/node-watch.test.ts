@@ -74,6 +74,8 @@ describe('the watch over nodes', () => {
     set(...nodeRows('a', DOWN, true));
     assert.deepEqual(held(), []);
     assert.equal(isHeld(state, 'a'), false);
+    // Once more, to note that it went too long ago to be part of what follows.
+    pass(11_000);
     assert.equal(book.wakeAtMs, undefined);
   });
 
@@ -186,6 +188,21 @@ describe('the watch over nodes', () => {
     pass(20_000);
     lead();
     set(...nodeRows('b', DOWN));
+    assert.deepEqual(held(), []);
+  });
+
+  it('counts to a mass loss what the leader before evicted just before, but nothing of longer ago', () => {
+    begin(...nodeRows('a'), ...nodeRows('b'), ...nodeRows('c'));
+    set(...nodeRows('a', DOWN));
+    pass(4000);
+    putRows(state, ...nodeRows('b', DOWN));
+    lead();
+    assert.deepEqual(held(), ['b']);
+    begin(...nodeRows('a'), ...nodeRows('b'), ...nodeRows('c'));
+    set(...nodeRows('a', DOWN));
+    pass(11_000);
+    putRows(state, ...nodeRows('b', DOWN));
+    lead();
     assert.deepEqual(held(), []);
   });
 

@@ -9,6 +9,7 @@ import {
   NodeRole,
   NodeState,
   NodeStatus,
+  Placement,
   type ServiceSpec,
   Slot,
   Task,
@@ -125,6 +126,23 @@ describe('the placer', () => {
       tasks.map(({ desired, nodeId }) => ({ desired, nodeId })),
       [{ desired: TaskState.RUNNING, nodeId: 'n1' }],
     );
+  });
+
+  it('counts what stays after all on a node that is back, before it places others there', () => {
+    const task = TaskSpec.create({ placement: Placement.create({ maxReplicasPerNode: 1 }) });
+    const verdict = { state: TaskState.ASSIGNED, message: '', sinceUnixMs: 7 };
+    const lost = waiting('t1', { nodeId: 'n1', verdict, lost: true });
+    const { place, feed, world } = begin(specOf({ task }), ...nodeRows('n1'), row('tasks', 't1', lost));
+    const stays: WriteGroup = {
+      ...{ serviceId: 's', requires: [], events: [] },
+      writes: [{ kind: 'put', table: 'tasks', id: 't1', value: { ...lost, lost: false }, before: world.state.get('tasks', 't1') }],
+    };
+    const placed = place([stays, made(waiting('t2', { slot: 2 }))]);
+    assert.equal(tasksOf(placed.groups).find(({ id }) => id === 't2')?.nodeId, '');
+    assert.deepEqual(placed.assumed, ['t1']);
+    // It came to nothing: it is given up still.
+    feed.feedTask('t1');
+    assert.equal(tasksOf(place([made(waiting('t2', { slot: 2 }))]).groups)[0]?.nodeId, 'n1');
   });
 
   it('leaves alone what does not wait: placed, told to stop, or deleted by the plan', () => {

@@ -223,9 +223,15 @@ describe('a replicated job', () => {
     assert.deepEqual(model.iterations, ['0 replaced', '1 completed']);
   });
 
-  for (const isGlobal of [false, true]) {
-    it(`${isGlobal ? 'of global tasks' : 'of replicas'} makes no task anew before what ran in its place has stopped`, () => {
-      const model = new JobModel(jobSpec({ isGlobal, replicas: 3, job: isGlobal ? {} : { maxConcurrent: 3 } }));
+  for (const [isGlobal, historyLimit] of [
+    [false, undefined],
+    [false, 0],
+    [true, undefined],
+    [true, 0],
+  ] as const) {
+    const what = `${isGlobal ? 'of global tasks' : 'of replicas'}${historyLimit === 0 ? ' without a history' : ''}`;
+    it(`${what} makes no task anew before what ran in its place has stopped`, () => {
+      const model = new JobModel(jobSpec({ isGlobal, replicas: 3, job: { historyLimit, maxConcurrent: isGlobal ? 0 : 3 } }));
       model.update('batch', (spec) => withImage(spec, 'work:2'));
       for (let pass = 0; pass < 5; pass++) model.reconcile();
       assert.equal(model.running(0).length, 3, 'no agent has heard');

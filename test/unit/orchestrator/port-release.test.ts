@@ -1,10 +1,19 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'mocha';
 import { portId } from '../../../manager/state/index.ts';
-import { FailureAction, PortClaim, PortProtocol, type PortSpec, type ServiceSpec, UpdateConfig } from '../../../proto/index.ts';
+import {
+  FailureAction,
+  HttpClaim,
+  PortClaim,
+  PortMode,
+  PortProtocol,
+  type PortSpec,
+  type ServiceSpec,
+  UpdateConfig,
+} from '../../../proto/index.ts';
 import { taskSpec } from '../../support/placement.ts';
 import { FAILING_IMAGE, ReconcileModel } from '../../support/reconcile-model.ts';
-import { publish, specOf } from '../../support/service-specs.ts';
+import { httpPort, publish, specOf } from '../../support/service-specs.ts';
 import { row } from '../../support/state-rows.ts';
 
 const OLD = publish(8080, 80);
@@ -26,14 +35,14 @@ function claims(model: ReconcileModel): readonly string[] {
 }
 
 /** The API's part is done by hand: it keeps what the leader may go back to. */
-function updated(image: string): ReconcileModel {
+function updated(image: string, port = NEW): ReconcileModel {
   const model = new ReconcileModel();
   for (const id of ['a', 'b']) model.addNode({ id });
   model.create('web', web([OLD]));
   claim(model, 8080, 'web');
   model.run(10_000);
   claim(model, 9090, 'web');
-  model.update('web', (spec) => ({ ...spec, ports: [NEW], task: taskSpec({ image }) }));
+  model.update('web', (spec) => ({ ...spec, ports: [port], task: taskSpec({ image }) }));
   return model;
 }
 
@@ -63,7 +72,7 @@ describe('published ports that an update gave up', () => {
   });
 
   it('are left to others who hold them', () => {
-    const model = updated('v2');
+    const model = updated('v2', publish(9090, 80, { mode: PortMode.HOST }));
     claim(model, 8080, 'other');
     claim(model, 9090, '', ['third', 'web']);
     model.run(30_000);
@@ -71,6 +80,30 @@ describe('published ports that an update gave up', () => {
     model.update('web', (spec) => ({ ...spec, ports: [] }));
     model.run(30_000);
     assert.deepEqual(claims(model), ['tcp/8080 other', 'tcp/9090 third']);
+  });
+
+  it('of HTTP are given back rule by rule, and those of others left alone', () => {
+    const rules = (model: ReconcileModel): readonly string[] =>
+      [...model.state.all('byPort')].flatMap(({ id, value }) =>
+        value.http.map((held) => `${id} ${held.serviceId} ${held.host}${held.path}`),
+      );
+    const model = new ReconcileModel();
+    for (const id of ['a', 'b']) model.addNode({ id });
+    const [old, kept, fresh] = [
+      httpPort(80, 3000, 'old.example.com'),
+      httpPort(80, 3000, '', '/kept'),
+      httpPort(80, 3000, 'new.example.com'),
+    ];
+    model.create('web', web([old, kept]));
+    model.run(10_000);
+    const others = HttpClaim.create({ serviceId: 'other', path: '/old' });
+    const own = [old, kept, fresh].map(({ ingress }) => HttpClaim.create({ serviceId: 'web', ...ingress?.http }));
+    model.world.change([row('byPort', 'tcp/80', PortClaim.create({ http: [others, ...own] }))]);
+    model.update('web', (spec) => ({ ...spec, ports: [kept, fresh], task: taskSpec({ image: 'v2' }) }));
+    model.settle();
+    assert.deepEqual(rules(model), ['tcp/80 other /old', 'tcp/80 web old.example.com/', 'tcp/80 web /kept', 'tcp/80 web new.example.com/']);
+    model.run(30_000);
+    assert.deepEqual(rules(model), ['tcp/80 other /old', 'tcp/80 web /kept', 'tcp/80 web new.example.com/']);
   });
 
   it('are given back only as long as no newer spec may have taken them again', () => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { nodeFormat, sortNodes } from '../../../../cli/format/node.ts';
 import { renderList } from '../../../../cli/format/resource.ts';
+import { formatPorts } from '../../../../cli/format/ports.ts';
 import { serviceFormat } from '../../../../cli/format/service.ts';
 import { sortTasks, taskFormat } from '../../../../cli/format/task.ts';
 import {
@@ -15,6 +16,7 @@ import {
   TaskState,
 } from '../../../../proto/index.ts';
 import { NOW_UNIX_MS } from '../../../support/captured-shell.ts';
+import { httpPort } from '../../../support/service-specs.ts';
 import { nodeView, serviceView, taskSpec, taskView } from '../../../support/cli-fixtures.ts';
 
 function port(publishedPort: number, targetPort: number, more: Partial<PortSpec> = {}): PortSpec {
@@ -46,6 +48,19 @@ const SERVICES = [
 ];
 
 describe('service ls', () => {
+  it('shows the rules of HTTP ports, each on its own', () => {
+    const ports = [
+      httpPort(81, 3001),
+      httpPort(80, 3000, 'app.example.com', '/api'),
+      httpPort(80, 3000, '', '/static'),
+      httpPort(82, 3002, '*.example.com'),
+    ];
+    assert.equal(
+      formatPorts(ports),
+      '*:80->3000/http app.example.com/api, *:80->3000/http /static, *:81->3001/http, *:82->3002/http *.example.com',
+    );
+  });
+
   it('shows Docker’s columns, with neighbouring ports as a range', () => {
     assert.equal(
       renderList(serviceFormat, SERVICES, {}, NOW_UNIX_MS),

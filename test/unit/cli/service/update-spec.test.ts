@@ -94,6 +94,41 @@ describe('the spec of an updated service', () => {
     ]);
   });
 
+  it('replaces the settings of a port that stays what it is', () => {
+    const one = update({ publishAdd: ['published=8080,target=80,idle-timeout=1m'] });
+    assert.deepEqual(
+      one.ports.map(({ publishedPort, ingress }) => [publishedPort, ingress?.idleTimeoutMs]),
+      [
+        [9000, undefined],
+        [53, undefined],
+        [8080, 60_000],
+      ],
+    );
+    const two = updateSpec(one, { publishAdd: ['8080:80'] }, HERE);
+    assert.deepEqual(two.ports.find(({ publishedPort }) => publishedPort === 8080)?.ingress, undefined);
+  });
+
+  it('adds, replaces and removes the rules of an HTTP port one by one', () => {
+    const rule = (host: string, target: number): string => `published=80,target=${target},protocol=http,host=${host}`;
+    const before = updateSpec(BEFORE, { publishRm: ['80', '90', '53/udp'], publishAdd: [rule('a', 3000), rule('b', 3000)] }, HERE);
+    const rules = (flags: FlagValues): readonly string[] =>
+      updateSpec(before, flags, HERE).ports.map(({ targetPort, ingress }) => `${ingress?.http?.host ?? 'tcp'} ${targetPort}`);
+    assert.deepEqual(rules({ publishAdd: [`${rule('a', 3000)},path=/api`, rule('c', 3000)] }), ['a 3000', 'b 3000', 'a 3000', 'c 3000']);
+    assert.deepEqual(rules({ publishRm: [rule('b', 3000)], publishAdd: [rule('b', 4000)] }), ['a 3000', 'b 4000']);
+    assert.throws(
+      () => rules({ publishAdd: [rule('b', 4000)] }),
+      /port 80\/http for b is published already, to 3000; --publish-rm published=80,host=b,path=\/ takes that away/,
+    );
+    assert.throws(() => rules({ publishAdd: ['80:3000'] }), /port 80\/http for a is published already/);
+    assert.deepEqual(rules({ publishRm: [rule('a', 3000)] }), ['b 3000']);
+    assert.deepEqual(rules({ publishRm: ['published=80,host=b'] }), ['a 3000']);
+    assert.deepEqual(rules({ publishRm: ['published=80,path=/other'] }), ['a 3000', 'b 3000']);
+    assert.deepEqual(rules({ publishRm: ['3000'] }), []);
+    assert.deepEqual(rules({ publishRm: ['3000/tcp', '81:3000'] }), ['a 3000', 'b 3000']);
+    assert.throws(() => rules({ publishRm: ['protocol=http'] }), /names no port/);
+    assert.throws(() => rules({ publishAdd: [rule('d', 1), rule('d', 2)] }), /port 80\/http for d is published twice/);
+  });
+
   it('forgets the digest only where the image is named, even if it is the same', () => {
     assert.equal(update({ envAdd: ['X=1'] }).task?.container?.resolvedImage, 'nginx:1.25@sha256:1');
     assert.equal(update({ image: 'nginx:1.25' }).task?.container?.resolvedImage, '');
