@@ -9,6 +9,7 @@ const PACKAGES = [
   'nftables',
   'iproute2',
   'iptables',
+  'openssl',
   'busybox-static',
   'docker-registry',
   'util-linux',
