@@ -46,10 +46,6 @@ export function describeNode(options: DescriptionOptions, facts: EngineFacts, tr
   };
 }
 
-export function sameDescription(a: NodeDescription, b: NodeDescription): boolean {
-  return JSON.stringify(a) === JSON.stringify(b);
-}
-
 /** As `uname -m` and Docker's node descriptions have it: x86_64, aarch64. */
 function machine(): string {
   const names: Readonly<Record<string, string>> = { x64: 'x86_64', arm64: 'aarch64', ia32: 'i686', arm: 'armv7l' };

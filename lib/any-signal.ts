@@ -2,7 +2,8 @@
 
 /**
  * Aborts with the first of them, and lets go of the others then. `AbortSignal.any` would be kept by Node for as long as anybody listens to it, whether or not
- * one of its sources can still abort, and leaves a trace of itself in each source.
+ * one of its sources can still abort, and leaves a trace of itself in each source. This one listens on every source until one aborts: whoever makes it with a
+ * source that outlives the work aborts another of them when the work is over.
  */
 export function anySignal(signals: readonly AbortSignal[]): AbortSignal {
   const controller = new AbortController();

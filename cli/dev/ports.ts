@@ -3,7 +3,6 @@ import { createServer } from 'node:net';
 import { errnoOf, ShoalError } from '../../lib/errors.ts';
 import type { DevNode } from './layout.ts';
 
-export const DEV_MANAGER_PORT = 7420;
 /** Between the published ports of nodes that share one address. */
 const OFFSET_STEP = 10_000;
 
