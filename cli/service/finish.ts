@@ -16,10 +16,10 @@ export async function finishChange(
   change: ServiceChange,
   before: ServiceView | undefined,
   flags: WaitFlags,
-  isRollback = false,
+  kind: Partial<Pick<Change, 'isRollback' | 'specNumber'>> = {},
 ): Promise<void> {
   if (flags.detach === true) return;
-  await waitForConvergence(context, changeOf(change, before, isRollback), flags.quiet === true, waitTimes(flags));
+  await waitForConvergence(context, { ...changeOf(change, before), ...kind }, flags.quiet === true, waitTimes(flags));
   if (change.service?.spec?.ports.some(({ mode }) => mode === PortMode.INGRESS) === true) await tellClosedPorts(context, change.service.id);
 }
 
@@ -39,7 +39,7 @@ export function waitTimes(flags: WaitFlags): WaitTimes {
   return { stableMs: parseVerify(flags.verify), timeoutMs: parseTimeout(flags.timeout) };
 }
 
-function changeOf({ service, revision }: ServiceChange, before: ServiceView | undefined, isRollback: boolean): Change {
+function changeOf({ service, revision }: ServiceChange, before: ServiceView | undefined): Change {
   const id = service?.id ?? before?.id ?? '';
   const isChanged = before === undefined || service?.version !== before.version;
   return {
@@ -47,7 +47,7 @@ function changeOf({ service, revision }: ServiceChange, before: ServiceView | un
     serviceName: service?.spec?.name ?? before?.spec?.name ?? id,
     revision,
     isChanged,
-    specNumber: service?.specNumber ?? 0,
-    isRollback,
+    specNumber: service?.canary?.specNumber ?? service?.specNumber ?? 0,
+    isRollback: false,
   };
 }

@@ -18,7 +18,7 @@ export async function run(
   const change = await control.write((client, options) => client.rollbackService(request, options));
   tellWarnings(context, change);
   context.shell.out.write(`${ref}\n`);
-  await finishChange(context, change, before, flags, true);
+  await finishChange(context, change, before, flags, { isRollback: true });
 }
 
 const MAX_SPEC_NUMBER = 2 ** 32 - 1;

@@ -13,10 +13,12 @@ import { evictNode, listNodes, removeNode, updateNode } from './nodes.ts';
 import { watchProgress } from './progress.ts';
 import { reachClientRevision } from './revision.ts';
 import { checkService } from './services/check.ts';
+import { endCanary } from './services/canary.ts';
 import { explainServiceByRef } from './services/explain.ts';
 import { createService } from './services/create.ts';
 import { getServiceSpec, listServiceSpecs } from './services/history.ts';
 import { getService, listServices } from './services/list.ts';
+import { pauseService, resumeService } from './services/pause.ts';
 import { planService } from './services/plan.ts';
 import { rebalanceService } from './services/rebalance.ts';
 import { removeService } from './services/remove.ts';
@@ -53,6 +55,9 @@ export function createControlApi(context: ApiContext): HandlersOf<typeof Control
     checkService: atRevision((request) => checkService(state, request)),
     updateService: atRevision((request, { signal }) => updateService(context, request, signal)),
     rollbackService: atRevision((request) => rollbackService(context, request)),
+    endCanary: atRevision((request) => endCanary(context, request)),
+    pauseService: atRevision((request) => pauseService(context, request)),
+    resumeService: atRevision((request) => resumeService(context, request)),
     rebalanceService: atRevision((request) => rebalanceService(context, request)),
     removeService: atRevision((request) => removeService(context, request)),
     getService: atRevision((request) => getService(state, request.ref)),

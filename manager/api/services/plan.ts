@@ -1,5 +1,4 @@
 // PlanService: a create or update made as it would be, then played through on a copy of the state. Nothing is written.
-import { isDeepStrictEqual } from 'node:util';
 import { sleep } from '../../../lib/clock.ts';
 import { ShoalError } from '../../../lib/errors.ts';
 import {
@@ -21,6 +20,7 @@ import { withoutLogin } from '../spec-secrets.ts';
 import { proposedService } from './create.ts';
 import { planDigest } from './plan-digest.ts';
 import { claimPorts, fillPublishedPorts } from './ports.ts';
+import { nextSpecs } from './next-specs.ts';
 import { newWish } from './rebalance.ts';
 import { storedSpec } from './stored-spec.ts';
 import { atVersion, normalized, proposedUpdate } from './update.ts';
@@ -128,20 +128,32 @@ async function proposeUpdate(context: ApiContext, request: UpdateServiceRequest,
   const { state, rng, clock } = context;
   const { id, service, spec, warnings } = await proposedUpdate(context, request, signal);
   // Asking a registry takes its time.
-  const { value: row } = atVersion(state, id, service.name, request.version);
+  const known = atVersion(state, id, service.name, request.version);
+  const { value: row } = known;
   const before = storedSpec(state, id);
   const after = normalized({ ...spec, ports: fillPublishedPorts(state, spec.ports, before.ports, rng) });
   claimPorts(new TransactionBuilder(), state, id, after.ports, before.ports);
   const nowUnixMs = clock.wallMs();
-  const next = { ...row, labels: after.labels, specNumber: row.specNumber + 1, updatedUnixMs: nowUnixMs };
-  const rows = isDeepStrictEqual(after, normalized(before)) ? [] : rowsOf(next, after, nowUnixMs);
-  return { id, name: service.name, version: request.version, before, after, digest: planDigest(spec), warnings, rows };
+  const next = nextSpecs(state, known, normalized(before), after, request.canary);
+  const rows: ScratchWrite[] = [];
+  if (next !== undefined) {
+    // It is played through up to where it waits.
+    const canary = next.canary && { ...next.canary, promoteAfterMs: 0 };
+    const { length } = next.specs;
+    const value = { ...row, labels: after.labels, canary, specNumber: row.specNumber + length, updatedUnixMs: nowUnixMs };
+    rows.push({ table: 'services', id, value });
+    next.specs.forEach((each, index) => rows.push(specRow(id, row.specNumber + 1 + index, each, nowUnixMs)));
+  }
+  const told = [...warnings, ...(next?.warnings ?? [])];
+  const digest = planDigest(spec, request.canary);
+  return { id, name: service.name, version: request.version, before, after, digest, warnings: told, rows };
 }
 
 function rowsOf(service: Service, spec: ServiceSpec, createdUnixMs: number): readonly ScratchWrite[] {
   const { id, specNumber } = service;
-  return [
-    { table: 'services', id, value: service },
-    { table: 'specs', id: specId(id, specNumber), value: StoredSpec.create({ serviceId: id, number: specNumber, spec, createdUnixMs }) },
-  ];
+  return [{ table: 'services', id, value: service }, specRow(id, specNumber, spec, createdUnixMs)];
+}
+
+function specRow(serviceId: string, number: number, spec: ServiceSpec, createdUnixMs: number): ScratchWrite {
+  return { table: 'specs', id: specId(serviceId, number), value: StoredSpec.create({ serviceId, number, spec, createdUnixMs }) };
 }

@@ -2,13 +2,13 @@
 import { isDeepStrictEqual } from 'node:util';
 import { ShoalError } from '../../../lib/errors.ts';
 import { type RollbackServiceRequest, type Service, ServiceChange } from '../../../proto/index.ts';
-import { activeSpecOf, type Row, type StateView, TransactionBuilder } from '../../state/index.ts';
+import { activeSpecOf, canaryOf, type Row, type StateView, TransactionBuilder } from '../../state/index.ts';
 import { type Attempt, commitChange } from '../change.ts';
 import { addEvent } from '../change-events.ts';
 import type { ApiContext } from '../context.ts';
 import { serviceByRef } from '../refs.ts';
 import { type KeptSpec, keptSpec, previousSpec } from './history.ts';
-import { putSpec } from './new-spec.ts';
+import { putSpecs } from './new-spec.ts';
 import { serviceView } from './service-view.ts';
 import { atVersion } from './update.ts';
 
@@ -28,11 +28,15 @@ export async function rollbackService(context: ApiContext, request: RollbackServ
     const target = targetOf(state, row, request.toSpecNumber);
     const builder = new TransactionBuilder();
     warnings.length = 0;
-    if (isDeepStrictEqual(target.spec, activeSpecOf(state, id)?.spec)) {
+    const canary = canaryOf(row.value, state.get('serviceStatus', id)?.value);
+    // From a canary one goes back to what all other tasks run by.
+    if (canary === undefined && isDeepStrictEqual(target.spec, activeSpecOf(state, id)?.spec)) {
       warnings.push(`spec ${target.number} of service ${service.name} is what it runs already: nothing changes`);
       return { builder, result: row };
     }
-    putSpec({ builder, state, row, spec: target.spec, rollbackTo: target.number, nowUnixMs: context.clock.wallMs() });
+    if (canary !== undefined) builder.require('serviceStatus', state.get('serviceStatus', id), id);
+    const nowUnixMs = context.clock.wallMs();
+    putSpecs({ builder, state, row, specs: [target.spec], canary: undefined, rollbackTo: target.number, nowUnixMs });
     const attributes = { spec: String(target.number) };
     addEvent(builder, context, { type: 'service', action: 'rollback', objectId: id, objectName: service.name, message: '', attributes });
     return { builder, result: row };
