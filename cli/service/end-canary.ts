@@ -5,7 +5,7 @@ import { finishChange, tellWarnings, waitTimes } from './finish.ts';
 import { type PlanFlags, readPlanFlags } from './plan/plan-flags.ts';
 import type { WaitFlags } from './progress/wait.ts';
 
-/** Prints the service as it was named; progress goes to stderr. Rejects with `failed_precondition` where no canary is on. */
+/** Prints the service as it was named; progress goes to stderr. Rejects with `conflict` where no canary is on. */
 export async function endCanary(context: VerbContext, ref: string, end: CanaryEnd, flags: WaitFlags & PlanFlags): Promise<void> {
   waitTimes(flags);
   const ifVersion = readPlanFlags(flags);

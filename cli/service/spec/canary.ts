@@ -17,7 +17,7 @@ export function readCanaryWish(values: FlagValues): WishDraft {
   if (share !== undefined && permille === undefined)
     flags.problem('--canary', `"${share}" is not a share of the new connections such as 10%, 0.5% or 100%`);
   if (share === undefined && flags.text('canary-promote-after') !== undefined)
-    flags.problem('--canary-promote-after', 'is for --canary, which is not given (a canary that is on takes its present share again)');
+    flags.problem('--canary-promote-after', 'is for --canary, which is not given; for a canary that is on give its share again');
   return { wish: permille === undefined ? undefined : { permille, promoteAfterMs }, problems: flags.problems };
 }
 

@@ -10,7 +10,7 @@ import { putSpecs } from './new-spec.ts';
 import { serviceView } from './service-view.ts';
 import { atVersion } from './update.ts';
 
-/** Errors: `not_found`, `failed_precondition` where no canary is on, `conflict`, and those of commitChange. */
+/** Errors: `not_found`, `conflict` also where no canary is on, and those of commitChange. */
 export async function endCanary(context: ApiContext, request: EndCanaryRequest): Promise<ServiceChange> {
   const { state, clock } = context;
   const { id, value: service, modRevision } = serviceByRef(state, request.ref);
@@ -40,7 +40,7 @@ function canaryOn(state: StateView, { id, value }: Row<Service>): CanaryState {
   const on = canaryOf(value, state.get('serviceStatus', id)?.value);
   if (on !== undefined) return on;
   throw new ShoalError(
-    'failed_precondition',
+    'conflict',
     `service ${value.name} has no canary: it was promoted or has failed meanwhile, or there was none; see \`shoal service inspect ${value.name}\``,
   );
 }

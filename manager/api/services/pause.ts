@@ -21,7 +21,7 @@ const DEFAULT_MAX_MS = 60_000;
 const LONGEST_MS = 600_000;
 const SHORTEST_MS = 1000;
 
-/** One that is paused already begins to wait anew. Errors: `not_found`, `invalid_argument`, `failed_precondition`, and those of commitChange. */
+/** One that is paused already begins to wait anew. Errors: `not_found`, `invalid_argument`, `conflict` where nobody could wait, and those of commitChange. */
 export function pauseService(context: ApiContext, { ref, maxMs: asked }: PauseServiceRequest): Promise<ServiceChange> {
   const maxMs = asked === 0 ? DEFAULT_MAX_MS : asked;
   if (maxMs < SHORTEST_MS || maxMs > LONGEST_MS)
@@ -76,10 +76,7 @@ async function change(
 function refuseOrWarn(state: StateView, { id, value: { name } }: Row<Service>): readonly string[] {
   const ports = activeSpecOf(state, id)?.spec.ports.filter(({ mode }) => mode === PortMode.INGRESS) ?? [];
   if (ports.length === 0)
-    throw new ShoalError(
-      'failed_precondition',
-      `service ${name} publishes no port on every node: it has no clients in the mesh that could wait`,
-    );
+    throw new ShoalError('conflict', `service ${name} publishes no port on every node: it has no clients in the mesh that could wait`);
   const datagrams = ports.filter(({ protocol }) => protocol === PortProtocol.UDP).map(({ publishedPort }) => publishedPort);
   return datagrams.length === 0
     ? []

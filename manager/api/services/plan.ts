@@ -1,4 +1,5 @@
 // PlanService: a create or update made as it would be, then played through on a copy of the state. Nothing is written.
+import { isDeepStrictEqual } from 'node:util';
 import { sleep } from '../../../lib/clock.ts';
 import { ShoalError } from '../../../lib/errors.ts';
 import {
@@ -12,11 +13,12 @@ import {
   type CreateServiceRequest,
 } from '../../../proto/index.ts';
 import { plannedTasks, Rehearsal, type ScratchWrite } from '../../explain/index.ts';
-import { specId, TransactionBuilder } from '../../state/index.ts';
+import { specId, type StateView, TransactionBuilder } from '../../state/index.ts';
 import { checkAnswerSize } from '../answer-size.ts';
 import type { ApiContext } from '../context.ts';
 import { serviceByRef } from '../refs.ts';
 import { withoutLogin } from '../spec-secrets.ts';
+import { canaryView } from './canary-view.ts';
 import { proposedService } from './create.ts';
 import { planDigest } from './plan-digest.ts';
 import { claimPorts, fillPublishedPorts } from './ports.ts';
@@ -66,8 +68,15 @@ export async function planService(context: ApiContext, { change }: PlanServiceRe
     tasks: tasks.slice(0, MAX_TASKS).map((task) => (change.case === 'rebalance' ? { ...task, reason: '' } : task)),
     moreTasks: Math.max(0, tasks.length - MAX_TASKS),
     unchangedTasks: unchanged,
+    ...canaryOutcome(context.state, rehearsal.state, id),
   });
   return checkAnswerSize(ServicePlan, plan, plan.tasks.length, 'tasks');
+}
+
+function canaryOutcome(before: StateView, after: StateView, id: string): Pick<ServicePlan, 'canary' | 'canaryChanges'> {
+  const [was, is] = [before, after].map((state) => state.get('services', id)).map((row) => row?.value.canary);
+  const row = after.get('services', id);
+  return { canary: row && canaryView(after, row), canaryChanges: !isDeepStrictEqual(was, is) };
 }
 
 async function play({ clock }: ApiContext, rehearsal: Rehearsal, signal: AbortSignal): Promise<void> {

@@ -12,7 +12,8 @@ import {
   UpdateState,
 } from '../../../proto/index.ts';
 import { taskSpec } from '../../support/placement.ts';
-import { FAILING_IMAGE, ReconcileModel } from '../../support/reconcile-model.ts';
+import { FAILING_IMAGE } from '../../support/model-hosts.ts';
+import { ReconcileModel } from '../../support/reconcile-model.ts';
 import { publish, specOf } from '../../support/service-specs.ts';
 
 const CONFIG = UpdateConfig.create({ parallelism: 1, monitorMs: 5000 });
@@ -153,7 +154,7 @@ describe('a canary', () => {
     const model = trying();
     const before = crew(model).base;
     const [trial] = model.tasks('web').filter(({ canary }) => canary);
-    model.busy.add(trial?.id ?? '');
+    model.hosts.busy.add(trial?.id ?? '');
     model.abortCanary('web');
     model.run(5000);
     assert.equal(stateOf(model), UpdateState.ROLLBACK_COMPLETED);
@@ -184,7 +185,7 @@ describe('a canary', () => {
     it('begins to count anew with a failure that is allowed, with another share, and with another leader', () => {
       const disturb: readonly ((model: ReconcileModel) => void)[] = [
         (model) => {
-          model.crash(model.tasks('web').find(({ canary }) => canary)?.id ?? '');
+          model.hosts.crash(model.tasks('web').find(({ canary }) => canary)?.id ?? '');
         },
         (model) => {
           model.changeCanary('web', { permille: 120 });
@@ -225,14 +226,14 @@ describe('a canary', () => {
     it('also long after it has begun', () => {
       const model = trying(6, 100, 0, { failureAction: FailureAction.FAILURE_ROLLBACK });
       model.run(30 * 60_000);
-      model.crash(model.tasks('web').find(({ canary }) => canary)?.id ?? '');
+      model.hosts.crash(model.tasks('web').find(({ canary }) => canary)?.id ?? '');
       model.run(5000);
       assert.equal(stateOf(model), UpdateState.ROLLBACK_COMPLETED);
     });
 
     it('is paused otherwise: it gets nothing new until a user says what becomes of it', () => {
       const model = trying(6, 100, 60_000);
-      model.crash(model.tasks('web').find(({ canary }) => canary)?.id ?? '');
+      model.hosts.crash(model.tasks('web').find(({ canary }) => canary)?.id ?? '');
       model.run(120_000);
       assert.equal(stateOf(model), UpdateState.CANARY_PAUSED);
       assert.match(statusOf(model)?.update?.message ?? '', /^canary paused due to failure of task web\.1/);
@@ -307,7 +308,7 @@ describe('a canary', () => {
 
   it('has its tasks restarted by its own spec', () => {
     const model = trying(6, 100, 0, { failureAction: FailureAction.FAILURE_CONTINUE });
-    model.crash(model.tasks('web').find(({ canary }) => canary)?.id ?? '');
+    model.hosts.crash(model.tasks('web').find(({ canary }) => canary)?.id ?? '');
     model.run(20_000);
     assert.deepEqual(crew(model).trial, ['1:2']);
     assert.equal(stateOf(model), UpdateState.CANARY);
@@ -353,7 +354,7 @@ describe('a canary', () => {
     model.changeCanary('web', { promoted: true });
     model.run(500);
     assert.equal(stateOf(model), UpdateState.UPDATING);
-    model.crash(model.tasks('web').find((task) => task.specNumber === 2 && model.statusOf(task.id) === TaskState.RUNNING)?.id ?? '');
+    model.hosts.crash(model.tasks('web').find((task) => task.specNumber === 2 && model.statusOf(task.id) === TaskState.RUNNING)?.id ?? '');
     model.run(60_000);
     assert.equal(stateOf(model), UpdateState.ROLLBACK_COMPLETED);
     assert.deepEqual(crew(model), { trial: [], base: ['1:1', '2:1', '3:1', '4:1', '5:1', '6:1'] });
