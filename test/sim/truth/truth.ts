@@ -65,7 +65,7 @@ export interface TruthEvents {
 export interface Acknowledged {
   readonly serviceId: string;
   readonly specNumber: number;
-  /** What was asked for; undefined: the answer shows a later change. */
+  /** What was asked for; undefined: the user asked for one by its number. */
   readonly spec: ServiceSpec | undefined;
 }
 
