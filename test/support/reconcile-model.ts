@@ -68,6 +68,8 @@ export class ReconcileModel {
   readonly nodes = new Map<string, ModelNode>();
   /** Tasks with open connections: no mesh calls them idle. */
   readonly busy = new Set<string>();
+  /** Tasks that do not end, whatever they are told. */
+  readonly stuck = new Set<string>();
   /** Tasks whose node was lost at some time: while it was away another may have taken their slot. */
   readonly wasLost = new Set<string>();
   readonly #ids;
@@ -388,7 +390,7 @@ export class ReconcileModel {
   #stepTask(task: Task, local: LocalTask): void {
     if (local.state >= TaskState.COMPLETE) return;
     if (task.desired >= TaskState.SHUTDOWN) {
-      local.state = TaskState.SHUTDOWN;
+      if (!this.stuck.has(task.id)) local.state = TaskState.SHUTDOWN;
       return;
     }
     const spec = specOf(this.state, task.serviceId, task.specNumber);
