@@ -202,6 +202,15 @@ describe('a replicated job', () => {
     assert.deepEqual(model.iterations, ['0 running']);
   });
 
+  it('makes nothing anew for a node that is gone, but while that has not said that the work is done', () => {
+    const model = new JobModel(jobSpec());
+    const task = model.taskIn('0');
+    model.removeNode(task.nodeId);
+    const [group] = model.plan('batch');
+    assert.ok(group?.writes.some((write) => write.kind === 'put' && write.table === 'tasks' && write.before === undefined) === true);
+    assert.deepEqual(group.requires, [{ table: 'taskStatus', id: task.id, row: model.state.get('taskStatus', task.id) }]);
+  });
+
   it('stays on a paused node', () => {
     const model = new JobModel(jobSpec({ replicas: 1 }));
     const before = model.taskIn('0');
