@@ -100,9 +100,11 @@ export function hasCompleted({ status }: TaskInfo): boolean {
   return status?.state === TaskState.COMPLETE;
 }
 
-/** The task ended by itself, without success, and nothing was done about it yet. */
+/** The task ended by itself, without success, and nothing was done about it yet. By its node's word, even if it was to be moved, or its node went, just then. */
 export function hasFailed(info: TaskInfo): boolean {
-  return info.isFinished && !hasCompleted(info) && info.task.desired < TaskState.SHUTDOWN && info.nodeCondition !== 'removed';
+  if (!info.isFinished || hasCompleted(info)) return false;
+  if (info.status?.state === TaskState.FAILED || info.status?.state === TaskState.REJECTED) return true;
+  return info.task.desired < TaskState.SHUTDOWN && info.nodeCondition !== 'removed';
 }
 
 /** What the restart policy says of a holder that has failed: condition any is as good as on-failure. */
