@@ -101,7 +101,7 @@ interface Watched {
   readonly store: Store;
   readonly state: ClusterState;
   readonly clock: ManualClock;
-  stop(): Promise<void>;
+  readonly stop: () => Promise<void>;
 }
 
 /** Watched by a leader, in time that the test lets pass. */
