@@ -49,7 +49,7 @@ export function viewIteration(
   return { iteration, spec, isGlobal, isOpen, slots, wanted: isOpen ? wantedNames(pass, spec, isGlobal, slots) : [] };
 }
 
-export function newestOf({ iterations }: JobStatus): JobIteration | undefined {
+function newestOf({ iterations }: JobStatus): JobIteration | undefined {
   return iterations.at(-1);
 }
 
@@ -112,7 +112,7 @@ export function restartOf(pass: Pass, slot: SlotTasks, holder: TaskInfo): Restar
   return decideFor(pass, slot.key, holder);
 }
 
-export function attemptsOf({ holder }: SlotTasks): number {
+function attemptsOf({ holder }: SlotTasks): number {
   return holder?.task.restart?.attempt ?? 0;
 }
 
