@@ -208,21 +208,21 @@ describe('a replicated job', () => {
         model.setAvailability(nodeId, Availability.DRAIN);
       },
       (model, nodeId) => {
-        model.stepAgent(nodeId);
+        .hosts.stepAgent(nodeId);
         model.removeNode(nodeId);
       },
     ];
     for (const goes of leave) {
       const model = new JobModel(jobSpec({ restart: { maxAttempts: 1 } }));
       const before = model.taskIn('0');
-      model.crash(before.id);
+      model.hosts.crash(before.id);
       goes(model, before.nodeId);
       model.run(900);
       assert.deepEqual(model.running(), [], 'the delay is waited out');
       model.run(200);
       const again = model.taskIn('0');
       assert.equal(again.restart?.attempt, 1);
-      model.crash(again.id);
+      model.hosts.crash(again.id);
       goes(model, again.nodeId);
       model.settle();
       assert.deepEqual(model.iterations, ['0 failed'], 'that was its last attempt');

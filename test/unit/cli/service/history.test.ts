@@ -103,7 +103,7 @@ describe('service update that is rolled back', () => {
   });
 
   it('fails with 6 also where the answer comes so late that it shows the earlier spec already', async () => {
-    const manager = await start({
+    const manager = await fakes.start({
       ...telling(UpdateState.ROLLBACK_COMPLETED, 'rollback completed: update rolled back due to failure of task web.1', true),
       updateService: () => Promise.resolve({ ...AFTER, service: { ...BEFORE, version: 78 } }),
     });
