@@ -208,7 +208,7 @@ describe('a replicated job', () => {
         model.setAvailability(nodeId, Availability.DRAIN);
       },
       (model, nodeId) => {
-        .hosts.stepAgent(nodeId);
+        model.hosts.stepAgent(nodeId);
         model.removeNode(nodeId);
       },
     ];
