@@ -28,7 +28,7 @@ export interface NodeTruth {
   appliedEpoch: Epoch | undefined;
   /** When a manager's answer to a heartbeat last reached its agent. */
   answeredMs: number;
-  /** When it was last out of touch for longer than `AWAY_MS`, or off. */
+  /** When it was last out of touch for longer than `AWAY_MS`, or off, or with a manager that is itself cut off from the store. */
   awayMs: number;
 }
 
@@ -300,6 +300,12 @@ export class Truth implements WorldWatch {
     // It had ended before.
   }
 
+  /** Its manager answers it, and nobody else hears of it: that one's lease is over. */
+  #isOrphan({ node }: NodeTruth): boolean {
+    const managerId = this.mirror.get('sessions', this.nodeIdOf(node.name) ?? '')?.value.managerId;
+    return managerId !== undefined && this.mirror.get('managers', managerId) === undefined;
+  }
+
   #isLed(): boolean {
     const leader = this.mirror.get('leader', '')?.value.managerId;
     const manager = this.world.managers.find(({ id }) => id === leader);
@@ -310,7 +316,7 @@ export class Truth implements WorldWatch {
   #tick(): void {
     this.later(TICK_MS, () => {
       for (const truth of this.nodes.values()) {
-        if (this.isAway(truth)) truth.awayMs = this.nowMs;
+        if (this.isAway(truth) || this.#isOrphan(truth)) truth.awayMs = this.nowMs;
       }
       if (!this.#isLed()) this.undecidedMs = this.nowMs;
       for (const listener of this.#listeners) listener.tick?.();
