@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 
 /** What stands in a place of a command line: one of these, or a name that `shoal __complete KIND` lists. */
-export type NameKind = 'services' | 'nodes' | 'tasks' | 'logs';
+export type NameKind = 'services' | 'nodes' | 'tasks' | 'logs' | 'parts';
 
 export interface CompletionFlag {
   readonly long: string | undefined;
@@ -96,6 +96,8 @@ function nameKind(argument: string | undefined): NameKind | undefined {
       return 'nodes';
     case 'TASK':
       return 'tasks';
+    case 'PART':
+      return 'parts';
     default:
       return undefined;
   }

@@ -2,7 +2,7 @@
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import { messageOf } from '../../lib/errors.ts';
 import type { Shell } from '../shell.ts';
-import type { DevCluster } from './layout.ts';
+import type { DevCluster, DevLayout } from './layout.ts';
 
 interface UpFlags {
   readonly store?: 'etcd' | 'embedded';
@@ -46,6 +46,13 @@ export function configureDev(command: Command, shell: Shell): void {
     .action(async () => {
       await status(shell);
     });
+  command
+    .command('restart [PART...]')
+    .description('start the parts that have ended again, or those named (manager, node-1, ...); tasks of ended nodes go on meanwhile')
+    .addHelpText('after', '\nA part that is named and runs is stopped first, a node with its tasks.')
+    .action(async (names: readonly string[]) => {
+      await restart(names, shell);
+    });
 }
 
 function boundedInteger(least: number, most: number): (text: string) => number {
@@ -57,7 +64,7 @@ function boundedInteger(least: number, most: number): (text: string) => number {
 }
 
 async function up(flags: UpFlags, shell: Shell): Promise<void> {
-  const { layoutIn } = await import('./layout.ts');
+  const { layoutIn, readCluster } = await import('./layout.ts');
   const { say, startCluster } = await import('./up.ts');
   const signal = shell.interrupt();
   // What was started is stopped again, also when the terminal is gone.
@@ -70,12 +77,12 @@ async function up(flags: UpFlags, shell: Shell): Promise<void> {
     if (flags.demo) await demo(cluster, flags.port, shell, signal);
     else shell.out.write(`the cluster runs: ${cluster.nodes.length} nodes, manager at ${cluster.managers.join(', ')}\n`);
     shell.out.write(nextCommands(flags));
-    if (!flags.detach) await untilInterrupted(cluster, shell, signal);
+    if (!flags.detach) await untilInterrupted(layout, shell, signal);
   } catch (error) {
     failed = true;
     throw error;
   } finally {
-    if (failed || !flags.detach) {
+    if ((failed || !flags.detach) && readCluster(layout) !== undefined) {
       const { stopCluster } = await import('./down.ts');
       say(shell, 'stopping everything... (Ctrl-C again kills it)');
       const hurry = shell.hurry();
@@ -106,17 +113,26 @@ function nextCommands({ demo, port, detach }: UpFlags): string {
   return `\nNext, ${detach ? '' : 'in another terminal '}here:\n  npx shoal node ls\n${service.join('\n')}\n${end}\n`;
 }
 
-/** Until Ctrl-C; says once of each part that ends meanwhile. */
-async function untilInterrupted(cluster: DevCluster, shell: Shell, signal: AbortSignal): Promise<void> {
+/** Until Ctrl-C, or until the cluster is stopped from elsewhere; says once of each part that ends meanwhile. */
+async function untilInterrupted(layout: DevLayout, shell: Shell, signal: AbortSignal): Promise<void> {
   const { say } = await import('./up.ts');
   const { sleep } = await import('../../lib/clock.ts');
   const { isAlive } = await import('../../lib/process-id.ts');
-  let watched = cluster.processes;
+  const { readCluster } = await import('./layout.ts');
+  const { stoppedParts } = await import('./parts.ts');
+  let told = new Set<number>();
   while (!signal.aborted) {
     await sleep(shell.clock, WATCH_MS, signal).catch(() => undefined);
-    for (const process of watched.filter((candidate) => !isAlive(candidate)))
-      say(shell, `${process.name} has ended; see ${process.logFile}`);
-    watched = watched.filter(isAlive);
+    // Read anew: parts may have been restarted, or everything stopped, from elsewhere.
+    const cluster = readCluster(layout);
+    if (cluster === undefined) {
+      say(shell, 'the cluster was stopped');
+      return;
+    }
+    const dead = cluster.processes.filter((process) => !isAlive(process));
+    const news = dead.filter(({ pid }) => !told.has(pid));
+    if (news.length > 0) say(shell, stoppedParts({ processes: news }) ?? '');
+    told = new Set(dead.map(({ pid }) => pid));
   }
 }
 
@@ -124,6 +140,7 @@ async function down(shell: Shell): Promise<void> {
   const { findLayout, readCluster } = await import('./layout.ts');
   const { stopCluster } = await import('./down.ts');
   const { removeDemoImages } = await import('./demo-image.ts');
+  const { processesText } = await import('./parts.ts');
   const { say } = await import('./up.ts');
   const hurry = shell.interrupt();
   shell.outliveOutput();
@@ -133,28 +150,31 @@ async function down(shell: Shell): Promise<void> {
   const layout = findLayout(shell.cwd);
   const cluster = readCluster(layout);
   const stopped = await stopCluster(layout, shell.clock, hurry);
-  shell.out.write(stopped === undefined ? 'no cluster runs here\n' : `stopped (${stopped} processes); its state is gone\n`);
+  shell.out.write(stopped === undefined ? 'no cluster runs here\n' : `stopped (${processesText(stopped)}); its state is gone\n`);
   if (cluster?.runtime !== 'docker') return;
   const left = await removeDemoImages(cluster.dockerSocket).catch((error: unknown) => [`those of the demo (${messageOf(error)})`]);
   if (left.length > 0) say(shell, `images that are still in the container engine: ${left.join(', ')}`);
 }
 
 async function status(shell: Shell): Promise<void> {
-  const { findLayout, readCluster } = await import('./layout.ts');
+  const { findLayout, requireCluster } = await import('./layout.ts');
+  const { stoppedParts } = await import('./parts.ts');
   const { isAlive } = await import('../../lib/process-id.ts');
   const { ShoalError } = await import('../../lib/errors.ts');
-  const layout = findLayout(shell.cwd);
-  const cluster = readCluster(layout);
-  if (cluster === undefined) throw new ShoalError('not_found', 'no cluster runs here; start one with `shoal dev up`');
+  const cluster = requireCluster(findLayout(shell.cwd));
   shell.out.write(`store ${cluster.store}, runtime ${cluster.runtime}, manager ${cluster.managers.join(', ')}\n`);
   for (const process of cluster.processes) {
     shell.out.write(`${process.name.padEnd(10)} ${isAlive(process) ? `running (pid ${process.pid})` : 'DEAD'}  ${process.logFile}\n`);
   }
-  const dead = cluster.processes.filter((process) => !isAlive(process));
-  if (dead.length === 0) return;
-  const names = dead.map(({ name, logFile }) => `${name} (see ${logFile})`).join(', ');
-  throw new ShoalError(
-    'failed_precondition',
-    `${dead.length === 1 ? 'a part has' : 'parts have'} ended: ${names}. \`npx shoal dev down\` clears what is left, \`npx shoal dev up\` starts a new cluster`,
-  );
+  const stopped = stoppedParts(cluster);
+  if (stopped !== undefined) throw new ShoalError('failed_precondition', stopped);
+}
+
+async function restart(names: readonly string[], shell: Shell): Promise<void> {
+  const { findLayout } = await import('./layout.ts');
+  const { restartParts } = await import('./restart.ts');
+  const signal = shell.interrupt();
+  const restarted = await restartParts(findLayout(shell.cwd), names, shell, signal);
+  if (restarted.length === 0) shell.out.write('every part runs; nothing to restart\n');
+  for (const { name, pid } of restarted) shell.out.write(`${name} restarted (pid ${pid})\n`);
 }
