@@ -503,8 +503,21 @@ service web converged
       });
       const { exitCode, stdout, stderr } = await shoal(['service', 'scale', 'web=3', 'gone1=1', 'gone2=1'], { manager });
       assert.deepEqual([exitCode, stdout], [3, '']);
-      assert.equal(stderr, 'shoal: there is no service gone1; there is no service gone2; nothing was scaled\n');
+      assert.equal(stderr, 'shoal: nothing was scaled:\n  gone1: there is no service gone1\n  gone2: there is no service gone2\n');
       assert.deepEqual(fake?.calls, ['getService', 'getService', 'getService']);
+    });
+
+    it('names wrong numbers and unknown services at once', async () => {
+      const manager = await start({
+        getService: ({ ref }) =>
+          ref === 'gone' ? Promise.reject(new ShoalError('not_found', 'there is no service gone')) : Promise.resolve(serviceView(ref)),
+      });
+      const { exitCode, stdout, stderr } = await shoal(['service', 'scale', 'web=4', 'gone=2', 'api=x'], { manager });
+      assert.deepEqual([exitCode, stdout], [2, '']);
+      assert.equal(
+        stderr,
+        'shoal: cannot scale:\n  api=x: "x" is not a number of replicas from 0 to 100000\n  gone: there is no service gone\n',
+      );
     });
   });
 
