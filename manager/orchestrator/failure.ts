@@ -40,7 +40,7 @@ export function hasJustFailed(pass: Pass, holder: TaskInfo): boolean {
 }
 
 /** The slot was given a new task by the update, and for the progress deadline none of its tasks has proved itself. */
-export function isStalled(pass: Pass, { key, holder }: SlotTasks): boolean {
+function isStalled(pass: Pass, { key, holder }: SlotTasks): boolean {
   if (pass.phase !== 'updating' || pass.progressDeadlineMs === 0 || holder === undefined) return false;
   if (!pass.isNew(holder) || holder.task.replaces === '' || pass.hasProved(holder)) return false;
   // A global task waits for its node as long as that takes.

@@ -43,7 +43,7 @@ export function viewIterations(pass: Pass, job: JobStatus, slots: ReadonlyMap<st
   });
 }
 
-export function newestOf({ iterations }: JobStatus): JobIteration | undefined {
+function newestOf({ iterations }: JobStatus): JobIteration | undefined {
   return iterations.at(-1);
 }
 
@@ -104,7 +104,7 @@ export function restartOf(pass: Pass, slot: SlotTasks, holder: TaskInfo): Restar
   return decideFor(pass, slot.key, holder);
 }
 
-export function attemptsOf({ holder }: SlotTasks): number {
+function attemptsOf({ holder }: SlotTasks): number {
   return holder?.task.restart?.attempt ?? 0;
 }
 

@@ -3,7 +3,7 @@ import { describe, it } from 'mocha';
 import { Availability, RestartCondition, type ServiceSpec, TaskState } from '../../../proto/index.ts';
 import { JobModel } from '../../support/job-model.ts';
 import { jobSpec } from '../../support/job-specs.ts';
-import { COMPLETING_IMAGE } from '../../support/reconcile-model.ts';
+import { COMPLETING_IMAGE } from '../../support/model-hosts.ts';
 
 const slotsOf = (places: readonly string[]): readonly string[] => places.map((place) => place.replace(/@.*/, ''));
 
@@ -159,7 +159,7 @@ describe('a replicated job', () => {
     const lost = model.taskIn('0');
     model.cut(lost.nodeId);
     model.settle();
-    model.complete(lost.id);
+    model.hosts.complete(lost.id);
     model.heal(lost.nodeId);
     model.settle();
     assert.deepEqual(slotsOf(model.running()), ['1'], 'its replacement is stopped');
@@ -236,7 +236,7 @@ describe('a replicated job', () => {
       for (let pass = 0; pass < 5; pass++) model.reconcile();
       assert.equal(model.running(0).length, 3, 'no agent has heard');
       assert.deepEqual(model.wanted(1), []);
-      model.stepAgent('a');
+      model.hosts.stepAgent('a');
       model.reconcile();
       assert.equal(model.wanted(1).length, 1);
       model.settle();

@@ -3,7 +3,7 @@ import { describe, it } from 'mocha';
 import { JobMissed, JobOverlap, JobSchedule, type ServiceSpec } from '../../../proto/index.ts';
 import { JobModel } from '../../support/job-model.ts';
 import { jobSpec } from '../../support/job-specs.ts';
-import { COMPLETING_IMAGE } from '../../support/reconcile-model.ts';
+import { COMPLETING_IMAGE } from '../../support/model-hosts.ts';
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
