@@ -80,6 +80,7 @@ const VALUES: Readonly<Record<string, readonly string[]>> = {
   '--role': ['worker', 'manager'],
   '--format': ['table', 'json'],
   '--runtime': ['docker', 'process'],
+  '--store': ['etcd', 'embedded'],
   '--log-level': ['error', 'warn', 'info', 'debug'],
   '--log-format': ['auto', 'json', 'short'],
 };

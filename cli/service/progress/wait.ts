@@ -109,7 +109,7 @@ function pausedError(change: Change, what: 'update' | 'rollback', reason: string
 function timedOut(change: Change, timeoutMs: number): ShoalError {
   return new ShoalError(
     'not_converged',
-    `${change.serviceName} has not converged within ${timeoutMs / 1000} s; it goes on. ${wayToLook(change)}`,
+    `${change.serviceName} has not converged within ${timeoutMs / 1000} s; it goes on. ${wayToLook(change)}, \`shoal service explain ${change.serviceName}\` why`,
   );
 }
 

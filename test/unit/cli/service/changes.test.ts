@@ -289,7 +289,10 @@ service web converged
       const { exitCode, stderr, stdout } = await shoal(['service', 'create', '--timeout', '50ms', 'nginx'], { manager });
       assert.equal(exitCode, 6);
       assert.equal(stdout, `${idOf('web')}\n`);
-      assert.match(stderr, /shoal: web has not converged within 0\.05 s; it goes on\. `shoal service ps web` shows how far it is\n$/);
+      assert.match(
+        stderr,
+        /shoal: web has not converged within 0\.05 s; it goes on\. `shoal service ps web` shows how far it is, `shoal service explain web` why\n$/,
+      );
     });
 
     it('goes on without the client after Ctrl-C, says so, and exits with 130', async () => {
