@@ -27,7 +27,7 @@ export function waitTimes(flags: WaitFlags): WaitTimes {
   return { stableMs: parseVerify(flags.verify), timeoutMs: parseTimeout(flags.timeout) };
 }
 
-function changeOf({ service, revision }: ServiceChange, before: ServiceView | undefined, isRollback: boolean): Change {
+function changeOf({ service, revision, specNumber }: ServiceChange, before: ServiceView | undefined, isRollback: boolean): Change {
   const id = service?.id ?? before?.id ?? '';
   const isChanged = before === undefined || service?.version !== before.version;
   return {
@@ -35,7 +35,7 @@ function changeOf({ service, revision }: ServiceChange, before: ServiceView | un
     serviceName: service?.spec?.name ?? before?.spec?.name ?? id,
     revision,
     isChanged,
-    specNumber: service?.specNumber ?? 0,
+    specNumber,
     isRollback,
   };
 }

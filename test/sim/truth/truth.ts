@@ -18,6 +18,7 @@ import { short } from '../core/trace.ts';
 import type { Container } from '../parts/engine.ts';
 import type { SimNode } from '../parts/node.ts';
 import type { World, WorldWatch } from '../world.ts';
+import { endsCalm } from './calm.ts';
 import { Mirror } from './mirror.ts';
 
 /** What an agent has on disk as its own orders, and when it was last in touch with a manager. */
@@ -65,7 +66,7 @@ export interface TruthEvents {
 export interface Acknowledged {
   readonly serviceId: string;
   readonly specNumber: number;
-  /** What was asked for; undefined: the answer shows a later change. */
+  /** What was asked for; undefined: the user asked for one by its number. */
   readonly spec: ServiceSpec | undefined;
 }
 
@@ -93,8 +94,8 @@ export class Truth implements WorldWatch {
   undecidedMs = 0;
   /** When a wall clock last stood wrong: what goes by it may be late. */
   wallJumpMs = Number.NEGATIVE_INFINITY;
-  /** When a node last came, went, was changed or was marked down or ready. */
-  nodesChangedMs = 0;
+  /** Since when the nodes have been calm, as whoever leads may count it. */
+  calmSinceMs = 0;
   /** When a node was removed, by id: it hears of that, and ends what it runs, a little later. */
   readonly nodeRemovedMs = new Map<string, number>();
   /** When a spec came into the store, by id. */
@@ -115,8 +116,7 @@ export class Truth implements WorldWatch {
       ]),
     );
     this.mirror.onChange((change) => {
-      const isNode = change.table === 'nodeStatus' && change.before?.value.state !== change.after?.value.state;
-      if (isNode || change.table === 'nodes' || change.table === 'nodeWatch') this.nodesChangedMs = this.nowMs;
+      if (endsCalm(change)) this.calmSinceMs = this.nowMs;
       if (change.table === 'nodes' && change.after === undefined) this.nodeRemovedMs.set(change.id, this.nowMs);
       if (change.table === 'specs' && change.before === undefined) this.specSinceMs.set(change.id, this.nowMs);
       const iteration = change.table === 'tasks' ? change.after?.value.jobIteration : undefined;

@@ -58,7 +58,7 @@ const STUCK: Watch = (_request, call, { signal }) => {
 describe('changing services', () => {
   const fakes = fakeControls();
   const change = (service: ServiceView, revision = 20, warnings: readonly string[] = []): Promise<ServiceChange> =>
-    Promise.resolve(ServiceChange.create({ service, revision, warnings }));
+    Promise.resolve(ServiceChange.create({ service, revision, warnings, specNumber: service.specNumber }));
 
   describe('service create', () => {
     it('prints the id, and on stderr what it waits for, each change once', async () => {

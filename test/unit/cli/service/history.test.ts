@@ -26,7 +26,7 @@ import { publish, specOf } from '../../../support/service-specs.ts';
 const fakes = fakeControls();
 
 const BEFORE = serviceView('web', {}, { version: 77, specNumber: 6 });
-const AFTER = ServiceChange.create({ service: { ...BEFORE, version: 78, specNumber: 7 }, revision: 78 });
+const AFTER = ServiceChange.create({ service: { ...BEFORE, version: 78, specNumber: 7 }, revision: 78, specNumber: 7 });
 
 function telling(state: UpdateState, message: string, converged: boolean, specNumber = 7) {
   const update = UpdateStatus.create({ state, message, specNumber, startedUnixMs: 5 });
@@ -106,6 +106,15 @@ describe('service update that is rolled back', () => {
     const { exitCode, stderr } = await shoal(['service', 'update', '--force', 'web'], { manager });
     assert.equal(exitCode, 6);
     assert.match(stderr, /web is back at its earlier spec: update rolled back due to failure of task web\.1, which failed: exit code 3\./);
+  });
+
+  it('fails with 6 also where the answer comes so late that it shows the earlier spec already', async () => {
+    const manager = await fakes.start({
+      ...telling(UpdateState.ROLLBACK_COMPLETED, 'rollback completed: update rolled back due to failure of task web.1', true),
+      updateService: () => Promise.resolve({ ...AFTER, service: { ...BEFORE, version: 78 } }),
+    });
+    const { exitCode, stderr } = await shoal(['service', 'update', '--force', 'web'], { manager });
+    assert.deepEqual([exitCode, stderr.includes('web is back at its earlier spec')], [6, true]);
   });
 
   it('shows that it goes back', async () => {
