@@ -3,7 +3,7 @@ import { ShoalError } from '../../lib/errors.ts';
 import { forEach } from '../command-line/each.ts';
 import { flagReader } from './spec/flag-reader.ts';
 import type { VerbContext } from '../command-line/verb.ts';
-import { tellWarnings } from './finish.ts';
+import { tellWarnings } from './warnings.ts';
 
 /** Prints each service as it was named. */
 export async function runPause(context: VerbContext, refs: readonly string[], values: { readonly for?: string }): Promise<number> {

@@ -1,7 +1,8 @@
 // `service rollback`, and `service update --rollback`
 import { ShoalError } from '../../lib/errors.ts';
 import type { VerbContext } from '../command-line/verb.ts';
-import { finishChange, tellWarnings, waitTimes } from './finish.ts';
+import { finishChange, waitTimes } from './finish.ts';
+import { tellWarnings } from './warnings.ts';
 import type { WaitFlags } from './progress/wait.ts';
 
 /** Prints the service as it was named; progress goes to stderr. */
@@ -18,7 +19,7 @@ export async function run(
   const change = await control.write((client, options) => client.rollbackService(request, options));
   tellWarnings(context, change);
   context.shell.out.write(`${ref}\n`);
-  await finishChange(context, change, before, flags, { isRollback: true });
+  await finishChange(context, change, before, flags, true);
 }
 
 const MAX_SPEC_NUMBER = 2 ** 32 - 1;

@@ -18,20 +18,21 @@ export interface NewSpecs {
   readonly nowUnixMs: number;
 }
 
-/** Throws `conflict` where others hold a port. */
-export function putSpecs({ builder, state, row, specs, canary, rollbackTo, nowUnixMs }: NewSpecs): void {
-  const { specNumber } = row.value;
+/** Returns the number of the newest. Throws `conflict` where others hold a port. */
+export function putSpecs({ builder, state, row, specs, canary, rollbackTo, nowUnixMs }: NewSpecs): number {
+  const specNumber = row.value.specNumber + specs.length;
   const spec = specs.at(-1);
   const labels = spec?.labels ?? row.value.labels;
-  builder.put('services', row.id, { ...row.value, labels, canary, specNumber: specNumber + specs.length, updatedUnixMs: nowUnixMs }, row);
+  builder.put('services', row.id, { ...row.value, labels, canary, specNumber, updatedUnixMs: nowUnixMs }, row);
   specs.forEach((each, index) => {
-    const number = specNumber + 1 + index;
+    const number = row.value.specNumber + 1 + index;
     const stored = StoredSpec.create({ serviceId: row.id, number, spec: each, createdUnixMs: nowUnixMs, rollbackTo });
     builder.put('specs', specId(row.id, number), stored, undefined);
   });
-  if (spec === undefined) return;
+  if (spec === undefined) return specNumber;
   const mayTurn = canary !== undefined || (rollbackTo === 0 && spec.update?.failureAction === FailureAction.FAILURE_ROLLBACK);
   claimPorts(builder, state, row.id, spec.ports, claimedPorts(state, row.id), mayTurn ? fallbackPorts(state, row.id) : []);
+  return specNumber;
 }
 
 /** What the leader may go back to by itself must still be the service's own then. */

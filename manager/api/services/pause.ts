@@ -6,7 +6,7 @@ import {
   PortProtocol,
   type ResumeServiceRequest,
   type Service,
-  ServiceChange,
+  type ServiceChange,
   ServicePause,
 } from '../../../proto/index.ts';
 import { activeSpecOf, isPaused, type Row, type StateView, TransactionBuilder } from '../../state/index.ts';
@@ -14,7 +14,7 @@ import { type Attempt, commitChange } from '../change.ts';
 import { addEvent } from '../change-events.ts';
 import type { ApiContext } from '../context.ts';
 import { serviceByRef } from '../refs.ts';
-import { serviceView } from './service-view.ts';
+import { changeAnswer, type StoredChange } from './change-answer.ts';
 
 const DEFAULT_MAX_MS = 60_000;
 /** As long as a port may hold its clients. */
@@ -57,20 +57,21 @@ async function change(
   const { state } = context;
   const { id, value: known } = serviceByRef(state, ref);
   let warnings: readonly string[] = [];
-  const attempt = (): Attempt<Row<Service>> => {
+  const attempt = (): Attempt<StoredChange> => {
     const row = state.get('services', id);
     if (row === undefined) throw new ShoalError('not_found', `service ${known.name} was removed meanwhile`);
     const builder = new TransactionBuilder();
+    const result = { row, specNumber: row.value.specNumber };
     const outcome = make(context, row);
     ({ warnings } = outcome);
-    if (outcome.pause === undefined) return { builder, result: row };
+    if (outcome.pause === undefined) return { builder, result };
     builder.put('services', id, { ...row.value, pause: outcome.pause }, row);
     addEvent(builder, context, { type: 'service', action, objectId: id, objectName: known.name, message: '', attributes: {} });
-    return { builder, result: row };
+    return { builder, result };
   };
   const what = { object: `service ${known.name}`, verb: `${action}d`, look: `shoal service inspect ${known.name}` };
   const { result, revision } = await commitChange(context, what, attempt);
-  return ServiceChange.create({ service: serviceView(state, state.get('services', id) ?? result), revision, warnings });
+  return changeAnswer(state, result, revision, warnings);
 }
 
 function refuseOrWarn(state: StateView, { id, value: { name } }: Row<Service>): readonly string[] {

@@ -1,6 +1,6 @@
 // UpdateService: a new spec under the next number, if the version that it was made from is still the newest.
 import { ShoalError } from '../../../lib/errors.ts';
-import { type Canary, type Service, ServiceChange, ServiceSpec, type UpdateServiceRequest } from '../../../proto/index.ts';
+import { type Canary, type Service, type ServiceChange, ServiceSpec, type UpdateServiceRequest } from '../../../proto/index.ts';
 import { type Row, type StateView, TransactionBuilder } from '../../state/index.ts';
 import { type Attempt, commitChange } from '../change.ts';
 import { addEvent } from '../change-events.ts';
@@ -11,12 +11,12 @@ import { changeProblems, serviceSpecProblems } from '../validate/service-spec.ts
 import { constraintWarnings, idleConstraints } from './constraint-warnings.ts';
 import { heldPorts } from './held-ports.ts';
 import { type ResolvedSpec, resolveImage } from './image.ts';
+import { changeAnswer, type StoredChange } from './change-answer.ts';
 import { putSpecs } from './new-spec.ts';
 import { nextSpecs } from './next-specs.ts';
 import { refuseOtherOutcome } from './plan-digest.ts';
 import { fillPublishedPorts } from './ports.ts';
-import { serviceView } from './service-view.ts';
-import { storedSpec } from './stored-spec.ts';
+import { numberedSpec, storedSpec } from './stored-spec.ts';
 
 export interface ProposedUpdate extends ResolvedSpec {
   readonly id: string;
@@ -49,25 +49,25 @@ export async function updateService(context: ApiContext, request: UpdateServiceR
   refuseOtherOutcome(spec, request.plannedDigest, request.canary);
   const told: string[] = [...warnings];
 
-  const attempt = (): Attempt<Row<Service>> => {
+  const attempt = (): Attempt<StoredChange> => {
     const row = atVersion(state, id, service.name, request.version);
-    const before = storedSpec(state, id);
+    const { spec: before, number } = numberedSpec(state, id);
     const builder = new TransactionBuilder();
     const after = normalized({ ...spec, ports: fillPublishedPorts(state, spec.ports, before.ports, rng) });
     const next = nextSpecs(state, row, normalized(before), after, request.canary);
     told.splice(warnings.length, Infinity, ...(next?.warnings ?? []));
-    if (next === undefined) return { builder, result: row };
-    putSpecs({ builder, state, row, ...next, rollbackTo: 0, nowUnixMs: clock.wallMs() });
+    if (next === undefined) return { builder, result: { row, specNumber: number } };
+    const specNumber = putSpecs({ builder, state, row, ...next, rollbackTo: 0, nowUnixMs: clock.wallMs() });
     // The leader may have ended the canary that this begins from.
     if (row.value.canary !== undefined || request.canary !== undefined)
       builder.require('serviceStatus', state.get('serviceStatus', id), id);
     const attributes = { ...changedAttributes(before, after), ...canaryAttribute(next.canary) };
     addEvent(builder, context, { type: 'service', action: 'update', objectId: id, objectName: service.name, message: '', attributes });
-    return { builder, result: row };
+    return { builder, result: { row, specNumber } };
   };
   const what = { object: `service ${service.name}`, verb: 'updated', look: `shoal service inspect ${service.name}` };
   const { result, revision } = await commitChange(context, what, attempt);
-  return ServiceChange.create({ service: serviceView(state, state.get('services', id) ?? result), revision, warnings: told });
+  return changeAnswer(state, result, revision, told);
 }
 
 export function atVersion(state: StateView, id: string, name: string, version: number): Row<Service> {

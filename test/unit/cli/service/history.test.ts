@@ -26,7 +26,7 @@ import { publish, specOf } from '../../../support/service-specs.ts';
 const fakes = fakeControls();
 
 const BEFORE = serviceView('web', {}, { version: 77, specNumber: 6 });
-const AFTER = ServiceChange.create({ service: { ...BEFORE, version: 78, specNumber: 7 }, revision: 78 });
+const AFTER = ServiceChange.create({ service: { ...BEFORE, version: 78, specNumber: 7 }, revision: 78, specNumber: 7 });
 
 function telling(state: UpdateState, message: string, converged: boolean, specNumber = 7) {
   const update = UpdateStatus.create({ state, message, specNumber, startedUnixMs: 5 });
@@ -74,6 +74,12 @@ describe('service rollback', () => {
     assert.match(stderr, /the rollback of web was paused: rollback paused due to failure of task web\.1\. .*service ps web/);
   });
 
+  it('puts one full stop after the reason, whether or not it has one', async () => {
+    const manager = await fakes.start(telling(UpdateState.ROLLBACK_PAUSED, 'no suitable node with Docker or Podman.', false));
+    const { stderr } = await shoal(['service', 'rollback', 'web'], { manager });
+    assert.match(stderr, /with Docker or Podman\. `shoal service ps web`/);
+  });
+
   it('refuses what is no number, and other flags beside --rollback', async () => {
     const bad = await shoal(['service', 'rollback', '--to', 'last', 'web'], { manager: '127.0.0.1:1' });
     assert.equal(bad.exitCode, 2);
@@ -100,6 +106,15 @@ describe('service update that is rolled back', () => {
     const { exitCode, stderr } = await shoal(['service', 'update', '--force', 'web'], { manager });
     assert.equal(exitCode, 6);
     assert.match(stderr, /web is back at its earlier spec: update rolled back due to failure of task web\.1, which failed: exit code 3\./);
+  });
+
+  it('fails with 6 also where the answer comes so late that it shows the earlier spec already', async () => {
+    const manager = await fakes.start({
+      ...telling(UpdateState.ROLLBACK_COMPLETED, 'rollback completed: update rolled back due to failure of task web.1', true),
+      updateService: () => Promise.resolve({ ...AFTER, service: { ...BEFORE, version: 78 } }),
+    });
+    const { exitCode, stderr } = await shoal(['service', 'update', '--force', 'web'], { manager });
+    assert.deepEqual([exitCode, stderr.includes('web is back at its earlier spec')], [6, true]);
   });
 
   it('shows that it goes back', async () => {
