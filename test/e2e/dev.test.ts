@@ -186,6 +186,45 @@ for (const store of ['embedded', 'etcd'] as const) {
       assert.equal(existsSync(join(folder, '.shoal/dev')), false);
     });
 
+    it('ends also what does not stop, hangs or had lost its agent, before it forgets it', async () => {
+      await started();
+      const pidFile = join(folder, 'long');
+      // A grace period longer than the end of a cluster waits.
+      const stubborn = [
+        '--stop-grace-period',
+        '60s',
+        'process',
+        'sh',
+        '-c',
+        `trap '' TERM; echo $$ >>${pidFile}; while :; do sleep 0.1; done`,
+      ];
+      const created = await shoal(folder, 'service', 'create', '--name', 's', '--replicas', '3', '--verify', '0s', ...stubborn);
+      assert.equal(created.code, 0, created.stderr);
+      const tasks = readFileSync(pidFile, 'utf8').trim().split('\n');
+      const meshes = ['node-1', 'node-2', 'node-3'].map(
+        (name) => JSON.parse(readFileSync(join(folder, '.shoal/dev', name, 'mesh/process.json'), 'utf8')) as ProcessId,
+      );
+      const running = [...processes(), ...meshes, ...tasks.map((pid) => processId(Number(pid)))];
+      const agent = (name: string) => processes().find((each) => each.name === name) ?? assert.fail(name);
+      process.kill(agent('node-1').pid, 'SIGSTOP');
+      process.kill(agent('node-2').pid, 'SIGKILL');
+      await until(() => !isAlive(agent('node-2')), 'the end of the killed agent');
+      const { code, stderr } = await shoal(folder, 'dev', 'down');
+      assert.equal(code, 0, stderr);
+      assert.match(stderr, /stopping what node-2 left running.*\n.*node-1, .*not stopped in 20 s, killing what runs there/);
+      assert.deepEqual(running.filter(isAlive), []);
+      assert.equal(existsSync(join(folder, '.shoal/dev')), false);
+    });
+
+    it('ends at once with --kill', async () => {
+      await started();
+      const running = processes();
+      process.kill(running.at(-1)?.pid ?? 0, 'SIGKILL');
+      const { code, stderr } = await shoal(folder, 'dev', 'down', '--kill');
+      assert.equal(code, 0, stderr);
+      assert.deepEqual(running.filter(isAlive), []);
+    });
+
     it('clears what a killed cluster left, tasks included', async () => {
       await started();
       const first = processes();
