@@ -27,9 +27,12 @@ export async function restartParts(
   if (chosen.length === 0) return [];
   refuseWithoutOthers(before, chosen);
   const living = chosen.filter(isAlive);
+  const manager = chosen.find(({ role }) => role === 'manager');
+  // Nothing is stopped for what could not start. What the manager itself holds is free afterwards.
+  if (manager !== undefined && !living.includes(manager)) await requireManagerPort(before);
   if (living.length > 0) say(shell, `stopping ${namesOf(living)}...`);
   await stopParts(living, shell, signal);
-  if (chosen.some(({ role }) => role === 'manager')) await requireManagerPort(before);
+  if (manager !== undefined) await requireManagerPort(before);
   say(shell, `starting ${namesOf(chosen)}...`);
   let cluster = before;
   const started = chosen.map((process) => {
