@@ -49,7 +49,7 @@ export function configureDev(dev: Command, shell: Shell): void {
 }
 
 async function up(settings: UpSettings, shell: Shell): Promise<void> {
-  const { layoutIn, readCluster } = await import('./layout.ts');
+  const { layoutIn } = await import('./layout.ts');
   const { say } = await import('./say.ts');
   const { startCluster } = await import('./up.ts');
   const signal = shell.interrupt();
@@ -69,7 +69,8 @@ async function up(settings: UpSettings, shell: Shell): Promise<void> {
     failed = true;
     throw error;
   } finally {
-    if ((failed || !detach) && readCluster(layout) !== undefined) {
+    const { clusterToStop } = await import('./lost.ts');
+    if ((failed || !detach) && clusterToStop(layout) !== undefined) {
       const { stopCluster } = await import('./down.ts');
       say(shell, 'stopping everything... (Ctrl-C again kills it)');
       const hurry = shell.hurry();
@@ -126,7 +127,8 @@ async function untilInterrupted(layout: DevLayout, shell: Shell, signal: AbortSi
 }
 
 async function down(kill: boolean, shell: Shell): Promise<void> {
-  const { findLayout, readCluster } = await import('./layout.ts');
+  const { findLayout } = await import('./layout.ts');
+  const { clusterToStop } = await import('./lost.ts');
   const { stopCluster } = await import('./down.ts');
   const { removeDemoImages } = await import('./demo-image.ts');
   const { processesText } = await import('./parts.ts');
@@ -138,7 +140,7 @@ async function down(kill: boolean, shell: Shell): Promise<void> {
   });
   const hurry = kill ? AbortSignal.abort() : interrupted;
   const layout = findLayout(shell.cwd);
-  const cluster = readCluster(layout);
+  const cluster = clusterToStop(layout);
   const stopped = await stopCluster(layout, shell, hurry);
   shell.out.write(stopped === undefined ? 'no cluster runs here\n' : `stopped (${processesText(stopped)}); its state is gone\n`);
   if (cluster?.runtime !== 'docker') return;

@@ -2,7 +2,8 @@
 import { ShoalError } from '../../lib/errors.ts';
 import { isAlive } from '../../lib/process-id.ts';
 import type { Shell } from '../shell.ts';
-import { type DevLayout, type DevProcess, readCluster, removeAll } from './layout.ts';
+import { type DevLayout, type DevProcess, removeAll } from './layout.ts';
+import { clusterToStop } from './lost.ts';
 import { namesOf } from './parts.ts';
 import { killProcesses, stopProcesses, type Stopped } from './processes.ts';
 import { purge } from './purge.ts';
@@ -20,7 +21,7 @@ type Teller = Pick<Shell, 'clock' | 'err'>;
  * `hurry` aborts. Throws `unavailable`, with the state kept, where something of it still runs then.
  */
 export async function stopCluster(layout: DevLayout, shell: Teller, hurry: AbortSignal): Promise<number | undefined> {
-  const cluster = readCluster(layout);
+  const cluster = clusterToStop(layout);
   if (cluster === undefined) return undefined;
   const of = (role: string) => cluster.processes.filter((process) => process.role === role);
   const living = of('agent').filter(isAlive);

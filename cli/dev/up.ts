@@ -5,7 +5,7 @@ import { createControl } from '../client/control.ts';
 import type { Shell } from '../shell.ts';
 import { chooseRuntime, chooseStore, type RuntimeChoice, type StoreChoice } from './choices.ts';
 import { stopCluster } from './down.ts';
-import { type DevCluster, type DevLayout, type DevNode, type DevProcess, readCluster, writeCluster } from './layout.ts';
+import { type DevCluster, type DevLayout, type DevNode, type DevProcess, readCluster, refuseUnnamed, writeCluster } from './layout.ts';
 import { addressesOfMeshes, processesText, stoppedParts } from './parts.ts';
 import { devNodes, freePort, type NeededAddress, requireFree } from './ports.ts';
 import { type Launch, launch, untilUp } from './processes.ts';
@@ -27,7 +27,8 @@ const UP_DEADLINE_MS = 30_000;
 /** Resolves when every node is ready. On failure whatever was started is stopped again. */
 export async function startCluster(layout: DevLayout, options: UpOptions, shell: Shell, signal: AbortSignal): Promise<DevCluster> {
   const leftover = readCluster(layout);
-  if (leftover !== undefined) refuseWhileItRuns(layout, leftover);
+  if (leftover === undefined) refuseUnnamed(layout);
+  else refuseWhileItRuns(layout, leftover);
   const store = chooseStore(options.store, shell.env['PATH']);
   const runtime = await chooseRuntime(options.runtime, shell, signal);
   say(shell, `store: ${store.words}`);

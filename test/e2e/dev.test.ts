@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePort } from '../../cli/dev/ports.ts';
@@ -212,6 +212,25 @@ for (const store of ['embedded', 'etcd'] as const) {
       const { code, stderr } = await shoal(folder, 'dev', 'down');
       assert.equal(code, 0, stderr);
       assert.match(stderr, /stopping what node-2 left running.*\n.*node-1, .*not stopped in 20 s, killing what runs there/);
+      assert.deepEqual(running.filter(isAlive), []);
+      assert.equal(existsSync(join(folder, '.shoal/dev')), false);
+    });
+
+    it('ends also where the file that names it is damaged, and a killed agent is not found by its command line', async () => {
+      await started();
+      const running = [
+        ...processes(),
+        ...['node-1', 'node-2', 'node-3'].map(
+          (name) => JSON.parse(readFileSync(join(folder, '.shoal/dev', name, 'mesh/process.json'), 'utf8')) as ProcessId,
+        ),
+      ];
+      process.kill(processes().at(-1)?.pid ?? 0, 'SIGKILL');
+      writeFileSync(join(folder, '.shoal/dev/cluster.json'), '');
+      const again = await shoal(folder, ...up);
+      assert.equal(again.code, 1);
+      assert.match(again.stderr, /cluster\.json is damaged; of it runs: .*node-1 \(pid \d+\).*dev down/);
+      const { code, stderr } = await shoal(folder, 'dev', 'down');
+      assert.equal(code, 0, stderr);
       assert.deepEqual(running.filter(isAlive), []);
       assert.equal(existsSync(join(folder, '.shoal/dev')), false);
     });

@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stopCluster } from '../../../../cli/dev/down.ts';
-import { type DevLayout, type DevProcess, layoutIn, writeCluster } from '../../../../cli/dev/layout.ts';
+import { type DevLayout, type DevProcess, findLayout, layoutIn, requireCluster, writeCluster } from '../../../../cli/dev/layout.ts';
 import { runningProcesses } from '../../../../cli/dev/running.ts';
+import { startCluster } from '../../../../cli/dev/up.ts';
 import { ShoalError } from '../../../../lib/errors.ts';
 import { isAlive, processId, type ProcessId } from '../../../../lib/process-id.ts';
 import { capturedShell } from '../../../support/captured-shell.ts';
@@ -121,6 +122,42 @@ describe('the end of a development cluster', () => {
     assert.ok(existsSync(layout.clusterFile));
     leave(agent('node-1', GONE, ':'));
     assert.equal((await stop()).stopped, 0);
+  });
+
+  for (const [what, spoil] of [
+    ['damaged', () => writeFileSync(layout.clusterFile, '{"managers": [')],
+    ['of another shape', () => writeFileSync(layout.clusterFile, '{}')],
+    ['gone', () => rmSync(layout.clusterFile)],
+  ] as const) {
+    it(`finds what runs also where the file that names it is ${what}; until then nothing else starts`, async () => {
+      const [etcd, manager, agent] = [layout.etcd, layout.manager, layout.node('node-1')].map((folder) =>
+        shell('while :; do sleep 0.05; done', 'part', '--data-dir', folder),
+      );
+      const mesh = await stubborn('mesh', '--data-dir', join(layout.node('node-1'), 'mesh'));
+      assert.ok(etcd && manager && agent);
+      leave();
+      await until(() => runningProcesses(layout).length === 4, 'all run');
+      spoil();
+      const captured = capturedShell();
+      const options = { store: 'embedded', runtime: 'process', nodes: 1, managerPort: 1, publishedPorts: [] } as const;
+      const named = new RegExp(
+        `etcd \\(pid ${etcd.pid}\\), manager \\(pid ${manager.pid}\\), node-1 \\(pid ${agent.pid}\\), mesh of node-1 .*\`npx shoal dev down\` stops`,
+      );
+      await assert.rejects(startCluster(layout, options, captured.shell, NEVER), named);
+      assert.throws(() => requireCluster(findLayout(join(root, 'src'))), named);
+      assert.equal((await stop()).stopped, 4);
+      assert.deepEqual([etcd, manager, agent, mesh].filter(isAlive), []);
+      assert.ok(!existsSync(layout.folder));
+      assert.equal((await stop()).stopped, undefined);
+    });
+  }
+
+  it('clears the folder where a damaged file is all that is left', async () => {
+    leave();
+    writeFileSync(layout.clusterFile, '');
+    assert.throws(() => requireCluster(layout), /is damaged; nothing of it runs\. `npx shoal dev down`/);
+    assert.equal((await stop()).stopped, 0);
+    assert.ok(!existsSync(layout.folder));
   });
 
   it('ends meshes that no file names, and does not forget tasks that go on', async () => {
