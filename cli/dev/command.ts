@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { messageOf } from '../../lib/errors.ts';
 import { makeNoun } from '../command-line/noun.ts';
 import { toggle } from '../command-line/toggles.ts';
-import { addVerb } from '../command-line/verb.ts';
+import { addVerb, checkFlagsWith } from '../command-line/verb.ts';
 import type { Shell } from '../shell.ts';
 import type { DevCluster, DevLayout } from './layout.ts';
 import { readUpFlags, type UpFlags, type UpSettings } from './up-flags.ts';
@@ -21,6 +21,7 @@ export function configureDev(dev: Command, shell: Shell): void {
     .option('--port <port>', 'published port of the demo', '8080');
   toggle(upVerb, '--demo', 'deploy a demo service and ask every node for it');
   toggle(upVerb, '-d, --detach', 'return when it is up, instead of running until Ctrl-C');
+  checkFlagsWith(upVerb, async (_context, unknown) => Promise.resolve(readUpFlags(upVerb, upVerb.opts(), unknown)));
   upVerb.action(async (flags: UpFlags) => {
     await up(readUpFlags(upVerb, flags), shell);
   });
