@@ -1,24 +1,24 @@
-// The bridges of this node, by the addresses that are on them.
-import { existsSync } from 'node:fs';
+// The networks of this node that its own containers are on.
 import { BlockList, isIPv6 } from 'node:net';
 import { networkInterfaces } from 'node:os';
 
-/** The name of the bridge whose network has the address; undefined where none has. */
-export type BridgeFinder = (host: string) => string | undefined;
+/**
+ * The name of the interface on whose network `host` is; undefined where there is none. An interface with the node's own `nodeAddress` is none: containers
+ * may have addresses of the network that other nodes are on, too.
+ */
+export type BridgeFinder = (host: string, nodeAddress: string) => string | undefined;
 
-/** As they are now. An interface that is not a bridge leads out of the node, whatever addresses it has. */
+/** As the interfaces are now. */
 export function bridgesOfHost(): BridgeFinder {
-  const bridges: { readonly name: string; readonly range: BlockList }[] = [];
-  for (const [name, addresses = []] of Object.entries(networkInterfaces())) {
-    if (!existsSync(`/sys/class/net/${name}/bridge`)) continue;
+  const interfaces = Object.entries(networkInterfaces()).map(([name, addresses = []]) => {
     const range = new BlockList();
     for (const { cidr } of addresses) {
       const [network = '', length = ''] = cidr?.split('/') ?? [];
       if (network !== '') range.addSubnet(network, Number(length), familyOf(network));
     }
-    bridges.push({ name, range });
-  }
-  return (host) => bridges.find(({ range }) => range.check(host, familyOf(host)))?.name;
+    return { name, range, own: new Set(addresses.map(({ address }) => address)) };
+  });
+  return (host, nodeAddress) => interfaces.find(({ range, own }) => !own.has(nodeAddress) && range.check(host, familyOf(host)))?.name;
 }
 
 function familyOf(host: string): 'ipv4' | 'ipv6' {

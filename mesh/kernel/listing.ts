@@ -22,7 +22,8 @@ export function rulesOf(layout: Layout, json: string): Rules | undefined {
   }
   const ports = new Map<string, PortRules>();
   for (const { counter } of entries) {
-    const [, transport, port] = /^(tcp|udp)_(\d+)$/.exec(String(counter?.['name'] ?? '')) ?? [];
+    const label = counter?.['name'];
+    const [, transport, port] = (typeof label === 'string' ? /^(tcp|udp)_(\d+)$/.exec(label) : undefined) ?? [];
     if (transport === undefined || port === undefined) continue;
     const name = portName({ transport: transport as Transport, port: Number(port) });
     const slots4 = slotsIn(elements.get(`${name}_4`), rounds.get(`@${name}_4`));

@@ -65,9 +65,9 @@ export function planOf(input: PlanInput): Plan {
     ports.set(portName(rules), rules);
     paths.set(key, { publishedPort, path: DataPath.PATH_KERNEL, reason: reasonOf(route, taking) });
     // Of draining ones too: their connections go on as they began.
-    for (const { host } of endpoints.filter(({ local }) => local)) {
+    for (const { host, target } of endpoints.filter(({ local }) => local)) {
       locals.add(host);
-      const bridge = input.bridgeOf(host);
+      const bridge = input.bridgeOf(host, target.nodeAddress);
       if (bridge !== undefined) bridges.add(bridge);
     }
   }

@@ -56,9 +56,12 @@ export class Prober {
     }
     for (const [host, port] of nodes) {
       if (this.#nodes.get(host)?.ports.includes(port) === true) continue;
-      const { speaks, misses = 0, answers = 0, dead = false } = this.#nodes.get(host) ?? {};
+      const known = this.#nodes.get(host);
+      const { speaks, misses = 0, answers = 0, dead = false } = known ?? {};
       // A port of a replica that is gone is asked no more; the quiet one stays.
-      this.#nodes.set(host, { ports: [QUIET_PORT, port], speaks: speaks === 0 ? 0 : undefined, tried: 0, misses, answers, dead });
+      const node: Node = { ports: [QUIET_PORT, port], speaks: speaks === 0 ? 0 : undefined, tried: 0, misses, answers, dead };
+      this.#nodes.set(host, node);
+      if (known === undefined) void this.#ask(host, node);
     }
     if (this.#nodes.size > 0) this.#tickLater();
     else this.stop();

@@ -1,6 +1,6 @@
 // What the kernel path keeps in the kernel, as data: which published ports are mapped to which addresses. script.ts turns two of these into what nft must
 // do, listing.ts reads one back.
-import { isIPv6, SocketAddress } from 'node:net';
+import { isIPv4, isIPv6, SocketAddress } from 'node:net';
 
 export type Transport = 'tcp' | 'udp';
 
@@ -44,11 +44,9 @@ export function addressKey(host: string, port: number): string {
 
 /** The form that nft and the kernel print: no leading zeros, IPv6 compressed, IPv4 in its own clothes. Undefined where it is no address. */
 export function canonicalAddress(host: string): string | undefined {
-  try {
-    if (!isIPv6(host)) return new SocketAddress({ address: host, family: 'ipv4' }).address;
-    const { address } = new SocketAddress({ address: host, family: 'ipv6' });
-    return /^::ffff:(\d+\.\d+\.\d+\.\d+)$/.exec(address)?.[1] ?? address;
-  } catch {
-    return undefined;
-  }
+  // Other spellings of an IPv4 address are not taken as one.
+  if (isIPv4(host)) return host;
+  if (!isIPv6(host)) return undefined;
+  const { address } = new SocketAddress({ address: host, family: 'ipv6' });
+  return /^::ffff:(\d+\.\d+\.\d+\.\d+)$/.exec(address)?.[1] ?? address;
 }
