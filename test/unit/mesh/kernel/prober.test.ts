@@ -85,6 +85,8 @@ describe('prober of nodes', () => {
     // What was asked just now is not answered, for nothing is read.
     stalledMs += 2000;
     await pass(250);
+    answers.set(`n1:${String(QUIET_PORT)}`, 'unknown');
+    await pass(500);
     answers.set(`n1:${String(QUIET_PORT)}`, 'answered');
     await pass(1000);
     assert.equal(changes, 0);
