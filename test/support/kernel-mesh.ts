@@ -45,6 +45,8 @@ export interface KernelMesh {
   addIpv6(): Promise<void>;
   ipv6Of(host: Host): string;
   log(): string;
+  /** Ends the mesh, and takes away what it and the test have put into the node's kernel and on its disk. */
+  reset(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -136,6 +138,13 @@ export async function startKernelMesh(): Promise<KernelMesh> {
     },
     ipv6Of,
     log: () => log,
+    async reset() {
+      await kill();
+      log = '';
+      await node.run('nft', ['flush', 'ruleset']);
+      await node.run('sysctl', ['-qw', 'net.ipv4.ip_forward=1']);
+      rmSync(dataDir, { recursive: true, force: true });
+    },
     async stop() {
       await kill();
       for (const actor of [...Object.values(actors), ...others.map((each) => each.actor)]) actor.stop();

@@ -30,7 +30,10 @@ function openClient({ host, port }) {
     else client.waiting(line);
     client.waiting = undefined;
   };
-  createInterface({ input: socket }).on('line', give);
+  // It passes errors of the socket on, which are dealt with below.
+  createInterface({ input: socket })
+    .on('line', give)
+    .on('error', () => undefined);
   socket.on('error', (error) => give((client.failed = error.code)));
   socket.on('close', () => give((client.failed ??= 'closed')));
   return client;

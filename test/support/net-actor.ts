@@ -38,6 +38,10 @@ export function startActor(host: Pick<Host, 'spawn'>): NetActor {
     waiting.get(answer.id)?.(answer);
     waiting.delete(answer.id);
   });
+  child.once('exit', (code) => {
+    for (const [id, answer] of waiting) answer({ id, error: `the actor has ended (${String(code)})` });
+    waiting.clear();
+  });
   const tell = async <T>(operation: string, rest: object): Promise<T> => {
     const id = ++lastId;
     const answered = new Promise<Answer>((resolve) => waiting.set(id, resolve));

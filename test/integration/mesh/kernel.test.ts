@@ -13,16 +13,15 @@ describe('kernel path', function () {
   this.timeout(60_000);
   let mesh: KernelMesh;
 
-  before(function () {
+  before(async function () {
     requirement(this, 'nftables', 'namespaces');
-  });
-  beforeEach(async () => {
     mesh = await startKernelMesh();
-    await mesh.start();
     await mesh.container.serve(80, 'own');
     for (const [index, { actor }] of mesh.others.entries()) await actor.serve(NODE_PORT, `other${String(index + 1)}`);
   });
-  afterEach(async () => {
+  beforeEach(() => mesh.start());
+  afterEach(() => mesh.reset());
+  after(async () => {
     await (mesh as KernelMesh | undefined)?.stop();
   });
 
@@ -180,15 +179,13 @@ describe('kernel path for datagrams', function () {
   this.timeout(60_000);
   let mesh: KernelMesh;
 
-  before(function () {
+  before(async function () {
     requirement(this, 'nftables', 'namespaces', 'conntrack');
-  });
-  beforeEach(async () => {
     mesh = await startKernelMesh();
     await mesh.start();
     for (const [index, { actor }] of mesh.others.entries()) await actor.serve(NODE_PORT, `other${String(index + 1)}`);
   });
-  afterEach(async () => {
+  after(async () => {
     await (mesh as KernelMesh | undefined)?.stop();
   });
 

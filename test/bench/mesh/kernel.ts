@@ -1,0 +1,236 @@
+// The kernel path beside a hand-written nftables rule set (kernel-reference.nft) and a direct connection, with 10 and with 1,000 published ports: four hosts,
+// the same three nginx ports behind both, wrk on a host of its own, interleaved rounds. Then the time of one change at 10,000 targets. Ratios count.
+// Run as root: node --import tsx test/bench/mesh/kernel.ts [--rounds 5] [--seconds 3] [--ports 10,1000] [--changes 20]
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { loadavg, tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { systemClock } from '../../../lib/clock.ts';
+import { ShoalError } from '../../../lib/errors.ts';
+import { silentLogger } from '../../../lib/log.ts';
+import { systemRng } from '../../../lib/rng.ts';
+import { KernelPath } from '../../../mesh/kernel/kernel-path.ts';
+import { type RunTool } from '../../../mesh/kernel/tools.ts';
+import { fromMessage, type Table } from '../../../mesh/table/table.ts';
+import { DataPath, IngressSettings, type PortRoute } from '../../../proto/index.ts';
+import { createHosts, type Host } from '../../support/hosts.ts';
+import { connectAgent, type MeshAgent } from '../../support/mesh-agent.ts';
+import { noKernel } from '../../support/no-kernel.ts';
+import { routeOf, tableOf, targetOf } from '../../support/routes.ts';
+import { until } from '../../support/until.ts';
+
+const FOLDER = dirname(fileURLToPath(import.meta.url));
+const ROOT = dirname(dirname(dirname(FOLDER)));
+const FIRST_PORT = 10_000;
+const BACKEND_PORTS = [8001, 8002, 8003] as const;
+const BULK_BYTES = 64 * 2 ** 20;
+const SETTINGS = { settings: IngressSettings.create({ dataPath: DataPath.PATH_KERNEL }) };
+
+interface Measure {
+  readonly name: string;
+  readonly path: string;
+  readonly connections: number;
+  readonly close: boolean;
+  /** Of a request. */
+  readonly scale: number;
+}
+
+const MEASURES: readonly Measure[] = [
+  { name: 'keep-alive req/s', path: '/', connections: 64, close: false, scale: 1 },
+  { name: 'new connections/s', path: '/', connections: 64, close: true, scale: 1 },
+  { name: 'bulk MB/s', path: '/bulk', connections: 8, close: false, scale: BULK_BYTES / 1e6 },
+];
+
+const children: ChildProcess[] = [];
+
+async function startBackends(host: Host, folder: string): Promise<void> {
+  const listens = BACKEND_PORTS.map((port) => `listen ${port} backlog=4096;`).join(' ');
+  await writeFile(join(folder, 'bulk'), Buffer.alloc(BULK_BYTES, 'x'));
+  await writeFile(
+    join(folder, 'nginx.conf'),
+    `worker_processes 1; daemon off; master_process off; pid ${folder}/nginx.pid; error_log /dev/null;
+     events { worker_connections 8192; }
+     http { access_log off; keepalive_requests 100000000; sendfile on; server { ${listens} root ${folder};
+       location = / { return 200 "${'x'.repeat(127)}\\n"; } } }`,
+  );
+  children.push(host.spawn('nginx', ['-c', join(folder, 'nginx.conf')], { stdio: ['ignore', 'ignore', 'inherit'] }));
+}
+
+async function startShoal(host: Host, folder: string): Promise<MeshAgent> {
+  const dataDir = join(folder, 'mesh');
+  const args = ['--import', 'tsx', join(ROOT, 'cli/main.ts'), 'mesh', '--data-dir', dataDir, '--node-id', 'bench', '--log-level', 'warn'];
+  children.push(host.spawn(process.execPath, args, { cwd: ROOT, stdio: ['ignore', 'ignore', 'inherit'] }));
+  let agent: MeshAgent | undefined;
+  await until(
+    async () => {
+      agent = await connectAgent(dataDir);
+      agent.hello('bench');
+      await until(() => agent?.last('ready') !== undefined, 'ready', 2000);
+      return true;
+    },
+    'the mesh greets',
+    30_000,
+  );
+  if (agent === undefined) throw new Error('no agent');
+  return agent;
+}
+
+function portsOf(count: number): readonly number[] {
+  return Array.from({ length: count }, (_, index) => FIRST_PORT + index);
+}
+
+function routesTo(backend: Host, count: number): readonly PortRoute[] {
+  return portsOf(count).map((port) =>
+    routeOf(
+      port,
+      BACKEND_PORTS.map((nodePort) => targetOf(`task-${port}-${nodePort}`, nodePort, { nodeAddress: backend.address })),
+      SETTINGS,
+    ),
+  );
+}
+
+async function writeReference(host: Host, backend: Host, count: number, folder: string): Promise<void> {
+  const template = await readFile(join(FOLDER, 'kernel-reference.nft'), 'utf8');
+  const lines = template.split('\n').flatMap((line) => {
+    const [before, after] = line.split('# per port');
+    if (after === undefined || line.startsWith('#')) return [line];
+    return portsOf(count).map((port) => (before ?? '').replaceAll('PORT', String(port)).replaceAll('BACKEND', backend.address));
+  });
+  const file = join(folder, 'reference.nft');
+  await writeFile(file, lines.join('\n'));
+  await host.run('nft', ['flush', 'ruleset']);
+  await host.run('nft', ['-f', file]);
+}
+
+async function wrk(client: Host, address: string, port: number, what: Measure, seconds: number, closing: string): Promise<number> {
+  const args = ['-t', '1', '-c', String(what.connections), '-d', `${seconds}s`, ...(what.close ? ['-s', closing] : [])];
+  const { stdout } = await client.run('wrk', [...args, `http://${address}:${port}${what.path}`]);
+  if (/Non-2xx|Socket errors/.test(stdout))
+    process.stderr.write(`${what.name} at ${address}: ${/.*(Non-2xx|Socket errors).*/.exec(stdout)?.[0] ?? ''}\n`);
+  return Number(/Requests\/sec:\s+([\d.]+)/.exec(stdout)?.[1]) * what.scale;
+}
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return ((sorted[Math.floor((sorted.length - 1) / 2)] ?? NaN) + (sorted[Math.ceil((sorted.length - 1) / 2)] ?? NaN)) / 2;
+}
+
+/** nft of the host, as the mesh there would run it (nsenter takes a few ms of its own). */
+function toolsOn(host: Host): RunTool {
+  return (tool, args, input = '') =>
+    new Promise((resolve, reject) => {
+      const child = spawn('nsenter', [`--net=${host.namespace}`, tool, ...args], { stdio: ['pipe', 'pipe', 'pipe'] });
+      let output = '';
+      let errors = '';
+      child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
+      child.stderr.on('data', (chunk: Buffer) => (errors += chunk.toString()));
+      child.on('close', (code) => {
+        if (code === 0) resolve(output);
+        else reject(new ShoalError('unavailable', errors));
+      });
+      child.stdin.end(input);
+    });
+}
+
+/** 10,000 targets on so many ports; each change takes one target out of one port and puts another one in. */
+async function measureChanges(host: Host, ports: number, changes: number): Promise<void> {
+  const drains = { opened: () => undefined, closed: () => undefined };
+  const system = { ...noKernel, run: toolsOn(host) };
+  const options = { clock: systemClock, rng: systemRng, log: silentLogger, system, nodeId: `changes${ports}`, listen: [], portOffset: 0 };
+  const kernel = new KernelPath({ ...options, drains, problemOf: () => undefined });
+  const target = (port: number, index: number, name: string) =>
+    targetOf(`${name}-${port}-${index}`, 20_000 + (index % 10_000), { nodeAddress: `10.${port % 200}.${index >> 8}.${index & 255}` });
+  const perPort = 10_000 / ports;
+  const routes = new Map(
+    portsOf(ports).map((port) => [
+      port,
+      routeOf(
+        port,
+        Array.from({ length: perPort }, (_, index) => target(port, index, 'a')),
+        SETTINGS,
+      ),
+    ]),
+  );
+  let revision = 0;
+  const apply = async (): Promise<number> => {
+    const table = fromMessage(tableOf(++revision, [...routes.values()])) as Table;
+    const begunMs = performance.now();
+    await kernel.apply(table);
+    return performance.now() - begunMs;
+  };
+  const firstMs = await apply();
+  const times: number[] = [];
+  for (let turn = 0; turn < changes; turn++) {
+    const port = FIRST_PORT + ((turn * 37) % ports);
+    const route = routes.get(port);
+    if (route === undefined) continue;
+    routes.set(port, { ...route, targets: [...route.targets.slice(1), target(port, perPort + turn, 'b')] });
+    times.push(await apply());
+  }
+  await kernel.stop(true);
+  const sorted = [...times].sort((a, b) => a - b);
+  process.stdout.write(
+    `10,000 targets on ${ports} ports: all at once ${firstMs.toFixed(0)} ms; one change p50 ${median(times).toFixed(1)} ms, ` +
+      `worst ${(sorted.at(-1) ?? NaN).toFixed(1)} ms (load ${loadavg()[0]?.toFixed(1) ?? ''})\n`,
+  );
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      rounds: { type: 'string', default: '5' },
+      seconds: { type: 'string', default: '3' },
+      ports: { type: 'string', default: '10,1000' },
+      changes: { type: 'string', default: '20' },
+    },
+  });
+  const folder = await mkdtemp(join(tmpdir(), 'shoal-bench-'));
+  const hosts = await createHosts(4);
+  try {
+    const [shoal, reference, backend, client] = hosts.list;
+    if (shoal === undefined || reference === undefined || backend === undefined || client === undefined) throw new Error('no hosts');
+    for (const host of [shoal, reference]) await host.run('sysctl', ['-qw', 'net.ipv4.ip_forward=1']);
+    await startBackends(backend, folder);
+    const closing = join(folder, 'close.lua');
+    await writeFile(closing, 'wrk.headers["Connection"] = "close"\n');
+    const agent = await startShoal(shoal, folder);
+    let revision = 0;
+    for (const count of values.ports === '' ? [] : values.ports.split(',').map(Number)) {
+      await agent.table(tableOf(++revision, routesTo(backend, count)));
+      await writeReference(reference, backend, count, folder);
+      const port = FIRST_PORT + (count >> 1);
+      const ways = [
+        { name: 'direct', address: backend.address, port: BACKEND_PORTS[0] },
+        { name: 'reference', address: reference.address, port },
+        { name: 'shoal', address: shoal.address, port },
+      ];
+      for (const what of MEASURES) {
+        const results = new Map<string, number[]>(ways.map(({ name }) => [name, []]));
+        for (let round = 0; round < Number(values.rounds); round++) {
+          // Each round begins with another one: a drift of the machine falls on all alike.
+          for (let index = 0; index < ways.length; index++) {
+            const way = ways[(round + index) % ways.length];
+            if (way === undefined) continue;
+            results.get(way.name)?.push(await wrk(client, way.address, way.port, what, Number(values.seconds), closing));
+          }
+        }
+        const medians = ways.map(({ name }) => median(results.get(name) ?? []));
+        const [direct = NaN, hand = NaN, ours = NaN] = medians;
+        process.stdout.write(
+          `${count} ports, ${what.name}: direct ${direct.toFixed(0)}, reference ${hand.toFixed(0)}, shoal ${ours.toFixed(0)}: ` +
+            `x${(ours / hand).toFixed(2)} of the reference (load ${loadavg()[0]?.toFixed(1) ?? ''})\n`,
+        );
+      }
+    }
+    agent.close();
+    for (const ports of [1000, 1]) await measureChanges(client, ports, Number(values.changes));
+  } finally {
+    for (const child of children) child.kill('SIGKILL');
+    await hosts.remove();
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+await main();
