@@ -14,10 +14,11 @@ export interface HoldsOptions {
   readonly flows: Pick<Flows, 'busy'>;
 }
 
-/** A task as the present table has it. */
-export interface HeldTask {
-  /** `flowKey`s under which it may be mapped. */
-  readonly keys: ReadonlySet<string>;
+/** A task's place in a route of the present table; a task may have several. */
+export interface HeldPlace {
+  readonly taskId: string;
+  /** `flowKey` under which it may be mapped; undefined: it cannot be. */
+  readonly flow: string | undefined;
   readonly draining: boolean;
 }
 
@@ -27,6 +28,8 @@ interface Hold {
   /** Found without a connection so many times in a row. */
   quiet: number;
   released: boolean;
+  /** Of the last table that named it. */
+  turn: number;
 }
 
 const LOOK_MS = 250;
@@ -38,7 +41,8 @@ const QUIET_LOOKS = 2;
 export class Holds {
   readonly #options: HoldsOptions;
   readonly #holds = new Map<string, Hold>();
-  #mapped: ReadonlySet<string> = new Set();
+  #turn = 0;
+  #mapped: () => ReadonlySet<string> = () => new Set();
   #timer: Timer | undefined;
   #looking = false;
   #stopped = false;
@@ -52,30 +56,30 @@ export class Holds {
     return this.#holds.has(taskId);
   }
 
-  /** Before what is mapped changes: tasks of kernel ports, by id. Those that are no longer named are let go. */
-  expect(tasks: ReadonlyMap<string, HeldTask>): void {
-    for (const [taskId, hold] of this.#holds) {
-      if (tasks.has(taskId)) continue;
-      this.#holds.delete(taskId);
-      if (!hold.released) this.#options.drains.closed(taskId);
+  /** Before what is mapped changes: the places of all tasks that are to be held. Those that are no longer named are let go. */
+  expect(places: Iterable<HeldPlace>): void {
+    const turn = ++this.#turn;
+    for (const { taskId, flow, draining } of places) {
+      const hold = this.#holds.get(taskId) ?? this.#hold(taskId);
+      if (flow !== undefined) hold.keys.add(flow);
+      hold.draining = draining || (hold.turn === turn && hold.draining);
+      hold.turn = turn;
     }
-    for (const [taskId, { keys, draining }] of tasks) {
-      const known = this.#holds.get(taskId);
-      const hold = known ?? { keys: new Set(), draining, quiet: 0, released: false };
-      this.#holds.set(taskId, hold);
-      for (const key of keys) hold.keys.add(key);
-      hold.draining = draining;
-      // One that was let go gets nothing more, unless it takes connections again.
-      const isAgain = hold.released && !draining;
-      if (known !== undefined && !isAgain) continue;
-      hold.released = false;
-      hold.quiet = 0;
-      this.#options.drains.opened(taskId);
+    for (const [taskId, hold] of this.#holds) {
+      if (hold.turn !== turn) {
+        this.#holds.delete(taskId);
+        if (!hold.released) this.#options.drains.closed(taskId);
+      } else if (hold.released && !hold.draining) {
+        // It takes connections again.
+        hold.released = false;
+        hold.quiet = 0;
+        this.#options.drains.opened(taskId);
+      }
     }
   }
 
-  /** The kernel maps these (`flowKey`) from now on, and no others. */
-  mapped(keys: ReadonlySet<string>): void {
+  /** The kernel maps these (`flowKey`) from now on, and no others; asked for only where some task waits to be let go. */
+  mapped(keys: () => ReadonlySet<string>): void {
     this.#mapped = keys;
     this.#lookSoon(0);
   }
@@ -85,8 +89,18 @@ export class Holds {
     this.#timer?.cancel();
   }
 
+  #hold(taskId: string): Hold {
+    const hold = { keys: new Set<string>(), draining: false, quiet: 0, released: false, turn: 0 };
+    this.#holds.set(taskId, hold);
+    this.#options.drains.opened(taskId);
+    return hold;
+  }
+
   #leaving(): readonly [string, Hold][] {
-    return [...this.#holds].filter(([, hold]) => hold.draining && !hold.released && [...hold.keys].every((key) => !this.#mapped.has(key)));
+    const draining = [...this.#holds].filter(([, hold]) => hold.draining && !hold.released);
+    if (draining.length === 0) return [];
+    const mapped = this.#mapped();
+    return draining.filter(([, hold]) => [...hold.keys].every((key) => !mapped.has(key)));
   }
 
   #lookSoon(delayMs: number): void {

@@ -6,18 +6,19 @@ import { type Clock, type Timer } from '../../lib/clock.ts';
 import { messageOf, ShoalError } from '../../lib/errors.ts';
 import { type Logger } from '../../lib/log.ts';
 import { type Rng } from '../../lib/rng.ts';
-import { DataPath, keyOfRoute, portKeyOf, type PortRoute } from '../../proto/index.ts';
+import { DataPath, keyOfRoute, portKeyOf, type PortRoute, TargetState } from '../../proto/index.ts';
 import { type Drains } from '../drains.ts';
 import { type Table } from '../table/table.ts';
 import { type BridgeFinder } from './bridges.ts';
-import { type PathInUse, transportOf, whyProxy } from './eligible.ts';
+import { type PathInUse, whyProxy } from './eligible.ts';
 import { type Flows } from './flows.ts';
 import { type Family, type Forwarding } from './forwarding.ts';
-import { Holds } from './holds.ts';
+import { type HeldPlace, Holds } from './holds.ts';
 import { countersOf, type Listing, rulesOf } from './listing.ts';
-import { endpointsOf, familyOf, keysOf, type Plan, planOf, tasksOf } from './plan.ts';
+import { keysOf, type Plan, Planner } from './plan.ts';
 import { type Probe, Prober } from './prober.ts';
 import { removeRules } from './removal.ts';
+import { type Endpoint, type RouteView, RouteViews } from './route-view.ts';
 import { NO_RULES, portName, type Rules, tableName, type Transport } from './rules.ts';
 import { type Layout, retreatScript, scriptOf } from './script.ts';
 import { StaleFlows } from './stale-flows.ts';
@@ -68,6 +69,8 @@ export class KernelPath {
   readonly #prober: Prober;
   readonly #stale: StaleFlows;
   readonly #retry: Backoff;
+  readonly #planner = new Planner();
+  #views: RouteViews;
   #nodeId: string;
   #table: Table | undefined;
   /** Of the table, those that the kernel is to serve. */
@@ -92,6 +95,7 @@ export class KernelPath {
   constructor(options: KernelPathOptions) {
     this.#options = options;
     this.#nodeId = options.nodeId;
+    this.#views = new RouteViews(options.nodeId);
     const { clock, rng, log, drains, system } = options;
     this.#holds = new Holds({ clock, log, drains, flows: system.flows });
     this.#stale = new StaleFlows(system.flows, log);
@@ -129,6 +133,7 @@ export class KernelPath {
   setNodeId(nodeId: string): void {
     if (nodeId === this.#nodeId) return;
     this.#nodeId = nodeId;
+    this.#views = new RouteViews(nodeId);
     this.#there = undefined;
     this.#kick();
   }
@@ -216,23 +221,22 @@ export class KernelPath {
       this.#paths = new Map();
       return;
     }
-    const obstacles = await this.#obstaclesTo(routes);
-    this.#watchNodes(routes);
-    const { rules, paths } = planOf({
-      ...{ routes, nodeId, portOffset, before, obstacles, problemOf, bridgeOf: system.bridges() },
-      isDead: (host) => this.#prober.isDead(host),
-    });
+    const views = this.#views.all(routes);
+    const obstacles = await this.#obstaclesTo(views);
+    this.#watchNodes(views);
+    const ground = { nodeId, portOffset, obstacles, dead: this.#prober.dead() };
+    const { rules, paths } = this.#planner.plan({ ground, views, before, problemOf, bridgeOf: system.bridges() });
     if (there.kind === 'absent' && rules.ports.size === 0) {
       this.#paths = paths;
       return;
     }
-    this.#expectTasks(routes);
+    this.#holds.expect(this.#places(views));
     const script = scriptOf(layout, there.kind === 'known' ? before : undefined, rules);
     if (script !== '') await system.run('nft', ['-f', '-'], script);
     this.#there = { kind: 'known', rules };
     this.#paths = paths;
-    this.#holds.mapped(keysOf(rules));
-    await this.#stale.update(before, this.#reachableDatagramTargets(routes));
+    this.#holds.mapped(() => keysOf(rules));
+    await this.#stale.update(before, reachableDatagramTargets(views, ground.dead));
   }
 
   async #read(layout: Layout): Promise<Listing> {
@@ -250,22 +254,22 @@ export class KernelPath {
     return rules === undefined ? { kind: 'unknown' } : { kind: 'known', rules };
   }
 
-  /** Tasks that were mapped once stay expected for as long as any route names them. */
-  #expectTasks(routes: readonly PortRoute[]): void {
-    const tasks = tasksOf(routes, this.#nodeId);
-    for (const [taskId, task] of tasksOf(this.#table?.ports.values() ?? [], this.#nodeId)) {
-      if (!tasks.has(taskId) && this.#holds.has(taskId)) tasks.set(taskId, { ...task, keys: new Set() });
+  /** Tasks that were held once stay so for as long as any route names them. */
+  *#places(views: readonly RouteView[]): Generator<HeldPlace> {
+    for (const { endpoints } of views) {
+      for (const { target, flow, draining } of endpoints) yield { taskId: target.taskId, flow, draining };
     }
-    this.#holds.expect(tasks);
+    for (const route of this.#table?.ports.values() ?? []) {
+      if (whyProxy(route) === undefined) continue;
+      for (const { taskId, state } of route.targets) {
+        if (this.#holds.has(taskId)) yield { taskId, flow: undefined, draining: state === TargetState.TARGET_DRAINING };
+      }
+    }
   }
 
-  async #obstaclesTo(routes: readonly PortRoute[]): Promise<ReadonlyMap<Family | 'udp', string>> {
-    const families = new Set<Family>();
-    let datagrams = false;
-    for (const route of routes) {
-      datagrams ||= transportOf(route.protocol) === 'udp';
-      for (const { host } of endpointsOf(route, this.#nodeId)) families.add(familyOf(host));
-    }
+  async #obstaclesTo(views: readonly RouteView[]): Promise<ReadonlyMap<Family | 'udp', string>> {
+    const families = new Set(views.flatMap((view) => [...view.families]));
+    const datagrams = views.some(({ transport }) => transport === 'udp');
     const asked = [...families, datagrams].join(' ');
     if (this.#obstacles !== undefined && asked === this.#asked) return this.#obstacles;
     const { system } = this.#options;
@@ -285,24 +289,14 @@ export class KernelPath {
     return obstacles;
   }
 
-  #watchNodes(routes: readonly PortRoute[]): void {
+  #watchNodes(views: readonly RouteView[]): void {
     const nodes = new Map<string, number>();
-    for (const route of routes) {
-      for (const { host, port, local } of endpointsOf(route, this.#nodeId)) {
+    for (const { endpoints } of views) {
+      for (const { host, port, local } of endpoints) {
         if (!local) nodes.set(host, port);
       }
     }
     this.#prober.watch(nodes);
-  }
-
-  #reachableDatagramTargets(routes: readonly PortRoute[]): ReadonlyMap<string, { readonly host: string; readonly port: number }> {
-    const targets = new Map<string, { readonly host: string; readonly port: number }>();
-    for (const route of routes.filter(({ protocol }) => transportOf(protocol) === 'udp')) {
-      for (const { host, port, local } of endpointsOf(route, this.#nodeId)) {
-        if (local || !this.#prober.isDead(host)) targets.set(`${host} . ${String(port)}`, { host, port });
-      }
-    }
-    return targets;
   }
 
   /** The kernel cannot be brought to what it should hold: the listener takes over. False where not even that can be had. */
@@ -319,7 +313,7 @@ export class KernelPath {
     } catch (second) {
       if (!messageOf(second).includes('No such file or directory')) return false;
     }
-    this.#holds.mapped(new Set());
+    this.#holds.mapped(() => new Set());
     return true;
   }
 
@@ -382,4 +376,15 @@ export class KernelPath {
       connections: counters.get(portName({ transport, port })) ?? 0,
     }));
   }
+}
+
+/** By `addressKey`. */
+function reachableDatagramTargets(views: readonly RouteView[], dead: ReadonlySet<string>): ReadonlyMap<string, Endpoint> {
+  const targets = new Map<string, Endpoint>();
+  for (const { endpoints } of views.filter(({ transport }) => transport === 'udp')) {
+    for (const endpoint of endpoints) {
+      if (endpoint.local || !dead.has(endpoint.host)) targets.set(endpoint.address, endpoint);
+    }
+  }
+  return targets;
 }

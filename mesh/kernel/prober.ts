@@ -13,7 +13,7 @@ export interface ProberOptions {
   readonly clock: Clock;
   readonly rng: Rng;
   readonly probe: Probe;
-  /** `isDead` has changed for some node. */
+  /** `dead()` has changed. */
   readonly onChange: () => void;
 }
 
@@ -67,8 +67,9 @@ export class Prober {
     else this.stop();
   }
 
-  isDead(host: string): boolean {
-    return this.#nodes.get(host)?.dead === true;
+  /** Nodes that do not answer. */
+  dead(): ReadonlySet<string> {
+    return new Set([...this.#nodes].filter(([, { dead }]) => dead).map(([host]) => host));
   }
 
   stop(): void {

@@ -22,7 +22,10 @@ export function scriptOf(layout: Layout, before: Rules | undefined, after: Rules
   lines.push(...setLines(table, 'locals4', before4, locals4));
   lines.push(...setLines(table, 'locals6', before6, locals6));
   lines.push(...setLines(table, 'bridges', quoted(before?.bridges ?? new Set()), quoted(after.bridges)));
-  for (const [name, rules] of after.ports) lines.push(...portLines(table, before?.ports.get(name), rules));
+  for (const [name, rules] of after.ports) {
+    const was = before?.ports.get(name);
+    if (was !== rules) lines.push(...portLines(table, was, rules));
+  }
   return lines.map((line) => `${line}\n`).join('');
 }
 

@@ -130,6 +130,8 @@ function toolsOn(host: Host): RunTool {
         if (code === 0) resolve(output);
         else reject(new ShoalError('unavailable', errors));
       });
+      // One that ends without reading says why by its exit code.
+      child.stdin.on('error', () => undefined);
       child.stdin.end(input);
     });
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { silentLogger } from '../../../../lib/log.ts';
-import { type HeldTask, Holds } from '../../../../mesh/kernel/holds.ts';
+import { type HeldPlace, Holds } from '../../../../mesh/kernel/holds.ts';
 import { manualClock } from '../../../support/manual-clock.ts';
 
 const KEY = 'tcp 10.0.0.1 . 80';
@@ -31,7 +31,7 @@ describe('tasks that the kernel may have connections to', () => {
     });
   });
 
-  const task = (draining: boolean): ReadonlyMap<string, HeldTask> => new Map([['a', { keys: new Set([KEY]), draining }]]);
+  const task = (draining: boolean): readonly HeldPlace[] => [{ taskId: 'a', flow: KEY, draining }];
   const looks = async (times: number): Promise<void> => {
     for (let turn = 0; turn < times * 25; turn++) {
       clock.advance(10);
@@ -41,14 +41,14 @@ describe('tasks that the kernel may have connections to', () => {
 
   it('count as open from before they are mapped, until they drain without a connection', async () => {
     holds.expect(task(false));
-    holds.mapped(new Set([KEY]));
+    holds.mapped(() => new Set([KEY]));
     await looks(3);
     assert.deepEqual([...open], ['a']);
     busy = new Set([KEY]);
     holds.expect(task(true));
     await looks(3);
     assert.deepEqual([...open], ['a'], 'still mapped');
-    holds.mapped(new Set());
+    holds.mapped(() => new Set());
     await looks(3);
     assert.deepEqual([...open], ['a'], 'a connection is open');
     busy = new Set();
@@ -63,7 +63,7 @@ describe('tasks that the kernel may have connections to', () => {
 
   it('count again when they take connections again', async () => {
     holds.expect(task(true));
-    holds.mapped(new Set());
+    holds.mapped(() => new Set());
     await looks(3);
     assert.deepEqual([...open], []);
     holds.expect(task(false));
@@ -73,10 +73,10 @@ describe('tasks that the kernel may have connections to', () => {
   it('count until they leave the table where conntrack cannot be read', async () => {
     busy = undefined;
     holds.expect(task(true));
-    holds.mapped(new Set());
+    holds.mapped(() => new Set());
     await looks(10);
     assert.deepEqual([...open], ['a']);
-    holds.expect(new Map());
+    holds.expect([]);
     assert.deepEqual([...open], []);
     await looks(2);
     assert.equal(clock.waiting, 0);
