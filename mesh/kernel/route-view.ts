@@ -1,5 +1,5 @@
-// A route as the kernel path of one node sees it. Routes keep their identity through increments of the table, so what was worked out for one is kept with it:
-// a change of one target among thousands costs what its own port costs.
+// A route as the kernel path of one node sees it. Routes and targets keep their identity through increments of the table, so what was worked out for one is
+// kept with it: a change of one target among thousands costs little more than that target.
 import { isIPv6 } from 'node:net';
 import { type PortRoute, type RouteTarget, TargetState } from '../../proto/index.ts';
 import { addressOf } from '../balance/balancer.ts';
@@ -33,6 +33,8 @@ export interface RouteView {
 export class RouteViews {
   readonly #nodeId: string;
   readonly #views = new WeakMap<PortRoute, RouteView>();
+  /** A target is of one route, so of one transport. */
+  readonly #endpoints = new WeakMap<RouteTarget, Endpoint | 'none'>();
 
   constructor(nodeId: string) {
     this.#nodeId = nodeId;
@@ -44,10 +46,18 @@ export class RouteViews {
     if (known !== undefined) return known;
     const transport = transportOf(route.protocol);
     if (transport === undefined) return undefined;
-    const endpoints = route.targets.flatMap((target) => endpointOf(target, transport, this.#nodeId) ?? []);
+    const endpoints = route.targets.flatMap((target) => this.#endpoint(target, transport) ?? []);
     const view = { route, transport, endpoints, families: new Set(endpoints.map(({ family }) => family)) };
     this.#views.set(route, view);
     return view;
+  }
+
+  #endpoint(target: RouteTarget, transport: Transport): Endpoint | undefined {
+    const known = this.#endpoints.get(target);
+    if (known !== undefined) return known === 'none' ? undefined : known;
+    const endpoint = endpointOf(target, transport, this.#nodeId);
+    this.#endpoints.set(target, endpoint ?? 'none');
+    return endpoint;
   }
 
   all(routes: Iterable<PortRoute>): readonly RouteView[] {
