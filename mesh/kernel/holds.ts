@@ -33,8 +33,9 @@ interface Hold {
 }
 
 const LOOK_MS = 250;
-/** A listing of a big conntrack table may take long; it is not to take more than this share of the time. */
+/** A listing of a big conntrack table may take long; it is not to take more than this share of the time, within bounds: a drain waits for it. */
 const BUSY_SHARE = 0.1;
+const MAX_LOOK_MS = 1000;
 /** A listing is not a snapshot: an entry that moves while it is read may be missed once. */
 const QUIET_LOOKS = 2;
 
@@ -141,6 +142,6 @@ export class Holds {
     } finally {
       this.#looking = false;
     }
-    this.#lookSoon(Math.max(LOOK_MS, (clock.nowMs() - begunMs) / BUSY_SHARE));
+    this.#lookSoon(Math.min(MAX_LOOK_MS, Math.max(LOOK_MS, (clock.nowMs() - begunMs) / BUSY_SHARE)));
   }
 }

@@ -33,7 +33,8 @@ interface Node {
   readonly ports: readonly number[];
   /** Index in `ports` of the one that was answered last. */
   speaks: number | undefined;
-  tried: number;
+  /** How often no port was answered before one was. */
+  silent: number;
   misses: number;
   answers: number;
   dead: boolean;
@@ -59,7 +60,7 @@ export class Prober {
       const known = this.#nodes.get(host);
       const { speaks, misses = 0, answers = 0, dead = false } = known ?? {};
       // A port of a replica that is gone is asked no more; the quiet one stays.
-      const node: Node = { ports: [QUIET_PORT, port], speaks: speaks === 0 ? 0 : undefined, tried: 0, misses, answers, dead };
+      const node: Node = { ports: [QUIET_PORT, port], speaks: speaks === 0 ? 0 : undefined, silent: 0, misses, answers, dead };
       this.#nodes.set(host, node);
       if (known === undefined) void this.#ask(host, node);
     }
@@ -97,7 +98,7 @@ export class Prober {
 
   async #ask(host: string, node: Node): Promise<void> {
     const { clock, probe } = this.#options;
-    const index = node.speaks ?? node.tried++ % node.ports.length;
+    const index = node.speaks ?? node.silent % node.ports.length;
     const askedMs = clock.nowMs();
     const answer = await probe(host, node.ports[index] ?? QUIET_PORT, DEADLINE_MS);
     if (this.#nodes.get(host) !== node || answer === 'unknown') return;
@@ -108,8 +109,12 @@ export class Prober {
       if (node.dead && node.answers >= ANSWERS) this.#judge(node, false);
       return;
     }
+    if (askedMs < this.#stalledUntilMs) return;
     // One that never spoke on any port may just be behind a firewall: it is not judged.
-    if (askedMs < this.#stalledUntilMs || node.speaks === undefined) return;
+    if (node.speaks === undefined) {
+      node.silent++;
+      return;
+    }
     node.answers = 0;
     if (++node.misses >= MISSES && !node.dead) this.#judge(node, true);
   }

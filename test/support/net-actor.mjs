@@ -55,7 +55,8 @@ const operations = {
       sockets.add(socket);
       socket.on('close', () => sockets.delete(socket));
       socket.on('error', () => undefined);
-      socket.write(`${name} ${socket.remoteAddress.replace('::ffff:', '')}\n`);
+      // One that was reset at once has none any more.
+      socket.write(`${name} ${(socket.remoteAddress ?? '').replace('::ffff:', '')}\n`);
       socket.pipe(socket);
     });
     const udp = createSocket({ type: 'udp6', reuseAddr: false });

@@ -82,6 +82,7 @@ describe('kernel path', function () {
     assert.deepEqual(namesOf(await ask(2)), ['other2', 'other2']);
     assert.equal(await mesh.client.say('kept', 'three'), 'three');
     assert.doesNotMatch(await mesh.ruleset(), /tcp_8081/);
+    await mesh.client.close('kept');
   });
 
   it('makes its rules anew when others have flushed them, and leaves theirs alone', async () => {
