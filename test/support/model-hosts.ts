@@ -28,6 +28,8 @@ export class ModelHosts {
   readonly nodes = new Map<string, ModelNode>();
   /** Tasks with open connections: no mesh calls them idle. */
   readonly busy = new Set<string>();
+  /** Tasks that do not end, whatever they are told. */
+  readonly stuck = new Set<string>();
   readonly #world: ReturnType<typeof stateWorld>;
 
   constructor(world: ReturnType<typeof stateWorld>) {
@@ -112,7 +114,7 @@ export class ModelHosts {
   #stepTask(task: Task, local: LocalTask): void {
     if (local.state >= TaskState.COMPLETE) return;
     if (task.desired >= TaskState.SHUTDOWN) {
-      local.state = TaskState.SHUTDOWN;
+      if (!this.stuck.has(task.id)) local.state = TaskState.SHUTDOWN;
       return;
     }
     const spec = specOf(this.#world.state, task.serviceId, task.specNumber);

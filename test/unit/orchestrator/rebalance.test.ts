@@ -133,6 +133,16 @@ describe('rebalancing on a wish', () => {
     assert.deepEqual([state, message], [REBALANCE_STOPPED, 'not every task of the service came up within 1m0s']);
   });
 
+  it('does not count the time that a moved task takes to leave its node', () => {
+    for (const by of [UpdateOrder.STOP_FIRST, UpdateOrder.START_FIRST]) {
+      const model = lopsided({ ...web(4, order(by, { progressDeadlineMs: 10_000 })), drainPeriodMs: 40_000 });
+      for (const { id } of model.tasks('web')) model.hosts.busy.add(id);
+      model.rebalance('web');
+      model.run(200_000);
+      assert.deepEqual([statusOf(model).state, spread(model)], [REBALANCE_COMPLETED, { a: 2, b: 1, c: 1 }]);
+    }
+  });
+
   it('stops when a moved task fails, and the one that it was to replace stays', () => {
     const model = lopsided(web(4));
     model.rebalance('web');

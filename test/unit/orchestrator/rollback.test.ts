@@ -311,6 +311,23 @@ describe('the progress deadline', () => {
     assert.equal(serving(model), 3);
   });
 
+  it('does not run while the old task takes its time to leave, and does when it takes more', () => {
+    const update = { order: UpdateOrder.STOP_FIRST, progressDeadlineMs: 10_000, failureAction: FailureAction.FAILURE_PAUSE };
+    const model = running(web(2, { update, more: { drainPeriodMs: 40_000 } }));
+    for (const { id } of model.tasks('web')) model.hosts.busy.add(id);
+    model.update('web', toImage('v2'));
+    model.run(100_000);
+    assert.equal(stateOf(model), UpdateState.UPDATE_COMPLETED);
+    // Acknowledged at the latest after 5 s, drained after 40 more, killed after 10 more, and then the deadline.
+    for (const { id } of model.tasks('web')) model.hosts.stuck.add(id);
+    model.update('web', toImage('v3'));
+    model.run(64_000);
+    assert.equal(stateOf(model), UpdateState.UPDATING);
+    model.run(2000);
+    assert.equal(stateOf(model), UpdateState.UPDATE_PAUSED);
+    assert.match(statusOf(model).update?.message ?? '', /task web\.1 not coming up within 10s/);
+  });
+
   it('does not run while an update waits out its delay or its monitor period', () => {
     const model = running(web(3, { update: { delayMs: 600_000, monitorMs: 900_000, progressDeadlineMs: 60_000 } }));
     model.update('web', toImage('v2'));
