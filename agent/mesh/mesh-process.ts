@@ -1,11 +1,10 @@
 // The mesh as a process of its own: in its own session, so that nothing that ends the agent ends it, with its output in a file of bounded size.
-import { execFile, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { closeSync, mkdirSync, openSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Clock } from '../../lib/clock.ts';
 import { sleep } from '../../lib/clock.ts';
 import { readIfThere } from '../../lib/durable-file.ts';
-import { messageOf, ShoalError } from '../../lib/errors.ts';
 import { isAlive, processId, type ProcessId, signalProcess } from '../../lib/process-id.ts';
 
 /** Starts a mesh and returns who it is. Throws where it cannot be started. */
@@ -24,8 +23,6 @@ export interface MeshCommandLine {
 
 /** A mesh that logs more than this between two starts is a fault of its own; it writes little. */
 const MAX_LOG_BYTES = 10 * 2 ** 20;
-/** Node.js takes a second to load on a busy host, and each program it runs has 5 s. */
-const PURGE_DEADLINE_MS = 30_000;
 const LOG_FILE = 'mesh.log';
 const PROCESS_FILE = 'process.json';
 
@@ -51,23 +48,6 @@ export function meshLauncher(line: MeshCommandLine): LaunchMesh {
       closeSync(log);
     }
   };
-}
-
-/** Removes what a mesh of the node has left in the kernel: `shoal mesh --purge`, to its end. Rejects with what it said where something may be left. */
-export async function purgeMesh({ command, dataDir, nodeId }: Pick<MeshCommandLine, 'command' | 'dataDir' | 'nodeId'>): Promise<void> {
-  const [program, ...before] = command;
-  const args = [...before, 'mesh', '--data-dir', dataDir, '--node-id', nodeId, '--purge'];
-  await new Promise<void>((resolve, reject) => {
-    execFile(program, args, { timeout: PURGE_DEADLINE_MS, killSignal: 'SIGKILL' }, (error, _stdout, stderr) => {
-      if (error === null) resolve();
-      else
-        reject(
-          new ShoalError('unavailable', `rules of the mesh may be left in the kernel: ${stderr.trim() || messageOf(error)}`, {
-            cause: error,
-          }),
-        );
-    });
-  });
 }
 
 /** The mesh that an earlier agent started here, whether or not it still runs. */

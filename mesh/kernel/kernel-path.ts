@@ -117,6 +117,7 @@ export class KernelPath {
 
   /** Resolves when the kernel holds what the table says, or leaves the ports to the listener, or after a bounded time. Never rejects. */
   async apply(table: Table): Promise<void> {
+    if (this.#stopped) return;
     this.#table = table;
     this.#routes = [...table.ports.values()].filter((route) => whyProxy(route) === undefined);
     await new Promise<void>((resolve) => {
