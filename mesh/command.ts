@@ -2,6 +2,7 @@
 import { isIP } from 'node:net';
 import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { ShoalError } from '../lib/errors.ts';
 
 interface Flags {
   readonly dataDir: string;
@@ -9,6 +10,7 @@ interface Flags {
   readonly listen: readonly string[];
   readonly portOffset: number;
   readonly tlsDir?: string;
+  readonly purge: boolean;
   readonly healthAddr?: { readonly host: string; readonly port: number };
   readonly logLevel: 'error' | 'warn' | 'info' | 'debug';
   readonly logFormat: 'auto' | 'json' | 'short';
@@ -22,6 +24,7 @@ export function configureMesh(command: Command): void {
     .option('--listen <addr>', 'address to answer published ports on; repeatable (default: all, IPv4 and IPv6)', addAddress, [])
     .option('--port-offset <n>', 'added to every published port, for several nodes on one address', portOffset, 0)
     .option('--tls-dir <dir>', 'folder with NAME.crt and NAME.key for ports with TLS (default: tls in the data directory)')
+    .option('--purge', 'remove the rules that a mesh of this node has left in the kernel, and exit', false)
     .option('--health-addr <host:port>', 'serve /livez, /readyz and /metrics there (default: not at all)', hostAndPort)
     .addOption(new Option('--log-level <level>', 'least level that is logged').choices(['error', 'warn', 'info', 'debug']).default('info'))
     .addOption(new Option('--log-format <format>', 'JSON or short lines').choices(['auto', 'json', 'short']).default('auto'))
@@ -31,6 +34,10 @@ export function configureMesh(command: Command): void {
 }
 
 async function run(flags: Flags): Promise<void> {
+  if (flags.purge) {
+    await purge(flags.nodeId);
+    return;
+  }
   const [{ createLogger }, { runDaemon }, { runMesh }] = await Promise.all([
     import('../lib/log.ts'),
     import('../lib/daemon.ts'),
@@ -47,6 +54,16 @@ async function run(flags: Flags): Promise<void> {
     log: createLogger(logOptions),
   };
   await runDaemon(logOptions, 'its agent starts it again', (signal) => runMesh(options, { signal }));
+}
+
+async function purge(nodeId: string): Promise<void> {
+  const [{ systemClock }, { removeRules }, { systemTools }] = await Promise.all([
+    import('../lib/clock.ts'),
+    import('./kernel/removal.ts'),
+    import('./kernel/tools.ts'),
+  ]);
+  if (nodeId === '') throw new ShoalError('invalid_argument', '--purge needs --node-id: rules are named after their node');
+  await removeRules(nodeId, systemTools(systemClock));
 }
 
 function addAddress(value: string, before: readonly string[]): readonly string[] {

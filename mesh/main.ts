@@ -3,6 +3,7 @@ import { systemClock } from '../lib/clock.ts';
 import { type Logger } from '../lib/log.ts';
 import { systemRng } from '../lib/rng.ts';
 import { VERSION } from '../lib/version.ts';
+import { kernelSystem } from './kernel/system.ts';
 import { Mesh } from './mesh.ts';
 
 export interface MeshProcessOptions {
@@ -43,6 +44,7 @@ export async function runMesh(options: MeshProcessOptions, { signal }: { readonl
     portOffset: options.portOffset,
     tlsDir: options.tlsDir,
     version: VERSION,
+    kernel: kernelSystem(systemClock),
     onStop: (periodMs) => {
       onEnd(Math.min(periodMs, MAX_STOP_PERIOD_MS));
     },
@@ -66,13 +68,15 @@ export async function runMesh(options: MeshProcessOptions, { signal }: { readonl
 /** Loaded only where asked for: most nodes leave the mesh's numbers to its agent, and the memory free. */
 async function startHealth(options: MeshProcessOptions, mesh: Mesh): Promise<{ stop(): Promise<void> } | undefined> {
   if (options.health === undefined) return undefined;
-  const [{ metrics, startHealthServer }, { registerMetrics }, { registerHttpMetrics }] = await Promise.all([
+  const [{ metrics, startHealthServer }, { registerMetrics }, { registerHttpMetrics }, { registerKernelMetrics }] = await Promise.all([
     import('../lib/health-server.ts'),
     import('./metrics.ts'),
     import('./http/metrics.ts'),
+    import('./kernel/metrics.ts'),
   ]);
   registerMetrics(metrics, () => mesh.counters);
   registerHttpMetrics(metrics, mesh.counters.http);
+  registerKernelMetrics(metrics, () => mesh.counters.kernel);
   return startHealthServer({
     ...options.health,
     ready: () => (mesh.epoch === undefined ? 'no route table yet: no agent has sent one, and none was saved' : undefined),

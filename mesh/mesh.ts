@@ -6,10 +6,20 @@ import { messageOf, ShoalError } from '../lib/errors.ts';
 import { type Logger } from '../lib/log.ts';
 import { type Rng } from '../lib/rng.ts';
 import { socketPath } from '../lib/socket-path.ts';
-import { type DrainingIdle, type Epoch, type MeshHello, type MeshReport, type PortProblems, PortProtocol } from '../proto/index.ts';
+import {
+  type DrainingIdle,
+  type Epoch,
+  type MeshHello,
+  type MeshReport,
+  type PortProblems,
+  PortProtocol,
+  type PortRoute,
+} from '../proto/index.ts';
 import { ControlServer } from './control/server.ts';
 import { type HttpNumbers } from './http/counters.ts';
 import { HttpProtocol } from './http/protocol.ts';
+import { type PathInUse } from './kernel/eligible.ts';
+import { type KernelCounter, KernelPath, type KernelSystem } from './kernel/kernel-path.ts';
 import { DEFAULT_LIMITS, type Limits } from './limits.ts';
 import { ANY_ADDRESS } from './listener.ts';
 import { Ports } from './ports.ts';
@@ -39,6 +49,7 @@ export interface MeshOptions {
   /** Folder of the certificates; unset: "tls" in the data directory. */
   readonly tlsDir?: string | undefined;
   readonly version: string;
+  readonly kernel: KernelSystem;
   /** An agent has asked the mesh to stop, leaving open connections so long. */
   readonly onStop: (periodMs: number) => void;
 }
@@ -48,6 +59,7 @@ export interface MeshCounters {
   readonly http: HttpNumbers;
   readonly tcp: ReadonlyMap<number, Readonly<PortCounters>>;
   readonly udp: ReadonlyMap<number, Readonly<UdpCounters>>;
+  readonly kernel: readonly KernelCounter[];
 }
 
 export class Mesh {
@@ -57,12 +69,15 @@ export class Mesh {
   readonly #http: HttpProtocol;
   readonly #udp: UdpProtocol;
   readonly #ports: Ports;
+  readonly #kernel: KernelPath;
   #keeper: TableKeeper | undefined;
   #nodeId: string;
   /** What the agent was told last. */
   #idle: readonly string[] = [];
   #idleEpoch: Epoch | undefined;
   #problemsDue = false;
+  /** No mesh is to follow this one. */
+  #endsForGood = false;
   #logged: ReadonlySet<string> = new Set();
 
   constructor(options: MeshOptions) {
@@ -86,10 +101,22 @@ export class Mesh {
       ]),
       onProblems: () => {
         this.#problemsLater();
+        this.#kernel.listenersChanged();
       },
       onIdle: () => {
         this.#reportIdle();
       },
+    });
+    this.#kernel = new KernelPath({
+      clock,
+      rng,
+      log,
+      system: options.kernel,
+      nodeId: options.nodeId,
+      listen: options.listen,
+      portOffset: options.portOffset ?? 0,
+      drains: this.#ports.drains,
+      problemOf: (route) => this.#ports.problemOf(route),
     });
     this.#control = new ControlServer({
       clock,
@@ -105,6 +132,7 @@ export class Mesh {
             this.#keeper?.receiveDelta(command.value);
             return;
           case 'stop':
+            this.#endsForGood = true;
             options.onStop(command.value.drainPeriodMs);
         }
       },
@@ -112,7 +140,12 @@ export class Mesh {
   }
 
   get counters(): MeshCounters {
-    return { http: this.#http, tcp: this.#tcp.counters, udp: this.#udp.counters };
+    return { http: this.#http, tcp: this.#tcp.counters, udp: this.#udp.counters, kernel: this.#kernel.counters };
+  }
+
+  /** Which path new connections of the route take, and why. */
+  pathOf(route: PortRoute): PathInUse {
+    return this.#kernel.pathOf(route);
   }
 
   /** Of the table in use. */
@@ -154,10 +187,17 @@ export class Mesh {
     });
   }
 
-  /** Closes the ports, lets open connections end for `periodMs`, then ends them and gives the data directory back. */
+  /**
+   * Closes the ports, lets open connections end for `periodMs`, then ends them and gives the data directory back. What is in the kernel serves on until the
+   * next mesh of this node, unless an agent has asked for the end: then nothing is left there.
+   */
   async stop(periodMs: number): Promise<void> {
     await this.#keeper?.stop();
+    // An agent asks, then signals; what it asked may still be on its way.
+    await new Promise((resolve) => setImmediate(resolve));
+    if (this.#endsForGood) await this.#kernel.close();
     await this.#ports.stop(periodMs);
+    await this.#kernel.stop(this.#endsForGood);
     await this.#control.stop();
   }
 
@@ -172,6 +212,7 @@ export class Mesh {
 
   async #serve(table: Table): Promise<void> {
     await this.#ports.apply(table);
+    await this.#kernel.apply(table);
     this.#reportProblems();
     this.#options.log.debug(`serving the route table of ${describeEpoch(table.epoch)}`, { ports: table.ports.size });
     // Before the acknowledgement: whoever reads that may take the idle list that it has as the one of this epoch.
@@ -191,6 +232,7 @@ export class Mesh {
     if (this.#nodeId === '') {
       this.#nodeId = hello.nodeId;
       this.#ports.setNodeId(hello.nodeId);
+      this.#kernel.setNodeId(hello.nodeId);
     }
     return [
       { case: 'ready', value: { version: this.#options.version, pid: process.pid, epoch: keeper.acknowledgedEpoch, answersPings: true } },

@@ -48,6 +48,11 @@ export class Ports {
     this.#drains = new Drains(options.onIdle);
   }
 
+  /** Also for those who open connections past the served ports. */
+  get drains(): Drains {
+    return this.#drains;
+  }
+
   /** What is open, on retired ports too. */
   get connections(): number {
     let sum = 0;
@@ -79,6 +84,12 @@ export class Ports {
     if (nodeId === this.#nodeId) return;
     this.#nodeId = nodeId;
     for (const { served, routes } of this.#published.values()) served?.update([...routes.values()], nodeId);
+  }
+
+  /** Why the route's port is not, or not fully, served here. */
+  problemOf(route: PortRoute): string | undefined {
+    const published = this.#published.get(nameOf(route));
+    return published === undefined ? 'it is not served' : (this.#unserved(published) ?? published.served?.problem);
   }
 
   /** Complete list, by ascending port. */

@@ -147,7 +147,7 @@ export class Balancer {
 }
 
 /** On the task's own node the container's address, where it has one; elsewhere the node's. Undefined where the table gives none. */
-function addressOf(target: RouteTarget, nodeId: string): { readonly host: string; readonly port: number } | undefined {
+export function addressOf(target: RouteTarget, nodeId: string): { readonly host: string; readonly port: number } | undefined {
   if (target.nodeId === nodeId && nodeId !== '' && target.containerAddress !== '' && isPort(target.containerPort)) {
     return { host: target.containerAddress, port: target.containerPort };
   }

@@ -10,6 +10,7 @@ import { seededRng } from '../../../lib/rng.ts';
 import { PortProtocol, RouteTableDelta } from '../../../proto/index.ts';
 import { Mesh } from '../../../mesh/mesh.ts';
 import { connectAgent, type MeshAgent } from '../../support/mesh-agent.ts';
+import { noKernel } from '../../support/no-kernel.ts';
 import { draining, epochOf, routeOf, tableOf, targetOf } from '../../support/routes.ts';
 import { echo, freePort, openClient, ownLoopback, type Replica, startReplica } from '../../support/sockets.ts';
 import { openUdp } from '../../support/udp-mesh.ts';
@@ -31,6 +32,7 @@ describe('mesh and agent', () => {
       dataDir,
       nodeId: 'node-a',
       listen: [ownLoopback()],
+      kernel: noKernel,
       version: '1.2.3',
       onStop: (periodMs) => {
         stopAsked = periodMs;
