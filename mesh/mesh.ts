@@ -6,7 +6,16 @@ import { messageOf, ShoalError } from '../lib/errors.ts';
 import { type Logger } from '../lib/log.ts';
 import { type Rng } from '../lib/rng.ts';
 import { socketPath } from '../lib/socket-path.ts';
-import { type DrainingIdle, type Epoch, type MeshHello, type MeshReport, type PortProblems, PortProtocol } from '../proto/index.ts';
+import {
+  type DrainingIdle,
+  type Epoch,
+  type MeshHello,
+  type MeshReport,
+  type MeshStatusPage,
+  type MeshStatusQuery,
+  type PortProblems,
+  PortProtocol,
+} from '../proto/index.ts';
 import { ControlServer } from './control/server.ts';
 import { type HttpNumbers } from './http/counters.ts';
 import { HttpProtocol } from './http/protocol.ts';
@@ -14,6 +23,7 @@ import { DEFAULT_LIMITS, type Limits } from './limits.ts';
 import { ANY_ADDRESS } from './listener.ts';
 import { Ports } from './ports.ts';
 import { type Protocol } from './served-port.ts';
+import { pageOf } from './status.ts';
 import { describeEpoch } from './table/epoch.ts';
 import { loadTable, saveTable } from './table/file.ts';
 import { TableKeeper } from './table/keeper.ts';
@@ -57,6 +67,7 @@ export class Mesh {
   readonly #http: HttpProtocol;
   readonly #udp: UdpProtocol;
   readonly #ports: Ports;
+  readonly #startedMs: number;
   #keeper: TableKeeper | undefined;
   #nodeId: string;
   /** What the agent was told last. */
@@ -69,6 +80,7 @@ export class Mesh {
     this.#options = options;
     this.#nodeId = options.nodeId;
     const { clock, rng, log } = options;
+    this.#startedMs = clock.nowMs();
     const shared = { clock, rng, log, limits: options.limits ?? DEFAULT_LIMITS };
     this.#tcp = new TcpProtocol(shared);
     const certificates = new Certificates({ clock, log, dir: options.tlsDir ?? join(options.dataDir, 'tls') });
@@ -106,6 +118,9 @@ export class Mesh {
             return;
           case 'stop':
             options.onStop(command.value.drainPeriodMs);
+            return;
+          case 'status':
+            this.#control.send({ case: 'status', value: this.#statusPage(command.value) });
         }
       },
     });
@@ -192,11 +207,26 @@ export class Mesh {
       this.#nodeId = hello.nodeId;
       this.#ports.setNodeId(hello.nodeId);
     }
+    const { version } = this.#options;
+    const ready = { version, pid: process.pid, epoch: keeper.acknowledgedEpoch, answersPings: true, answersStatus: true };
     return [
-      { case: 'ready', value: { version: this.#options.version, pid: process.pid, epoch: keeper.acknowledgedEpoch, answersPings: true } },
+      { case: 'ready', value: ready },
       { case: 'idle', value: this.#idleList(keeper.epoch) },
       { case: 'portProblems', value: this.#problems() },
     ];
+  }
+
+  #statusPage(query: MeshStatusQuery): MeshStatusPage {
+    const { version, clock } = this.#options;
+    const nowMs = clock.nowMs();
+    return {
+      sequence: query.sequence,
+      version,
+      pid: process.pid,
+      uptimeMs: Math.round(nowMs - this.#startedMs),
+      epoch: this.epoch,
+      ...pageOf(this.#ports.seen(), query, nowMs),
+    };
   }
 
   /** `epoch`: of the table that is being put in use; the one in use otherwise. */

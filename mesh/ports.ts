@@ -2,7 +2,7 @@
 import { type Clock } from '../lib/clock.ts';
 import { keyOfRoute, type PortProblem, portKeyOf, type PortProtocol, type PortRoute } from '../proto/index.ts';
 import { Drains } from './drains.ts';
-import { type Protocol, type ServedPort } from './served-port.ts';
+import { type PortLook, type Protocol, type ServedPort } from './served-port.ts';
 import { diffTables } from './table/diff.ts';
 import { type Table } from './table/table.ts';
 
@@ -19,6 +19,17 @@ export interface PortsOptions {
   readonly onProblems: () => void;
   /** `idle()` has changed between two tables. */
   readonly onIdle: () => void;
+}
+
+/** A port of the table, whether or not it is served. */
+export interface SeenPort {
+  readonly protocol: PortProtocol;
+  readonly publishedPort: number;
+  /** Why it is not, or not fully, served, in plain words. */
+  readonly problem: string | undefined;
+  readonly routes: readonly PortRoute[];
+  /** Undefined: the mesh cannot serve it at all. */
+  look(): PortLook | undefined;
 }
 
 /** A number of one protocol, with all routes of the table that share it. */
@@ -89,6 +100,19 @@ export class Ports {
       if (message !== undefined) problems.push({ protocol: published.protocol, publishedPort: published.number, message });
     }
     return problems.sort((a, b) => a.publishedPort - b.publishedPort || a.protocol - b.protocol);
+  }
+
+  /** Those of the table, in no order. */
+  *seen(): Generator<SeenPort> {
+    for (const published of this.#published.values()) {
+      yield {
+        protocol: published.protocol,
+        publishedPort: published.number,
+        problem: this.#unserved(published) ?? published.served?.problem,
+        routes: [...published.routes.values()],
+        look: () => published.served?.look(),
+      };
+    }
   }
 
   /** Complete list of draining tasks without a connection. */

@@ -1,5 +1,6 @@
 // What a published port is to the mesh, whatever its protocol: mesh/ports.ts opens, changes and closes ports through these interfaces alone.
 import { type PortRoute } from '../proto/index.ts';
+import { type Replica } from './balance/balancer.ts';
 import { type Drains } from './drains.ts';
 
 /** One port that is served on this node, alone by its number and protocol. */
@@ -16,6 +17,26 @@ export interface ServedPort {
   close(): void;
   /** Ends what is still open. Follows `close`. */
   closeConnections(): void;
+  /** As it is now, for people. */
+  look(): PortLook;
+}
+
+export interface PortLook {
+  /** As MeshPort.rejected has it. */
+  readonly rejected: number;
+  readonly routes: readonly RouteLook[];
+}
+
+/** The numbers are those of MeshRoute. */
+export interface RouteLook {
+  readonly route: PortRoute;
+  /** Those of the route's targets that have an address. */
+  readonly replicas: readonly Replica[];
+  readonly open: number;
+  readonly waiting: number;
+  readonly total: number;
+  readonly replicaFailures: number;
+  readonly refused: number;
 }
 
 /** What a served port has around it. */

@@ -1,6 +1,6 @@
 // The agent's end of the local stream to its mesh: hello, tables as bytes, reports.
 import { connect, type Socket } from 'node:net';
-import { MeshCommand, type MeshReady, MeshReport } from '../../proto/index.ts';
+import { MeshCommand, type MeshReady, MeshReport, type MeshStatusQuery } from '../../proto/index.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { messageOf, ShoalError } from '../../lib/errors.ts';
 import { encodeFrame, frameReader } from '../../lib/frames.ts';
@@ -15,6 +15,8 @@ export interface MeshLink {
   sendDelta(delta: Uint8Array): boolean;
   sendStop(drainPeriodMs: number): void;
   sendPing(sequence: number): void;
+  /** Answered by the report `status` of the same sequence. */
+  sendStatusQuery(query: MeshStatusQuery): void;
   /** Resolves with the reason when the stream has ended. */
   readonly closed: Promise<string>;
   close(): void;
@@ -119,6 +121,9 @@ function linkOver(socket: Socket, ready: MeshReady, closed: Promise<string>): Me
     },
     sendPing(sequence) {
       command({ case: 'ping', value: { sequence } });
+    },
+    sendStatusQuery(query) {
+      command({ case: 'status', value: query });
     },
     closed,
     close() {

@@ -8,7 +8,7 @@ import { type Rng } from '../../lib/rng.ts';
 import { keyOfRoute, portKeyOf, type PortRoute } from '../../proto/index.ts';
 import { type Limits, whereSet } from '../limits.ts';
 import { Listener } from '../listener.ts';
-import { type PortHost, type ServedPort } from '../served-port.ts';
+import { type PortHost, type PortLook, type ServedPort } from '../served-port.ts';
 import { type Certificates } from '../tls/certificates.ts';
 import { type HttpPortCounters, type RouteCounters } from './counters.ts';
 import { Exchange } from './exchange.ts';
@@ -142,6 +142,14 @@ export class HttpPort implements ServedPort {
       this.#servers.delete(server);
     }
     for (const key of this.#routes.keys()) this.#options.forgetRoute(key);
+  }
+
+  look(): PortLook {
+    const { overLimit, badRequests, badHandshakes, unknown, acceptErrors } = this.#options.counters;
+    return {
+      rejected: overLimit + badRequests + badHandshakes + unknown + acceptErrors,
+      routes: [...this.#routes.values()].map((route) => route.look()),
+    };
   }
 
   #take(routes: readonly PortRoute[], nodeId: string): void {

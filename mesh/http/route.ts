@@ -7,6 +7,7 @@ import { Balancer, type Replica } from '../balance/balancer.ts';
 import { type Search, type SearchField } from '../balance/search.ts';
 import { type Drains } from '../drains.ts';
 import { CONNECT_TIMEOUT_MS, type Limits, limitsOf, whereSet } from '../limits.ts';
+import { type RouteLook } from '../served-port.ts';
 import { type TrustedSources, trustedSources } from '../trusted-sources.ts';
 import { countEnd, type RouteCounters } from './counters.ts';
 import { IDLE_TIMEOUT_MS, RESPONSE_TIMEOUT_MS } from './limits.ts';
@@ -129,6 +130,19 @@ export class HttpRoute implements SearchField {
     for (const guest of [...this.#guests]) {
       if (guest.sweep(nowMs, this.idleMs)) this.counters.idleClosed++;
     }
+  }
+
+  look(): RouteLook {
+    const { byClass, replicaFailures, noReplica, overLimit } = this.counters;
+    return {
+      route: this.#route,
+      replicas: this.balancer.replicas(),
+      open: this.size,
+      waiting: this.#held.size,
+      total: byClass.reduce((sum, count) => sum + count, this.size),
+      replicaFailures,
+      refused: noReplica + overLimit,
+    };
   }
 
   /** False: too many are open. */
