@@ -4,7 +4,7 @@ import { resolve } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 
 interface Flags {
-  readonly dataDir: string;
+  readonly dataDir?: string;
   readonly nodeId: string;
   readonly listen: readonly string[];
   readonly portOffset: number;
@@ -16,8 +16,10 @@ interface Flags {
 
 export function configureMesh(command: Command): void {
   command
-    .description('Answer every published port on this node and route it to a healthy replica; started by the agent')
-    .requiredOption('--data-dir <dir>', 'folder for the route table and the socket; one mesh per folder')
+    .description('Answer every published port on this node and route it to a healthy replica; started by the agent. With a verb: see what the meshes do')
+    .allowExcessArguments(false)
+    // Not commander's own required option: that one would be asked of the verbs below this command too.
+    .option('--data-dir <dir>', 'folder for the route table and the socket; one mesh per folder (required)')
     .option('--node-id <id>', 'this node, whose own replicas are preferred (default: as the agent says)', '')
     .option('--listen <addr>', 'address to answer published ports on; repeatable (default: all, IPv4 and IPv6)', addAddress, [])
     .option('--port-offset <n>', 'added to every published port, for several nodes on one address', portOffset, 0)
@@ -26,11 +28,13 @@ export function configureMesh(command: Command): void {
     .addOption(new Option('--log-level <level>', 'least level that is logged').choices(['error', 'warn', 'info', 'debug']).default('info'))
     .addOption(new Option('--log-format <format>', 'JSON or short lines').choices(['auto', 'json', 'short']).default('auto'))
     .action(async () => {
-      await run(command.opts<Flags>());
+      const { dataDir, ...flags } = command.opts<Flags>();
+      if (dataDir === undefined) command.error("error: required option '--data-dir <dir>' not specified");
+      else await run(dataDir, flags);
     });
 }
 
-async function run(flags: Flags): Promise<void> {
+async function run(dataDir: string, flags: Omit<Flags, 'dataDir'>): Promise<void> {
   const [{ createLogger }, { runDaemon }, { runMesh }] = await Promise.all([
     import('../lib/log.ts'),
     import('../lib/daemon.ts'),
@@ -38,7 +42,7 @@ async function run(flags: Flags): Promise<void> {
   ]);
   const logOptions = { role: 'mesh', level: flags.logLevel, format: flags.logFormat };
   const options = {
-    dataDir: resolve(flags.dataDir),
+    dataDir: resolve(dataDir),
     nodeId: flags.nodeId,
     listen: flags.listen,
     portOffset: flags.portOffset,

@@ -31,12 +31,12 @@ export function meshStatus(next: MeshHandlers, clock: Clock): MeshStatus {
     if (!mesh.ready.answersStatus) {
       throw new ShoalError('unimplemented', `the mesh of this node is of version ${mesh.ready.version}, which does not tell what it does`);
     }
-    const { sendStatusQuery } = mesh;
+    const link = mesh;
     const own = ++sequence;
     try {
       return await new Promise((resolve, reject) => {
         asked.set(own, { resolve, reject });
-        sendStatusQuery({ sequence: own, targets: query.targets, after: query.next });
+        link.sendStatusQuery({ sequence: own, targets: query.targets, after: query.next });
       });
     } finally {
       asked.delete(own);

@@ -9,7 +9,7 @@ import type { Agent } from '../../../agent/agent-options.ts';
 import { launchedBefore, type LaunchMesh, meshLauncher } from '../../../agent/mesh/mesh-process.ts';
 import { isAlive, type ProcessId, signalProcess } from '../../../lib/process-id.ts';
 import { PortProtocol, PortRoute, type RouteReport, type RouteTable, RouteTarget } from '../../../proto/index.ts';
-import { fakeManager, type FakeManager } from '../../support/fake-manager.ts';
+import { fakeManager, type FakeManager, type FakeTaskStream } from '../../support/fake-manager.ts';
 import { type ScriptedRuntime, scriptedRuntime } from '../../support/scripted-runtime.ts';
 import { freePort, ownLoopback } from '../../support/sockets.ts';
 import { assignmentOf, epochOf, type TestAgent, testAgent } from '../../support/test-agent.ts';
@@ -102,6 +102,27 @@ describe('an agent with its mesh', function () {
     socket.destroy();
     return bytes.toString();
   };
+
+  it('tells a manager what the mesh does, and that it is not up where it is not', async () => {
+    const ask = async (streamId: string): Promise<readonly FakeTaskStream['frames'][number][]> => {
+      const lag = { sentRevision: 5, waitingMs: 0 };
+      const request = { case: 'meshStatus', value: { targets: true, lag } } as const;
+      manager.last().send({ case: 'openStream', value: { streamId, request } });
+      const frames = (): FakeTaskStream['frames'] => manager.streams.find((each) => each.streamId === streamId)?.frames ?? [];
+      await until(() => frames().at(-1)?.case === 'end', 'the end of the answer');
+      return frames();
+    };
+    await feed(5);
+    const [page, end] = await ask('one');
+    assert.ok(page?.case === 'mesh' && end?.case === 'end' && end.value.error === '');
+    assert.deepEqual([page.value.lag?.sentRevision, page.value.page?.epoch?.revision, page.value.page?.pid], [5, 5, process_().pid]);
+    const [port] = page.value.page?.ports ?? [];
+    assert.deepEqual([port?.publishedPort, port?.routes[0]?.targets[0]?.taskId], [published, 't1']);
+    process.kill(process_().pid, 'SIGSTOP');
+    const [stuck] = await ask('two');
+    process.kill(process_().pid, 'SIGCONT');
+    assert.ok(stuck?.case === 'end' && /answer of the mesh took longer/.test(stuck.value.error), JSON.stringify(stuck));
+  });
 
   it('passes tables and increments on, and their acknowledgements back', async () => {
     await feed(5);
