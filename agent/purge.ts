@@ -6,7 +6,7 @@ import { ShoalError } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import type { Rng } from '../lib/rng.ts';
 import { askerOf } from './health/ask.ts';
-import { endProcess, launchedBefore } from './mesh/mesh-process.ts';
+import { endProcess, endRemains, launchedBefore } from './mesh/mesh-process.ts';
 import { openPortLeases } from './ports/port-leases.ts';
 import type { Runtime } from './runtime/runtime.ts';
 import { openAssignments } from './session/assignment-keeper.ts';
@@ -43,7 +43,11 @@ export function killingRuntime(runtime: Runtime): Runtime {
 export async function purgeNode(options: PurgeOptions, signal: AbortSignal): Promise<void> {
   const { clock, dataDir } = options;
   const mesh = launchedBefore(join(dataDir, 'mesh'));
-  const meshEnded = mesh === undefined ? Promise.resolve() : endProcess(mesh, MESH_GRACE_MS, clock);
+  const endMesh = async (): Promise<void> => {
+    if (mesh !== undefined) await endProcess(mesh, MESH_GRACE_MS, clock);
+    await endRemains(join(dataDir, 'mesh'), clock);
+  };
+  const meshEnded = endMesh();
   let found: () => void = () => undefined;
   const adopted = new Promise<void>((resolve) => {
     found = resolve;

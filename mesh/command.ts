@@ -16,7 +16,9 @@ interface Flags {
 
 export function configureMesh(command: Command): void {
   command
-    .description('Answer every published port on this node and route it to a healthy replica; started by the agent. With a verb: see what the meshes do')
+    .description(
+      'Answer every published port on this node and route it to a healthy replica; started by the agent. With a verb: see what the meshes do',
+    )
     .allowExcessArguments(false)
     // Not commander's own required option: that one would be asked of the verbs below this command too.
     .option('--data-dir <dir>', 'folder for the route table and the socket; one mesh per folder (required)')
@@ -49,6 +51,8 @@ async function run(dataDir: string, flags: Omit<Flags, 'dataDir'>): Promise<void
     tlsDir: flags.tlsDir === undefined ? undefined : resolve(flags.tlsDir),
     health: flags.healthAddr,
     log: createLogger(logOptions),
+    env: process.env,
+    command: [process.execPath, ...process.execArgv.filter((flag) => !flag.startsWith('--inspect')), ...process.argv.slice(1)],
   };
   await runDaemon(logOptions, 'its agent starts it again', (signal) => runMesh(options, { signal }));
 }

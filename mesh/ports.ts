@@ -3,6 +3,7 @@ import { type Clock } from '../lib/clock.ts';
 import { keyOfRoute, type PortProblem, portKeyOf, type PortProtocol, type PortRoute } from '../proto/index.ts';
 import { Drains } from './drains.ts';
 import { type PortLook, type Protocol, type ServedPort } from './served-port.ts';
+import { SocketBook } from './sockets/book.ts';
 import { diffTables } from './table/diff.ts';
 import { type Table } from './table/table.ts';
 
@@ -15,6 +16,8 @@ export interface PortsOptions {
   /** Added to every published port. */
   readonly portOffset: number;
   readonly protocols: ReadonlyMap<PortProtocol, Protocol>;
+  /** Unless given, none are left by an earlier mesh. */
+  readonly sockets?: SocketBook;
   /** `problems()` has changed. */
   readonly onProblems: () => void;
   /** `idle()` has changed between two tables. */
@@ -44,6 +47,7 @@ interface Published {
 
 export class Ports {
   readonly #options: PortsOptions;
+  readonly #sockets: SocketBook;
   readonly #drains: Drains;
   /** By protocol and number. */
   readonly #published = new Map<string, Published>();
@@ -52,17 +56,19 @@ export class Ports {
   #table: Table | undefined;
   #nodeId: string;
   #onEmpty: (() => void) | undefined;
+  #handedOver = false;
 
   constructor(options: PortsOptions) {
     this.#options = options;
+    this.#sockets = options.sockets ?? new SocketBook();
     this.#nodeId = options.nodeId;
     this.#drains = new Drains(options.onIdle);
   }
 
-  /** What is open, on retired ports too. */
+  /** What is open, on retired ports too; after `handOver` all clients that are here. */
   get connections(): number {
     let sum = 0;
-    for (const port of this.#everyPort()) sum += port.size;
+    for (const port of this.#everyPort()) sum += this.#handedOver ? port.clients : port.size;
     return sum;
   }
 
@@ -120,15 +126,25 @@ export class Ports {
     return this.#drains.idle();
   }
 
+  /** Another process has the listening sockets now. Tables are followed on, for the clients that are here; ports are not opened any more. */
+  handOver(): void {
+    this.#handedOver = true;
+    for (const { served } of this.#published.values()) served?.handOver();
+  }
+
+  /** Resolves when the last client is gone, or after `periodMs`. */
+  async emptied(periodMs: number): Promise<void> {
+    if (this.connections === 0) return;
+    await new Promise<void>((resolve) => {
+      this.#onEmpty = resolve;
+      this.#options.clock.after(periodMs, resolve, true);
+    });
+  }
+
   /** Closes the listeners, lets open connections end for `periodMs`, then ends them. */
   async stop(periodMs: number): Promise<void> {
     for (const { served } of this.#published.values()) served?.close();
-    if (this.connections > 0) {
-      await new Promise<void>((resolve) => {
-        this.#onEmpty = resolve;
-        this.#options.clock.after(periodMs, resolve, true);
-      });
-    }
+    await this.emptied(periodMs);
     for (const port of this.#everyPort()) port.closeConnections();
   }
 
@@ -145,7 +161,7 @@ export class Ports {
       this.#remove(published);
     } else if (published.served !== undefined) {
       published.served.update(routes, this.#nodeId);
-    } else {
+    } else if (!this.#handedOver) {
       published.served = this.#serve(published, routes);
       // One that cannot be served has no listener that could say so.
       if (published.served === undefined) this.#options.onProblems();
@@ -162,6 +178,7 @@ export class Ports {
         listenPort: published.number + portOffset,
         addresses,
         drains: this.#drains,
+        sockets: this.#sockets,
         onProblem: onProblems,
         onEmpty: () => {
           if (served !== undefined) this.#emptied(served);

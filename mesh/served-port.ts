@@ -2,6 +2,7 @@
 import { type PortRoute } from '../proto/index.ts';
 import { type Replica } from './balance/balancer.ts';
 import { type Drains } from './drains.ts';
+import { type SocketBook } from './sockets/book.ts';
 
 /** One port that is served on this node, alone by its number and protocol. */
 export interface ServedPort {
@@ -17,6 +18,10 @@ export interface ServedPort {
   close(): void;
   /** Ends what is still open. Follows `close`. */
   closeConnections(): void;
+  /** Another process has the port now: no new clients here. Those that are here, waiting ones too, are served on. */
+  handOver(): void;
+  /** Clients that are here; where they may come back with more, those that have nothing open, too. */
+  readonly clients: number;
   /** As it is now, for people. */
   look(): PortLook;
 }
@@ -47,9 +52,10 @@ export interface PortHost {
   /** Numeric addresses, or ANY_ADDRESS. */
   readonly addresses: readonly string[];
   readonly drains: Drains;
+  readonly sockets: SocketBook;
   /** `problem` has changed. */
   readonly onProblem: () => void;
-  /** `size` has come to 0. */
+  /** `size` or `clients` has come to 0. */
   readonly onEmpty: () => void;
 }
 

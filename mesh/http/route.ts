@@ -49,6 +49,7 @@ export class HttpRoute implements SearchField {
   #route: PortRoute;
   #limits: Limits;
   #closing = false;
+  #handedOver = false;
   trusted: TrustedSources | undefined;
 
   constructor(options: HttpRouteOptions, route: PortRoute, nodeId: string) {
@@ -96,9 +97,14 @@ export class HttpRoute implements SearchField {
     return this.#guests.size;
   }
 
-  /** It takes no new requests, and clients are told to come back on a new connection. */
+  /** It takes no new requests. */
   get closing(): boolean {
     return this.#closing;
+  }
+
+  /** Clients are told to come back on a new connection. */
+  get sendsClientsAway(): boolean {
+    return this.#closing || this.#handedOver;
   }
 
   update(route: PortRoute, nodeId: string): void {
@@ -120,6 +126,11 @@ export class HttpRoute implements SearchField {
     this.#closing = true;
     for (const search of [...this.#held]) search.giveUp();
     this.#retirePools(new Set());
+  }
+
+  /** Another process has the port: what comes on connections that are here is served all the same. */
+  handOver(): void {
+    this.#handedOver = true;
   }
 
   closeGuests(): void {

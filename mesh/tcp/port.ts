@@ -67,6 +67,7 @@ export class TcpPort implements ServedPort, ConnectionHost {
           rng: options.rng,
           address,
           port: around.listenPort,
+          sockets: around.sockets,
           newServer: () => acceptClients((client) => this.#accept(client)),
           onChange: around.onProblem,
           onAcceptError: (error) => {
@@ -142,6 +143,14 @@ export class TcpPort implements ServedPort, ConnectionHost {
       refused: noReplica + overLimit,
     };
     return { rejected: badHeaders + acceptErrors, routes: [route] };
+  }
+
+  handOver(): void {
+    for (const listener of this.#listeners) listener.close();
+  }
+
+  get clients(): number {
+    return this.size;
   }
 
   hold(connection: Connection): boolean {

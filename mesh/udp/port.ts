@@ -44,6 +44,7 @@ export class UdpPort implements ServedPort, FlowOwner {
     this.#sides = new ClientSides({
       addresses: around.addresses,
       port: around.listenPort,
+      sockets: around.sockets,
       onDatagram: (side, message, from) => {
         this.#fromClient(side, message, from);
       },
@@ -112,6 +113,15 @@ export class UdpPort implements ServedPort, FlowOwner {
       refused: droppedNoReplica + droppedNoSocket + droppedQueueFull + droppedUnsent,
     };
     return { rejected: 0, routes: [route] };
+  }
+
+  /** The successor's flows have its sockets: there is nothing to serve on. */
+  handOver(): void {
+    this.close();
+  }
+
+  get clients(): number {
+    return this.#size;
   }
 
   readonly sent = (error: Error | null): void => {

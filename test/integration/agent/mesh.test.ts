@@ -6,7 +6,7 @@ import { type AddressInfo, connect, createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Agent } from '../../../agent/agent-options.ts';
-import { launchedBefore, type LaunchMesh, meshLauncher } from '../../../agent/mesh/mesh-process.ts';
+import { launchedBefore, type MeshLauncher, meshLauncher } from '../../../agent/mesh/mesh-process.ts';
 import { isAlive, type ProcessId, signalProcess } from '../../../lib/process-id.ts';
 import { PortProtocol, PortRoute, type RouteReport, type RouteTable, RouteTarget } from '../../../proto/index.ts';
 import { fakeManager, type FakeManager, type FakeTaskStream } from '../../support/fake-manager.ts';
@@ -270,7 +270,7 @@ describe('an agent with its mesh', function () {
   });
 });
 
-function launcher(nodeId: string, dataDir: string): LaunchMesh {
+function launcher(nodeId: string, dataDir: string): MeshLauncher {
   return meshLauncher({
     command: [process.execPath, '--import', 'tsx', MAIN],
     dataDir: join(dataDir, 'mesh'),

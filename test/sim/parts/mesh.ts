@@ -122,7 +122,7 @@ export function startMesh(options: SimMeshOptions): SimMesh {
       keeper.joinCluster(clusterId);
       agent = session;
       return [
-        { case: 'ready', value: { version: 'sim', pid: 1, epoch: keeper.acknowledgedEpoch, answersPings: true, answersStatus: false } },
+        { case: 'ready', value: { version: 'sim', pid: 1, epoch: keeper.acknowledgedEpoch, answersPings: true, answersStatus: false, handsOver: false } },
         { case: 'idle', value: { epoch: keeper.epoch, idleTaskIds: [...drains.idle()] } },
         { case: 'portProblems', value: { ports: [] } },
       ];
@@ -231,6 +231,7 @@ export function simSupervisor(world: SupervisorWorld, options: MeshSupervisorOpt
           return open;
         },
         sendStop: () => undefined,
+        sendHandOver: () => undefined,
         sendPing: () => undefined,
         sendStatusQuery: () => undefined,
         closed,

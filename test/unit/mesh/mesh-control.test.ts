@@ -76,7 +76,7 @@ describe('mesh and agent', () => {
     const agent = await greeted();
     assert.deepEqual(agent.reports[0], {
       case: 'ready',
-      value: { version: '1.2.3', pid: process.pid, epoch: undefined, answersPings: true, answersStatus: true },
+      value: { version: '1.2.3', pid: process.pid, epoch: undefined, answersPings: true, answersStatus: true, handsOver: true },
     });
     await agent.table(tableOf(5, [routeOf(port, [targetOf('a', replica.port)])]));
     await answers();
