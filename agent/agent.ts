@@ -206,7 +206,13 @@ export function createAgent(options: AgentOptions): Agent {
     clearing = clearRemovedNode({ dataDir, worker, endMesh: async () => await mesh?.end(REMOVED_MESH_DRAIN_MS), clock, log });
   };
   const mesh = meshStatus(routes.mesh, clock);
-  const streams = taskStreams({ runtime, has: (taskId) => parts?.worker.has(taskId) ?? false, meshPages: mesh.pages, clock, log });
+  const streams = taskStreams({
+    runtime,
+    has: (taskId) => parts?.worker.has(taskId) ?? false,
+    meshPages: (targets, signal) => mesh.pages(targets, signal),
+    clock,
+    log,
+  });
 
   /** Once this node knows who it is: at the start, or after its very first registration. */
   const begin = (): void => {

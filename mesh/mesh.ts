@@ -217,9 +217,15 @@ export class Mesh {
     log.info('took over from the mesh that served before');
   }
 
-  /** After the hand-over: resolves when the last client of this process is gone, or after `periodMs`. */
+  /** After the hand-over: resolves when the last client of this process, and of one before it that it speaks for, is gone, or after `periodMs`. */
   async drained(periodMs: number): Promise<void> {
-    await this.#ports.emptied(periodMs);
+    const all = Promise.all([this.#ports.emptied(periodMs), this.#predecessor?.ended]);
+    await Promise.race([
+      all,
+      new Promise<void>((resolve) => {
+        this.#options.clock.after(periodMs, resolve, true);
+      }),
+    ]);
   }
 
   /** Closes the ports, lets open connections end for `periodMs`, then ends them and gives the data directory back. */

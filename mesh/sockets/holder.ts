@@ -71,6 +71,7 @@ export class SocketHolder {
   stop(): void {
     this.#on = false;
     this.#timer?.cancel();
+    this.#timer = undefined;
     this.#dismiss();
   }
 

@@ -27,6 +27,8 @@ export class Predecessor {
   #revision: number | undefined;
   #released = false;
   #gone = false;
+  /** Resolves when it is gone. */
+  readonly ended: Promise<void>;
   /** Something came, or it is gone. */
   #wake: () => void = () => undefined;
 
@@ -45,10 +47,13 @@ export class Predecessor {
       }
     });
     line.on('error', () => undefined);
-    line.on('close', () => {
-      this.#gone = true;
-      this.#wake();
-      options.onIdle();
+    this.ended = new Promise((resolve) => {
+      line.on('close', () => {
+        this.#gone = true;
+        resolve();
+        this.#wake();
+        options.onIdle();
+      });
     });
     line.unref();
   }

@@ -1,7 +1,7 @@
 // The agent and a real mesh process: started, fed, restarted, taken over, and left alone.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { type AddressInfo, connect, createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -14,6 +14,7 @@ import { type ScriptedRuntime, scriptedRuntime } from '../../support/scripted-ru
 import { freePort, ownLoopback } from '../../support/sockets.ts';
 import { assignmentOf, epochOf, type TestAgent, testAgent } from '../../support/test-agent.ts';
 import { until } from '../../support/until.ts';
+import { startVisitors } from '../../support/visitors.ts';
 
 const MAIN = fileURLToPath(new URL('../../../cli/main.ts', import.meta.url));
 
@@ -27,7 +28,7 @@ describe('an agent with its mesh', function () {
   let published: number;
 
   before(async () => {
-    replica = createServer((socket) => socket.end('hello'));
+    replica = createServer((socket) => socket.on('error', () => undefined).end('hello'));
     await new Promise<void>((resolve) => replica.listen(0, '127.0.0.1', resolve));
     published = await freePort();
   });
@@ -47,6 +48,7 @@ describe('an agent with its mesh', function () {
     if (mesh !== undefined) signalProcess(mesh, 'SIGKILL');
     await agent.remove();
     await manager.stop();
+    logLevel = 'debug';
   });
 
   const report = (): RouteReport | undefined => manager.sessions.at(-1)?.routes();
@@ -161,6 +163,51 @@ describe('an agent with its mesh', function () {
     assert.equal(await answer(), 'hello');
   });
 
+  it('refuses nobody while the mesh is killed and started again, though the agent was restarted meanwhile', async () => {
+    await feed(5);
+    await agent.stop();
+    await agent.start([manager.address], runtime);
+    await until(() => manager.sessions.length === 2, 'a new session');
+    await meshUp();
+    const before = process_();
+    await until(() => existsSync(join(agent.dataDir, 'mesh', 'holder.json')), 'the sockets kept');
+    const visitors = startVisitors(published, ownLoopback());
+    await until(() => visitors.answers > 20, 'load');
+    signalProcess(before, 'SIGKILL');
+    await until(() => process_().pid !== before.pid && report()?.meshUp === true, 'another mesh', 20_000);
+    const answers = visitors.answers;
+    await until(() => visitors.answers > answers + 20, 'load');
+    await visitors.stop();
+    assert.ok(!visitors.failures.includes('ECONNREFUSED') && visitors.failures.length <= 4, visitors.failures.join());
+  });
+
+  it('has a mesh of another build, or with other flags, hand over to one of its own, under load', async () => {
+    await feed(5);
+    const before = process_();
+    await agent.stop();
+    const visitors = startVisitors(published, ownLoopback());
+    logLevel = 'info';
+    await agent.start([manager.address], runtime);
+    await until(() => process_().pid !== before.pid && report()?.meshUp === true, 'another mesh', 20_000);
+    const answers = visitors.answers;
+    await until(() => visitors.answers > answers + 20, 'load');
+    await visitors.stop();
+    assert.deepEqual(visitors.failures, []);
+    await until(() => !isAlive(before), 'the old one gone');
+    await acked(5);
+    await feed(6);
+  });
+
+  it('has a mesh that does not acknowledge hand over, where it can', async () => {
+    await feed(5);
+    const before = process_();
+    const visitors = startVisitors(published, ownLoopback());
+    manager.last().send({ case: 'restartMesh', value: { reason: 'it does not acknowledge' } });
+    await until(() => process_().pid !== before.pid && report()?.meshUp === true, 'another mesh', 20_000);
+    await visitors.stop();
+    assert.deepEqual(visitors.failures, []);
+  });
+
   it('leaves the mesh serving when it ends, and takes it over when it starts again', async () => {
     await feed(5);
     const before = process_();
@@ -270,6 +317,9 @@ describe('an agent with its mesh', function () {
   });
 });
 
+/** Of meshes that are started from now on. */
+let logLevel = 'debug';
+
 function launcher(nodeId: string, dataDir: string): MeshLauncher {
   return meshLauncher({
     command: [process.execPath, '--import', 'tsx', MAIN],
@@ -278,6 +328,6 @@ function launcher(nodeId: string, dataDir: string): MeshLauncher {
     listen: [ownLoopback()],
     portOffset: 0,
     healthAddress: undefined,
-    logLevel: 'debug',
+    logLevel,
   });
 }
