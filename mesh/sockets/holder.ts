@@ -22,13 +22,13 @@ const GONE_MS = 500;
 const LOOK_MS = 5;
 
 /**
- * A word on the line: go. Its end: the mesh is dead, and the agent has ten seconds, for a port that nobody serves should refuse.
+ * A word on the line: go. Its end: the mesh is dead, and the agent has five seconds, for a port that nobody serves should refuse.
  * The sleep has the sockets too, so it is ended before the mesh begins; whoever ends the shell ends its process group.
  */
 const SCRIPT = `trap 'eval "exec $SHOAL_RESUME"' USR1
 read -r word <&${String(LINE_FD)} && exit 0
 trap 'kill "$timer"; wait "$timer" 2>/dev/null; eval "exec $SHOAL_RESUME"' USR1
-sleep 10 & timer=$!
+sleep 5 & timer=$!
 wait "$timer"
 `;
 

@@ -6,7 +6,7 @@ import { type AddressInfo, connect, createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Agent } from '../../../agent/agent-options.ts';
-import { launchedBefore, type MeshLauncher, meshLauncher } from '../../../agent/mesh/mesh-process.ts';
+import { endHolder, launchedBefore, type MeshLauncher, meshLauncher } from '../../../agent/mesh/mesh-process.ts';
 import { isAlive, type ProcessId, signalProcess } from '../../../lib/process-id.ts';
 import { PortProtocol, PortRoute, type RouteReport, type RouteTable, RouteTarget } from '../../../proto/index.ts';
 import { fakeManager, type FakeManager, type FakeTaskStream } from '../../support/fake-manager.ts';
@@ -46,6 +46,8 @@ describe('an agent with its mesh', function () {
     const mesh = launchedBefore(join(agent.dataDir, 'mesh'));
     await agent.stop();
     if (mesh !== undefined) signalProcess(mesh, 'SIGKILL');
+    // One that began to keep the port while the agent went would answer in the next test.
+    endHolder(join(agent.dataDir, 'mesh'));
     await agent.remove();
     await manager.stop();
     logLevel = 'debug';

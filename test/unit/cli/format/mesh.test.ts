@@ -40,6 +40,7 @@ describe('mesh verbs', () => {
   afterEach(() => fake?.stop());
 
   const run = async (...args: readonly string[]): Promise<CliResult> => {
+    await fake?.stop();
     fake = await startFakeControl({
       getMeshStatus: ({ nodeRefs }) => Promise.resolve({ nodes: nodeRefs.length === 0 ? [ALPHA, BETA] : [ALPHA], revision: 1 }),
       listMeshRoutes: () =>
