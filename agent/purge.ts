@@ -6,7 +6,7 @@ import { ShoalError } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import type { Rng } from '../lib/rng.ts';
 import { askerOf } from './health/ask.ts';
-import { endProcess, launchedBefore } from './mesh/mesh-process.ts';
+import { endProcess, endRemains, launchedBefore } from './mesh/mesh-process.ts';
 import { purgeMesh } from './mesh/mesh-purge.ts';
 import { openPortLeases } from './ports/port-leases.ts';
 import type { Runtime } from './runtime/runtime.ts';
@@ -46,11 +46,11 @@ export function killingRuntime(runtime: Runtime): Runtime {
 export async function purgeNode(options: PurgeOptions, signal: AbortSignal): Promise<void> {
   const { clock, dataDir } = options;
   const meshDir = join(dataDir, 'mesh');
+  const mesh = launchedBefore(meshDir);
   const endMesh = async (): Promise<void> => {
-    const mesh = launchedBefore(meshDir);
-    if (mesh === undefined) return;
-    await endProcess(mesh, MESH_GRACE_MS, clock);
-    await purgeMesh({ command: options.command, dataDir: meshDir, nodeId: options.identity.nodeId });
+    if (mesh !== undefined) await endProcess(mesh, MESH_GRACE_MS, clock);
+    await endRemains(meshDir, clock);
+    if (mesh !== undefined) await purgeMesh({ command: options.command, dataDir: meshDir, nodeId: options.identity.nodeId });
   };
   const meshEnded = endMesh();
   // Told at the end, when the tasks are gone too.

@@ -9,8 +9,11 @@ import { socketPath } from '../lib/socket-path.ts';
 import {
   type DrainingIdle,
   type Epoch,
+  type MeshHandOver,
   type MeshHello,
   type MeshReport,
+  type MeshStatusPage,
+  type MeshStatusQuery,
   type PortProblems,
   PortProtocol,
   type PortRoute,
@@ -24,6 +27,12 @@ import { DEFAULT_LIMITS, type Limits } from './limits.ts';
 import { ANY_ADDRESS } from './listener.ts';
 import { Ports } from './ports.ts';
 import { type Protocol } from './served-port.ts';
+import { SocketBook } from './sockets/book.ts';
+import { endLeftHolder, forgetHolder, SocketHolder } from './sockets/holder.ts';
+import { type Inheritance } from './sockets/passing.ts';
+import { pageOf } from './status.ts';
+import { Predecessor } from './succession/predecessor.ts';
+import { startSuccessor } from './succession/successor.ts';
 import { describeEpoch } from './table/epoch.ts';
 import { loadTable, saveTable } from './table/file.ts';
 import { TableKeeper } from './table/keeper.ts';
@@ -52,6 +61,14 @@ export interface MeshOptions {
   readonly kernel: KernelSystem;
   /** An agent has asked the mesh to stop, leaving open connections so long. */
   readonly onStop: (periodMs: number) => void;
+  /** What a mesh before this one has left it; nothing unless given. */
+  readonly inheritance?: Inheritance;
+  /** How the next mesh is started by whoever keeps the sockets through a crash of this one; unless given, nobody does. */
+  readonly command?: readonly string[];
+  /** A successor serves, and is to have whatever else there can be one of only; awaited. */
+  readonly onHandOver?: () => Promise<void>;
+  /** It has all but the open connections, which may go on so long. */
+  readonly onHandedOver?: (periodMs: number) => void;
 }
 
 /** By published port. */
@@ -70,6 +87,11 @@ export class Mesh {
   readonly #udp: UdpProtocol;
   readonly #ports: Ports;
   readonly #kernel: KernelPath;
+  readonly #startedMs: number;
+  readonly #book: SocketBook;
+  readonly #holder: SocketHolder | undefined;
+  #predecessor: Predecessor | undefined;
+  #succession: 'none' | 'begun' | 'done' = 'none';
   #keeper: TableKeeper | undefined;
   #nodeId: string;
   /** What the agent was told last. */
@@ -84,6 +106,10 @@ export class Mesh {
     this.#options = options;
     this.#nodeId = options.nodeId;
     const { clock, rng, log } = options;
+    this.#startedMs = clock.nowMs();
+    this.#book = new SocketBook(options.inheritance?.sockets);
+    const { command, dataDir } = options;
+    this.#holder = command === undefined ? undefined : new SocketHolder({ clock, log, dataDir, command }, this.#book);
     const shared = { clock, rng, log, limits: options.limits ?? DEFAULT_LIMITS };
     this.#tcp = new TcpProtocol(shared);
     const certificates = new Certificates({ clock, log, dir: options.tlsDir ?? join(options.dataDir, 'tls') });
@@ -94,6 +120,7 @@ export class Mesh {
       nodeId: options.nodeId,
       addresses: options.listen.length === 0 ? [ANY_ADDRESS] : options.listen,
       portOffset: options.portOffset ?? 0,
+      sockets: this.#book,
       protocols: new Map<PortProtocol, Protocol>([
         [PortProtocol.TCP, this.#tcp],
         [PortProtocol.HTTP, this.#http],
@@ -123,6 +150,8 @@ export class Mesh {
       log,
       path: socketPath(join(options.dataDir, 'mesh.sock')),
       onHello: (hello) => this.#greet(hello),
+      // Nobody would start the mesh again: then a port that nobody serves should refuse.
+      onGone: () => this.#holder?.stop(),
       onCommand: (command) => {
         switch (command.case) {
           case 'table':
@@ -134,6 +163,12 @@ export class Mesh {
           case 'stop':
             this.#endsForGood = true;
             options.onStop(command.value.drainPeriodMs);
+            return;
+          case 'status':
+            this.#control.send({ case: 'status', value: this.#statusPage(command.value) });
+            return;
+          case 'handOver':
+            this.#handOver(command.value);
         }
       },
     });
@@ -161,18 +196,34 @@ export class Mesh {
     } catch (error) {
       throw new ShoalError('unavailable', `cannot make the data directory ${dataDir}: ${messageOf(error)}`, { cause: error });
     }
-    // The socket is the lock: nothing of the directory is read, and no port opened, before it is held.
-    await this.#control.start();
+    const { inheritance } = this.#options;
+    const predecessor =
+      inheritance?.fromLiving === true
+        ? new Predecessor({
+            clock,
+            onIdle: () => {
+              this.#reportIdle();
+            },
+          })
+        : undefined;
+    // The socket is the lock: nothing of the directory is read, and no port opened, before it is held, or its holder has asked for it.
+    if (predecessor === undefined) await this.#control.start();
+    if (predecessor === undefined) {
+      if (inheritance === undefined || inheritance.sockets.length === 0) await endLeftHolder(dataDir, clock);
+      else forgetHolder(dataDir);
+    }
     const initial = this.#load();
     if (initial !== undefined) {
       await this.#serve(initial);
       log.info(`serving the saved route table of ${describeEpoch(initial.epoch)}`, { ports: initial.ports.size });
     }
+    this.#book.closeUntaken();
     this.#keeper = new TableKeeper({
       clock,
       rng,
       initial,
-      save: (table) => saveTable(dataDir, table),
+      // What a successor has saved must not be replaced by what it has told us since.
+      save: (table) => (this.#succession === 'done' ? Promise.resolve() : saveTable(dataDir, table)),
       serve: (table) => this.#serve(table),
       acknowledge: (epoch) => {
         this.#control.send({ case: 'ack', value: epoch });
@@ -185,6 +236,23 @@ export class Mesh {
         this.#control.send({ case: 'failure', value: { code: error.code, message: error.message } });
       },
     });
+    if (predecessor === undefined) return;
+    await predecessor.takeOver({ nodeId: this.#nodeId, clusterId: initial?.epoch.clusterId ?? '' });
+    this.#predecessor = predecessor;
+    this.#kernel.tookOver();
+    await this.#control.start();
+    log.info('took over from the mesh that served before');
+  }
+
+  /** After the hand-over: resolves when the last client of this process, and of one before it that it speaks for, is gone, or after `periodMs`. */
+  async drained(periodMs: number): Promise<void> {
+    const all = Promise.all([this.#ports.emptied(periodMs), this.#predecessor?.ended]);
+    await Promise.race([
+      all,
+      new Promise<void>((resolve) => {
+        this.#options.clock.after(periodMs, resolve, true);
+      }),
+    ]);
   }
 
   /**
@@ -192,6 +260,7 @@ export class Mesh {
    * next mesh of this node, unless an agent has asked for the end: then nothing is left there.
    */
   async stop(periodMs: number): Promise<void> {
+    this.#holder?.stop();
     await this.#keeper?.stop();
     // An agent asks, then signals; what it asked may still be on its way.
     await new Promise((resolve) => setImmediate(resolve));
@@ -211,7 +280,7 @@ export class Mesh {
   }
 
   async #serve(table: Table): Promise<void> {
-    await this.#ports.apply(table);
+    await Promise.all([this.#ports.apply(table), this.#predecessor?.follow(table)]);
     await this.#kernel.apply(table);
     this.#reportProblems();
     this.#options.log.debug(`serving the route table of ${describeEpoch(table.epoch)}`, { ports: table.ports.size });
@@ -229,16 +298,58 @@ export class Mesh {
       );
     }
     keeper.joinCluster(hello.clusterId);
+    if (this.#succession === 'none') this.#holder?.start();
     if (this.#nodeId === '') {
       this.#nodeId = hello.nodeId;
       this.#ports.setNodeId(hello.nodeId);
       this.#kernel.setNodeId(hello.nodeId);
     }
+    const { version } = this.#options;
+    const ready = { version, pid: process.pid, epoch: keeper.acknowledgedEpoch, answersPings: true, answersStatus: true, handsOver: true };
     return [
-      { case: 'ready', value: { version: this.#options.version, pid: process.pid, epoch: keeper.acknowledgedEpoch, answersPings: true } },
+      { case: 'ready', value: ready },
       { case: 'idle', value: this.#idleList(keeper.epoch) },
       { case: 'portProblems', value: this.#problems() },
     ];
+  }
+
+  #handOver({ command, drainPeriodMs }: MeshHandOver): void {
+    const { clock, log, onHandOver, onHandedOver } = this.#options;
+    const fail = (error: ShoalError): void => {
+      this.#succession = 'none';
+      log.warn(error.message, { code: error.code });
+      this.#control.send({ case: 'failure', value: { code: error.code, message: error.message } });
+    };
+    if (this.#succession !== 'none') return;
+    this.#succession = 'begun';
+    try {
+      const successor = startSuccessor({ clock, command, sockets: this.#book.all(), onFailure: fail });
+      this.#control.succeededOver(successor.line, async () => {
+        successor.arrived();
+        this.#succession = 'done';
+        this.#holder?.stop();
+        await onHandOver?.();
+        await this.#kernel.handOver();
+        this.#ports.handOver();
+        log.info('another process has taken over; open connections go on', { open: this.#ports.connections, waitMs: drainPeriodMs });
+        onHandedOver?.(drainPeriodMs);
+      });
+    } catch (error) {
+      fail(ShoalError.from(error));
+    }
+  }
+
+  #statusPage(query: MeshStatusQuery): MeshStatusPage {
+    const { version, clock } = this.#options;
+    const nowMs = clock.nowMs();
+    return {
+      sequence: query.sequence,
+      version,
+      pid: process.pid,
+      uptimeMs: Math.round(nowMs - this.#startedMs),
+      epoch: this.epoch,
+      ...pageOf(this.#ports.seen(), query, nowMs, (route) => this.pathOf(route)),
+    };
   }
 
   /** `epoch`: of the table that is being put in use; the one in use otherwise. */
@@ -254,7 +365,7 @@ export class Mesh {
   }
 
   #idleList(epoch: Epoch | undefined): DrainingIdle {
-    return { epoch, idleTaskIds: this.#ports.idle() };
+    return { epoch, idleTaskIds: this.#ports.idle().filter((taskId) => this.#predecessor?.isIdle(taskId) ?? true) };
   }
 
   #problems(): PortProblems {

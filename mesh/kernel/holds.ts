@@ -90,6 +90,14 @@ export class Holds {
     this.#timer?.cancel();
   }
 
+  /** Another process looks after the connections in the kernel from now on: nothing counts as open here any more. */
+  release(): void {
+    this.stop();
+    const held = [...this.#holds].filter(([, { released }]) => !released);
+    this.#holds.clear();
+    for (const [taskId] of held) this.#options.drains.closed(taskId);
+  }
+
   #hold(taskId: string): Hold {
     const hold = { keys: new Set<string>(), draining: false, quiet: 0, released: false, turn: 0 };
     this.#holds.set(taskId, hold);
@@ -125,7 +133,7 @@ export class Holds {
       const busy = await flows.busy(new Set(leaving.flatMap(([, { keys }]) => [...keys])));
       const still = new Set(this.#leaving().map(([taskId]) => taskId));
       for (const [taskId, hold] of leaving) {
-        if (!still.has(taskId)) continue;
+        if (this.#stopped || !still.has(taskId)) continue;
         hold.quiet = [...hold.keys].some((key) => busy.has(key)) ? 0 : hold.quiet + 1;
         if (hold.quiet < QUIET_LOOKS) continue;
         hold.released = true;

@@ -159,6 +159,18 @@ export class KernelPath {
     await this.#running;
   }
 
+  /** A successor has the rules from now on, and the connections in the kernel: nothing is written or counted here any more. */
+  async handOver(): Promise<void> {
+    await this.stop(false);
+    this.#holds.release();
+  }
+
+  /** What is in the kernel may have been changed by a predecessor: it is read, and made good. */
+  tookOver(): void {
+    this.#there = undefined;
+    this.#kick();
+  }
+
   /** `forGood`: nothing is left in the kernel. Otherwise the rules stay, and serve until a mesh of this node is back. */
   async stop(forGood: boolean): Promise<void> {
     this.#stopped = true;

@@ -187,4 +187,18 @@ describe('kernel path of a node', () => {
     await apply(route);
     assert.match(reasonOf(route), /^proxy: .*which node/);
   });
+
+  it('is left to a successor as it is: nothing is written any more, and nothing counts as open here', async () => {
+    await apply(kernelRoute(80, [A]));
+    assert.deepEqual([scripts.length, [...open]], [1, ['a']]);
+    await path.handOver();
+    await apply(kernelRoute(80, [A, B]));
+    assert.deepEqual([scripts.length, [...open]], [1, []]);
+  });
+
+  it('is read again after a predecessor', async () => {
+    await apply(kernelRoute(80, [A]));
+    path.tookOver();
+    await until(() => scripts.length === 2, 'what is there is made good');
+  });
 });
