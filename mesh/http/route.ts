@@ -9,6 +9,7 @@ import { type Drains } from '../drains.ts';
 import { CONNECT_TIMEOUT_MS, type Limits, limitsOf, whereSet } from '../limits.ts';
 import { type TrustedSources, trustedSources } from '../trusted-sources.ts';
 import { countEnd, type RouteCounters } from './counters.ts';
+import { valueOf } from './head.ts';
 import { IDLE_TIMEOUT_MS, RESPONSE_TIMEOUT_MS } from './limits.ts';
 import { Pool } from './pool.ts';
 import { cookieValueOf, readCookie } from './sticky.ts';
@@ -188,7 +189,7 @@ export class HttpRoute implements SearchField {
   /** The task that the client's cookie names, if it is still there. */
   stickyTask(visit: Visit): string | undefined {
     if (this.#tasks.size === 0) return undefined;
-    const value = readCookie(visit.req.headers.cookie, this.settings?.stickyCookie ?? '');
+    const value = readCookie(valueOf(visit.head, 'cookie', '; '), this.settings?.stickyCookie ?? '');
     return value === undefined ? undefined : this.#tasks.get(value);
   }
 
@@ -200,12 +201,12 @@ export class HttpRoute implements SearchField {
     }
   }
 
-  #logAccess({ req, client, authority, target }: Visit, status: number, taskId: string, durationMs: number): void {
+  #logAccess({ head, ends, authority, target }: Visit, status: number, taskId: string, durationMs: number): void {
     this.#options.log.info('request', {
       port: this.#route.publishedPort,
       service: this.service,
-      client,
-      method: req.method,
+      client: ends.client,
+      method: head.method,
       host: authority,
       target,
       status,
