@@ -23,6 +23,9 @@ const MAX_EXTENSION_BYTES = 1024;
 const MAX_EXTENSIONS_BYTES = 16_384;
 const EXTENSION = /^(;[\w!#$%&'*+.^`|~-]+(=([\w!#$%&'*+.^`|~-]+|"[\t !#-[\]-~]*"))?)+$/;
 
+/** Not in trailers: for who believes them there, the body, or the connection, ends elsewhere. */
+const FRAMING: ReadonlySet<string> = new Set(['content-length', 'transfer-encoding', 'connection']);
+
 const CR = 13;
 const LF = 10;
 const SEMICOLON = 59;
@@ -132,7 +135,7 @@ export class Chunks {
         case 'fields': {
           const fields = this.#fields?.read(bytes, at, to);
           if (fields === undefined) return to;
-          if (!('text' in fields)) return BAD_BODY;
+          if (!('text' in fields) || fields.names.some((name) => FRAMING.has(name))) return BAD_BODY;
           at = this.#fields?.rest ?? to;
           begin = at;
           this.#state = 'done';

@@ -15,6 +15,7 @@ import { pageOf, type Problem } from './page.ts';
 import { Reply } from './reply.ts';
 import { asksForUpgrade } from './upgrade-wish.ts';
 import { type Ends, type Visit, visitOf } from './visit.ts';
+import { writeOn } from './write.ts';
 
 /** Answers one request. */
 export interface Answerer {
@@ -134,6 +135,11 @@ export class Client {
   write(data: Buffer | string): void {
     if (typeof data === 'string') this.#socket.write(data, 'latin1');
     else this.#socket.write(data);
+  }
+
+  /** The same, of bytes that are valid during the call only. */
+  writeOn(head: string, bytes: Buffer, from: number, to: number, tail: string): void {
+    writeOn(this.#socket, head, bytes, from, to, tail);
   }
 
   writePage(problem: Problem, accept: string | undefined, keepAlive: boolean, bodiless: boolean): void {

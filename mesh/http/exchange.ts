@@ -19,7 +19,6 @@ import { type Guest, type HttpRoute } from './route.ts';
 import { cookieValueOf, setCookie } from './sticky.ts';
 import { GarbledAnswer, type Upstream, type UpstreamUser } from './upstream.ts';
 import { type Visit } from './visit.ts';
-import { withHead } from './write.ts';
 
 export class Exchange implements Guest, Seeker, Answerer, UpstreamUser {
   readonly safe: boolean;
@@ -175,7 +174,7 @@ export class Exchange implements Guest, Seeker, Answerer, UpstreamUser {
 
   pass(bytes: Buffer, from: number, to: number): void {
     const chunk = this.#chunking ? `${(to - from).toString(16)}\r\n` : '';
-    this.#client.write(withHead(this.#unsent + chunk, bytes, from, to, this.#chunking ? '\r\n' : ''));
+    this.#client.writeOn(this.#unsent + chunk, bytes, from, to, this.#chunking ? '\r\n' : '');
     this.#unsent = '';
   }
 

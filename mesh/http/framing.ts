@@ -35,9 +35,14 @@ function framingOf(head: Fields & { readonly minor: number }): Framing | Refusal
   }
   if (length < 0) return undefined;
   if (names.includes('content-length', length + 1)) return bad('it has more than one Content-Length');
-  const digits = valueAt(head, length);
+  // With a tab behind it there are readers that do not take it.
+  const digits = valueAt(head, length) + tabsBehind(head, length);
   if (digits.length > MAX_LENGTH_DIGITS || !/^\d+$/.test(digits)) return bad('its Content-Length is no length');
   return Number(digits);
+}
+
+function tabsBehind({ text, bounds }: Fields, index: number): string {
+  return text.slice(bounds[3 * index + 2], bounds[3 * index + 3]).replace(/[^\t]/g, '');
 }
 
 function bad(why: string): Refusal {

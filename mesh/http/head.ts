@@ -104,7 +104,7 @@ export function readAnswerHead(bytes: Buffer, from: number, to: number): AnswerH
   if (end < 0) return end === INCOMPLETE ? unlessTooLong(from, to) : refusalOf(end);
   if (end - from > MAX_HEAD_BYTES) return TOO_LONG;
   const text = bytes.toString('latin1', from, end);
-  const reason = text.slice(statusEnd - from, at - from).trim();
+  const reason = text.slice(statusEnd - from + 1, at - from);
   return { text, names: namesOf(text, bounds), bounds, status: Number(digits), reason, minor };
 }
 

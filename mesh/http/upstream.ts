@@ -8,7 +8,7 @@ import { type AnswerHead, type Fields, readAnswerHead } from './head.ts';
 import { HeadReader } from './head-reader.ts';
 import { trailerLines } from './request-head.ts';
 import { keepsAlive } from './visit.ts';
-import { withHead } from './write.ts';
+import { writeOn } from './write.ts';
 
 /** Who has the connection. The sink is where the answer's body goes. */
 export interface UpstreamUser extends BodySink {
@@ -109,7 +109,7 @@ export class Upstream implements BodySink {
   }
 
   pass(bytes: Buffer, from: number, to: number): void {
-    this.#socket.write(withHead(this.#unsent, bytes, from, to));
+    writeOn(this.#socket, this.#unsent, bytes, from, to);
     this.#unsent = '';
   }
 

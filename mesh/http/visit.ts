@@ -40,6 +40,7 @@ const AUTHORITY = /^[\w.~!$&'()*+;=%:[\]-]*$/;
 
 export function visitOf(head: RequestHead, ends: Ends, startedMs: number): Visit | Refusal {
   const { names, minor } = head;
+  if (head.method === 'CONNECT') return bad('this is no server for tunnels');
   const at = names.indexOf('host');
   if (at < 0 && minor === 1) return bad('it names no Host');
   if (at >= 0 && names.includes('host', at + 1)) return bad('it names more than one Host');
