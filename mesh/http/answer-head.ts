@@ -34,8 +34,9 @@ export function informationHead(head: AnswerHead): string {
   return `HTTP/1.1 ${String(head.status)} ${head.reason}\r\n${endToEnd(head, (name) => name === 'content-length')}\r\n`;
 }
 
-/** A page of the mesh's own, whole; `bodiless`: to a HEAD request. */
-export function pageAnswer(page: Page, keepAlive: boolean, bodiless: boolean, date: string): Buffer {
+/** A page of the mesh's own, whole; `bodiless`: to a HEAD request. `wallMs`: now. */
+export function pageAnswer(page: Page, keepAlive: boolean, bodiless: boolean, wallMs: number): Buffer {
+  const date = new Date(wallMs).toUTCString();
   let head = `HTTP/1.1 ${String(page.status)} ${STATUS_CODES[page.status] ?? ''}\r\nDate: ${date}\r\n`;
   for (let at = 0; at < page.headers.length; at += 2) head += `${page.headers[at] ?? ''}: ${page.headers[at + 1] ?? ''}\r\n`;
   const start = Buffer.from(`${head}${keepAlive ? KEPT : ENDED}\r\n`, 'latin1');

@@ -132,9 +132,8 @@ export class Client {
   }
 
   /** Only by the one whose turn it is. Text is latin1. */
-  write(data: Buffer | string): void {
-    if (typeof data === 'string') this.#socket.write(data, 'latin1');
-    else this.#socket.write(data);
+  write(text: string): void {
+    this.#socket.write(text, 'latin1');
   }
 
   /** The same, of bytes that are valid during the call only. */
@@ -143,8 +142,7 @@ export class Client {
   }
 
   writePage(problem: Problem, accept: string | undefined, keepAlive: boolean, bodiless: boolean): void {
-    const date = new Date(this.#host.clock.wallMs()).toUTCString();
-    this.write(pageAnswer(pageOf(problem, accept), keepAlive, bodiless, date));
+    this.#socket.write(pageAnswer(pageOf(problem, accept), keepAlive, bodiless, this.#host.clock.wallMs()));
   }
 
   /** Calls when what was written has left the process, or never will. */

@@ -13,6 +13,7 @@ import { answerFraming, UNTIL_CLOSE } from './framing.ts';
 import { type AnswerHead, type Fields, valueOf } from './head.ts';
 import { CLIENT_QUIET_MS, MAX_REPEATS, MAX_STALE } from './limits.ts';
 import { type Problem } from './page.ts';
+import { type Pool } from './pool.ts';
 import { NOWHERE } from './reply.ts';
 import { requestHead, trailerLines } from './request-head.ts';
 import { type Guest, type HttpRoute } from './route.ts';
@@ -29,6 +30,8 @@ export class Exchange implements Guest, Seeker, Answerer, UpstreamUser {
   readonly #search: Search;
   #up: Upstream | undefined;
   #replica: Replica | undefined;
+  /** Where its connection comes from, and goes back to. */
+  #pool: Pool | undefined;
   #connected = false;
   #requestDone: boolean;
   /** The head of an answer that goes with the first bytes of its body. */
@@ -70,6 +73,7 @@ export class Exchange implements Guest, Seeker, Answerer, UpstreamUser {
     const route = this.#route;
     const pool = route.poolOf(replica);
     if (!this.#repeatable) pool.dropDoubtful();
+    this.#pool = pool;
     this.#replica = replica;
     this.#taskId = replica.taskId;
     this.#connected = false;
@@ -212,7 +216,7 @@ export class Exchange implements Guest, Seeker, Answerer, UpstreamUser {
     if (stale && this.#repeatable && this.#stale < MAX_STALE) {
       // It had closed an idle connection: so it may have the others.
       this.#stale++;
-      this.#route.poolOf(replica).dropIdle();
+      this.#pool?.dropIdle();
       counters.retries++;
       this.#search.next(replica.taskId);
       return;
@@ -322,9 +326,8 @@ export class Exchange implements Guest, Seeker, Answerer, UpstreamUser {
     this.#replica = undefined;
     this.#timer?.cancel();
     if (replica === undefined) return;
-    const pool = this.#route.poolOf(replica);
-    if (up === undefined) pool.forget(this);
-    else if (reusable) pool.release(up);
+    if (up === undefined) this.#pool?.forget(this);
+    else if (reusable) this.#pool?.release(up);
     else up.destroy();
     this.#route.closed(replica);
   }

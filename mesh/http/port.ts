@@ -111,6 +111,10 @@ export class HttpPort implements ServedPort, ClientHost {
     const before = this.#tls;
     const hosts = this.#tlsHosts.join();
     this.#take(routes, nodeId);
+    if (this.#sweep !== undefined) {
+      this.#sweep.cancel();
+      this.#sweepLater();
+    }
     if (before !== this.#tls) {
       for (const listener of this.#listeners) listener.close();
       this.#closeIdle();
@@ -182,8 +186,6 @@ export class HttpPort implements ServedPort, ClientHost {
         onEmpty: () => {
           this.#leaving.delete(served);
           if (this.size > 0) return;
-          this.#sweep?.cancel();
-          this.#sweep = undefined;
           if (this.#closed) this.#closeIdle();
           this.#around.onEmpty();
         },
@@ -210,7 +212,7 @@ export class HttpPort implements ServedPort, ClientHost {
     }
     const page = pageOf(this.#unknown(visit), valueOf(visit.head, 'accept'));
     socket.on('error', () => undefined);
-    socket.end(pageAnswer(page, false, false, new Date(this.clock.wallMs()).toUTCString()));
+    socket.end(pageAnswer(page, false, false, this.clock.wallMs()));
   }
 
   countRefused(): void {
@@ -222,16 +224,21 @@ export class HttpPort implements ServedPort, ClientHost {
   }
 
   #newServer(): Server {
-    if (!this.#tls) return acceptClients((socket) => this.#accept(socket, 'http'));
+    if (!this.#tls) return acceptClients((socket) => this.#accept(socket));
     const { certificates, counters } = this.#options;
-    const options = { ...certificates.serverOptions(), handshakeTimeout: this.#requestTimeoutMs, pauseOnConnect: false, noDelay: true };
-    const server = createTlsServer(options, (socket) => {
-      const take = this.#accept(socket, 'https');
-      if (take === undefined) return;
-      socket.on('data', (piece: Buffer) => {
-        if (!take(piece)) socket.pause();
-      });
-    });
+    const server = createTlsServer(
+      { ...certificates.serverOptions(), handshakeTimeout: this.#requestTimeoutMs, noDelay: true },
+      (socket) => {
+        const take = this.#newClient(socket, 'https');
+        socket.on('data', (piece: Buffer) => {
+          if (!take(piece)) socket.pause();
+        });
+      },
+    );
+    // Those that shake hands are among them.
+    server.maxConnections = MAX_CLIENT_CONNECTIONS;
+    server.on('drop', () => counters.overLimit++);
+    server.on('connection', () => counters.connections++);
     server.on('tlsClientError', (_error, socket) => {
       counters.badHandshakes++;
       socket.destroy();
@@ -243,15 +250,19 @@ export class HttpPort implements ServedPort, ClientHost {
     return server;
   }
 
-  #accept(socket: Socket, proto: 'http' | 'https'): Take | undefined {
+  #accept(socket: Socket): Take | undefined {
     const { counters } = this.#options;
-    if (this.#clients.size >= MAX_CLIENT_CONNECTIONS) {
-      counters.overLimit++;
-      socket.on('error', () => undefined);
-      socket.destroy();
-      return undefined;
+    if (this.#clients.size < MAX_CLIENT_CONNECTIONS) {
+      counters.connections++;
+      return this.#newClient(socket, 'http');
     }
-    counters.connections++;
+    counters.overLimit++;
+    socket.on('error', () => undefined);
+    socket.destroy();
+    return undefined;
+  }
+
+  #newClient(socket: Socket, proto: 'http' | 'https'): Take {
     const client = new Client(this, socket, proto);
     this.#clients.add(client);
     if (this.#clientSweep === undefined) this.#sweepClientsLater();

@@ -203,7 +203,7 @@ export class Upgrade implements Guest, Seeker {
     this.#timer?.cancel();
     Reflect.deleteProperty(this.#client, 'destroySoon');
     const page = pageOf({ status, service: this.#route.service, why }, valueOf(this.#visit.head, 'accept'));
-    this.#client.write(pageAnswer(page, false, false, new Date(this.#route.clock.wallMs()).toUTCString()));
+    this.#client.write(pageAnswer(page, false, false, this.#route.clock.wallMs()));
     this.#client.destroySoon();
   }
 

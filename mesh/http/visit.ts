@@ -1,7 +1,7 @@
 // What the mesh makes of a request's head before anything is done with it. Pure. The head itself is well formed; here is refused what could still be read in
 // two ways by two servers: where it goes, and where its body ends.
 import { type Framing, requestFraming } from './framing.ts';
-import { type Refusal, type RequestHead, valueAt, valueOf } from './head.ts';
+import { type Fields, type Refusal, type RequestHead, valueAt, valueOf } from './head.ts';
 import { hasOption } from './headers.ts';
 import { hostOf } from './rules.ts';
 
@@ -65,11 +65,13 @@ export function visitOf(head: RequestHead, ends: Ends, startedMs: number): Visit
   };
 }
 
-/** By the Connection header of a message of HTTP/1.`minor`. */
-export function keepsAlive(head: Parameters<typeof valueOf>[0], minor: number): boolean {
+/** Whether the sender of a message of HTTP/1.`minor` keeps the connection. Proxy-Connection is an old mistake that some readers, Node among them, believe. */
+export function keepsAlive(head: Fields, minor: number): boolean {
   const connection = valueOf(head, 'connection');
-  if (connection === undefined) return minor === 1;
-  return minor === 1 ? !hasOption(connection, 'close') : hasOption(connection, 'keep-alive') && !hasOption(connection, 'close');
+  const mistaken = valueOf(head, 'proxy-connection');
+  if (connection === undefined && mistaken === undefined) return minor === 1;
+  const options = `${connection ?? ''},${mistaken ?? ''}`;
+  return !hasOption(options, 'close') && (minor === 1 || hasOption(options, 'keep-alive'));
 }
 
 /** A target that names its host goes before the Host header (RFC 9112, 3.2.2). */

@@ -1,6 +1,5 @@
 // What Node's own strict parser makes of bytes, in the same form as what the mesh makes of them, so that the two can be compared.
 import { createServer, type IncomingMessage, request } from 'node:http';
-import { type Socket } from 'node:net';
 import { Duplex } from 'node:stream';
 
 /** A request or an answer, as far as it came. */
@@ -42,7 +41,7 @@ export async function answerByNode(method: string, pieces: readonly Buffer[]): P
   const socket = fakeSocket();
   const req = request({
     method,
-    createConnection: () => socket as unknown as Socket,
+    createConnection: () => socket,
     maxHeaderSize: MAX_HEAD_BYTES,
     insecureHTTPParser: false,
   });

@@ -24,10 +24,10 @@ function readAll(
   let body: Body | undefined;
   const sink: BodySink = {
     pass: (bytes, from, to) => {
-      passedOn[messages.length - 1] += bytes.toString('latin1', from, to);
+      passedOn.push((passedOn.pop() ?? '') + bytes.toString('latin1', from, to));
     },
     trailers: (fields) => {
-      passedOn[messages.length - 1] += trailerLines(fields);
+      passedOn.push((passedOn.pop() ?? '') + trailerLines(fields));
     },
   };
   for (const piece of pieces) {
