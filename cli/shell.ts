@@ -87,7 +87,7 @@ export function processShell(): Shell {
   };
 }
 
-export const INTERRUPTED_EXIT = 130;
+const INTERRUPTED_EXIT = 130;
 
 /** `hurry`: what the second signal aborts, if anything. */
 function abortOnSignals(hurry: () => AbortController | undefined): AbortController {

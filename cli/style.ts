@@ -9,7 +9,7 @@ export function styled(shell: Pick<Shell, 'env'>, output: Output, style: Style, 
   return showsColours(shell, output) ? styleText(style, text, { validateStream: false }) : text;
 }
 
-export function showsColours(shell: Pick<Shell, 'env'>, output: Output): boolean {
+function showsColours(shell: Pick<Shell, 'env'>, output: Output): boolean {
   const { NO_COLOR: noColor, TERM: term } = shell.env;
   return output.isTerminal && (noColor === undefined || noColor === '') && term !== 'dumb';
 }

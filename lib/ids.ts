@@ -6,7 +6,7 @@ export interface Ids {
   next(): string;
 }
 
-export const ID_LENGTH = 25;
+const ID_LENGTH = 25;
 const ID = /^[0-9a-z]{25}$/;
 
 export const systemIds: Ids = {

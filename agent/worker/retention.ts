@@ -14,7 +14,7 @@ export interface RetentionLimits {
   readonly perNode: number;
 }
 
-export const DEFAULT_RETENTION: RetentionLimits = { perSlot: 5, perNode: 100 };
+const DEFAULT_RETENTION: RetentionLimits = { perSlot: 5, perNode: 100 };
 
 /** The tasks whose container goes: the oldest beyond the bounds. */
 export function beyondRetention(

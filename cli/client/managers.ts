@@ -4,11 +4,11 @@ import { dirname, join } from 'node:path';
 import { errnoOf, type FieldProblem, messageOf, ShoalError } from '../../lib/errors.ts';
 import type { Shell } from '../shell.ts';
 
-export const DEFAULT_MANAGER = '127.0.0.1:7420';
+const DEFAULT_MANAGER = '127.0.0.1:7420';
 const DEFAULT_PORT = 7420;
 
 /** Written by `shoal dev up` in the folder it runs for; found from there and from every folder below. */
-export const DEV_CLUSTER_FILE = join('.shoal', 'dev', 'cluster.json');
+const DEV_CLUSTER_FILE = join('.shoal', 'dev', 'cluster.json');
 
 /** Addresses "host:port", in the order to try them; never empty. Throws `invalid_argument` with every malformed one named. */
 export function findManagers(hostFlags: readonly string[], shell: Pick<Shell, 'env' | 'cwd'>): readonly string[] {

@@ -49,7 +49,7 @@ export function serviceSpecStruct(spec: ServiceSpec): Struct {
   };
 }
 
-export function taskSpecStruct(task: TaskSpec): Struct {
+function taskSpecStruct(task: TaskSpec): Struct {
   const { restart, placement, logDriver, limits, reservations } = task;
   return {
     ContainerSpec: task.container === undefined ? undefined : containerStruct(task.container),

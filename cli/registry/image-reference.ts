@@ -1,6 +1,6 @@
 // Which registry an image name means, by Docker's rule: a first part with a dot or a colon, or "localhost", is a host.
 
-export const DOCKER_HUB = 'docker.io';
+const DOCKER_HUB = 'docker.io';
 /** Under this key Docker keeps the login of its own registry. */
 const DOCKER_HUB_KEY = 'https://index.docker.io/v1/';
 

@@ -18,7 +18,7 @@ import { createDoor, type Door } from './door.ts';
 import { toStatus } from './errors.ts';
 import type { CallContext, HandlersOf, MethodShape, ServiceShape } from './types.ts';
 
-export const SERVER_OPTIONS: ChannelOptions = {
+const SERVER_OPTIONS: ChannelOptions = {
   'grpc.enable_channelz': 0,
   ...KEEPALIVE,
   'grpc.http2.min_ping_interval_without_data_ms': 5000,

@@ -46,7 +46,7 @@ export async function watchDrain(
   }
 }
 
-export function drainProgress(state: StateView, nodeId: string): DrainProgress {
+function drainProgress(state: StateView, nodeId: string): DrainProgress {
   const node = state.get('nodes', nodeId)?.value;
   const left: Task[] = [];
   for (const { value } of state.tasksOfNode(nodeId)) {

@@ -2,7 +2,6 @@
 //
 // As in Docker, a service has converged when every slot's task runs (and carries traffic, where it publishes ports) by the active spec, no
 // other task of it shall run, and no update is under way. Tasks that were told to stop may still be stopping.
-import { isDeepStrictEqual } from 'node:util';
 import {
   NodeState,
   ServiceMode,
@@ -10,7 +9,6 @@ import {
   type ServiceSpec,
   SlotProgress,
   type Task,
-  type TaskSpec,
   TaskState,
   UpdateState,
 } from '../../proto/index.ts';
@@ -22,6 +20,7 @@ import { isUnderWay } from './services/rebalance.ts';
 import { portsNotReady } from './task-remark.ts';
 import { hostnameOf, slotOf } from './task-names.ts';
 import { isFinished, type SeenTask, seenTask, shallRun } from './task-state.ts';
+import { runsTheSame } from './task-runs.ts';
 import { earlierError } from './task-words.ts';
 
 /** A view with more lines helps nobody. */
@@ -150,17 +149,11 @@ function cleanCheck(state: StateView, serviceId: string, active: ServiceSpec, ac
     let clean = known.get(specNumber);
     if (clean === undefined) {
       const made = specOf(state, serviceId, specNumber);
-      clean = made !== undefined && isDeepStrictEqual(runtimePart(made.task), runtimePart(active.task));
+      clean = made !== undefined && runsTheSame(made.task, active.task);
       known.set(specNumber, clean);
     }
     return clean;
   };
-}
-
-/** What restarts tasks when it changes: all but placement and the login for the registry. */
-function runtimePart(task: TaskSpec | undefined): TaskSpec | undefined {
-  if (task?.container === undefined) return task;
-  return { ...task, placement: undefined, container: { ...task.container, registryAuth: '' } };
 }
 
 function slotView(look: Look, slot: string, rows: readonly Row<Task>[]): SlotView {

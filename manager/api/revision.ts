@@ -3,7 +3,7 @@ import type { Metadata } from '@grpc/grpc-js';
 import { ShoalError } from '../../lib/errors.ts';
 import type { ClusterState } from '../state/index.ts';
 
-export const REVISION_KEY = 'shoal-revision';
+const REVISION_KEY = 'shoal-revision';
 
 /** A manager that is further behind than this is not the one to ask. */
 const REACH_DEADLINE_MS = 2000;

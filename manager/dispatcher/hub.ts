@@ -208,7 +208,9 @@ export class Hub {
   }
 
   #heard(nodeId: string): void {
-    if (this.#liveness.heard(nodeId)) this.#noteQuiet(nodeId, false);
+    // Whoever said that it is quiet: the manager that it was with before, or the leader, after that one was gone.
+    const isNoted = this.#options.state.get('nodeStatus', nodeId)?.value.silent === true;
+    if (this.#liveness.heard(nodeId) || isNoted) this.#noteQuiet(nodeId, false);
   }
 
   #noteQuiet(nodeId: string, silent: boolean): void {

@@ -1,7 +1,5 @@
 // Which nodes have been silent for too long. Pure; times are those of SteadyTime, so that a stall of this manager counts for nobody.
-
-/** Of the time after which a node is down. Later than any heartbeat of a healthy node, early enough to know of others when one is down. */
-const QUIET_SHARE = 0.7;
+import { QUIET_SHARE } from '../state/index.ts';
 
 export class Liveness {
   readonly #nowMs: () => number;

@@ -8,7 +8,7 @@ const MAX_PROBLEMS = 200;
 /** With all problems, a row stays far below what one transaction holds. */
 const MAX_TEXT = 256;
 
-export const MESH_DOWN = 'the mesh process does not run on this node';
+const MESH_DOWN = 'the mesh process does not run on this node';
 
 export function nodeReady(wallMs: number): NodeChange {
   return (current) =>

@@ -2,11 +2,11 @@
 import { Finding, TaskState } from '../../proto/index.ts';
 import { formatDurationMs } from '../../lib/units.ts';
 import { ACK_DEADLINE_MS, DEFAULT_DRAIN_PERIOD_MS } from '../orchestrator/drain.ts';
+import { stopGraceMs } from '../orchestrator/stop.ts';
 import type { TaskInfo } from '../orchestrator/task-info.ts';
 import { nodeName } from './node-tenants.ts';
 import { type ServiceScene, slotName } from './service-scene.ts';
 
-const DEFAULT_STOP_GRACE_MS = 10_000;
 const MAX_NAMED = 5;
 
 /** Undefined: it is not on its way out, or nothing of it is left to wait for. */
@@ -16,12 +16,11 @@ export function leavingFinding(scene: ServiceScene, key: string, info: TaskInfo)
   const about = { taskId: info.row.id, nodeId: task.nodeId, nodeHostname: nodeName(scene.view, task.nodeId) };
   const who = `${slotName(scene, key)} on ${about.nodeHostname}`;
   if (task.desired >= TaskState.SHUTDOWN) {
-    const graceMs = info.spec?.task?.container?.stopGracePeriodMs ?? DEFAULT_STOP_GRACE_MS;
     return Finding.create({
       ...about,
       kind: 'stopping',
       reason: `the earlier ${who} was told to stop and has not ended yet`,
-      wayOut: `it is killed when its stop grace period of ${formatDurationMs(graceMs)} is over`,
+      wayOut: `it is killed when its stop grace period of ${formatDurationMs(stopGraceMs(info))} is over`,
     });
   }
   if (!task.drain) return undefined;

@@ -1,6 +1,6 @@
 // Which services must be looked at again after changes of state: the leader reconciles these and no others.
-import { type Task, TaskState } from '../../proto/index.ts';
-import type { Change, ChangeOf, StateView } from '../state/index.ts';
+import { type NodeStatus, type Task, TaskState } from '../../proto/index.ts';
+import type { Change, ChangeOf, Row, StateView } from '../state/index.ts';
 import { isWaiting } from './placer.ts';
 
 export class DirtyServices {
@@ -155,8 +155,13 @@ function hasEnded({ before, after }: ChangeOf<'taskStatus'>): boolean {
   return isOver(after?.value.state) && !isOver(before?.value.state);
 }
 
+interface StatusChange {
+  readonly before: Pick<Row<NodeStatus>, 'value'> | undefined;
+  readonly after: Pick<Row<NodeStatus>, 'value'> | undefined;
+}
+
 /** Whether it may change which tasks the node takes or keeps. */
-export function movesTasks({ before, after }: ChangeOf<'nodeStatus'>): boolean {
+export function movesTasks({ before, after }: StatusChange): boolean {
   if (before === undefined || after === undefined) return true;
   return before.value.state !== after.value.state || JSON.stringify(before.value.description) !== JSON.stringify(after.value.description);
 }

@@ -12,7 +12,7 @@ import type { Lease, Store } from '../store/store.ts';
 import { type Leadership, leadershipOf } from './leadership.ts';
 
 /** The fault matrix of the design: another leads within the TTL + 1 s. */
-export const LEADER_LEASE_TTL_MS = 5000;
+const LEADER_LEASE_TTL_MS = 5000;
 
 const RETRY = { baseMs: 100, capMs: 2000 };
 /** How long a lost race or an own row of an earlier life is waited for before the state is looked at again. */

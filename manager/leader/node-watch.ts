@@ -31,8 +31,10 @@ const CONCERNED: ReadonlySet<TableName> = new Set<TableName>(['nodeStatus', 'nod
 interface DownNode {
   readonly sinceMs: number;
   readonly nonce: string;
-  /** Its tasks are being replaced: nothing holds them any more. */
+  /** Its tasks are being replaced: nothing holds them any more. The stored row says so. */
   evicted: boolean;
+  /** It shall be evicted. Until that is stored, another one that goes may make it part of a mass loss. */
+  isLeaving: boolean;
   /** Of the loss that goes on: it counts to it for as long as that lasts, evicted or not. */
   isPart: boolean;
   /** It was lost with most others: its hold stands until then even if they come back first, for it is likely to follow them. */
@@ -73,6 +75,7 @@ export class NodeWatchBook {
         sinceMs: isEvicted && !recent.has(id) ? Number.NEGATIVE_INFINITY : nowMs,
         nonce,
         evicted: isEvicted,
+        isLeaving: false,
         isPart: isMassive,
         massUntilMs: heldWithMost.has(id) ? massUntilMs : undefined,
       });
@@ -96,7 +99,7 @@ export class NodeWatchBook {
       const isDown = change.after?.value.state === NodeState.NODE_DOWN;
       if (isDown && !this.#down.has(change.id)) {
         const [sinceMs, nonce] = [this.#clock.nowMs(), this.#nonceOf(change.id)];
-        this.#down.set(change.id, { sinceMs, nonce, evicted: false, isPart: false, massUntilMs: undefined });
+        this.#down.set(change.id, { sinceMs, nonce, evicted: false, isLeaving: false, isPart: false, massUntilMs: undefined });
       } else if (!isDown && this.#down.delete(change.id) && change.after?.value.state === NodeState.NODE_READY) this.#noteReturn(change.id);
     }
   }
@@ -112,6 +115,7 @@ export class NodeWatchBook {
     this.#wakeAtMs = undefined;
     const before = this.#state.get('nodeWatch', '');
     const wallMs = this.#clock.wallMs();
+    this.#noteStored(before?.value.evicted ?? []);
     const held = this.#held(before?.value.held ?? [], wallMs);
     const unsettled = this.#unsettled(before?.value.unsettled ?? [], wallMs);
     const evicted = this.#evicted();
@@ -133,6 +137,15 @@ export class NodeWatchBook {
     };
   }
 
+  #noteStored(stored: readonly EvictedNode[]): void {
+    const nonces = new Map(stored.map((node) => [node.nodeId, node.sessionNonce]));
+    for (const [id, down] of this.#down) {
+      if (!down.isLeaving) continue;
+      down.isLeaving = false;
+      down.evicted = nonces.get(id) === down.nonce;
+    }
+  }
+
   #held(before: readonly HeldNode[], wallMs: number): HeldNode[] {
     const nowMs = this.#clock.nowMs();
     const { delayMs } = this.#settings();
@@ -142,7 +155,7 @@ export class NodeWatchBook {
       if (down.evicted) continue;
       const leftMs = Math.max(down.sinceMs + delayMs, down.massUntilMs ?? 0) - nowMs;
       if (leftMs <= 0 || hasEvictionOrder(this.#state, nodeId) || this.#state.get('nodes', nodeId) === undefined) {
-        down.evicted = true;
+        down.isLeaving = true;
         continue;
       }
       this.#wakeIn(leftMs);
@@ -156,7 +169,7 @@ export class NodeWatchBook {
   #evicted(): EvictedNode[] {
     const evicted: EvictedNode[] = [];
     for (const [nodeId, down] of [...this.#down].sort(byKey)) {
-      if (!down.evicted || this.#state.get('nodes', nodeId) === undefined) continue;
+      if (!(down.evicted || down.isLeaving) || this.#state.get('nodes', nodeId) === undefined) continue;
       const leftMs = down.sinceMs + MASS_LOSS_WINDOW_MS - this.#clock.nowMs();
       const recent = leftMs >= 0;
       if (recent) this.#wakeIn(leftMs + 1);

@@ -3,7 +3,7 @@
 import { startSteadyTime } from '../../lib/steady-time.ts';
 import { NodeState, type NodeSession, NodeStatus } from '../../proto/index.ts';
 import type { WriteGroup } from '../orchestrator/plan.ts';
-import type { ChangeOf, Change, Row, StateView, TableName } from '../state/index.ts';
+import { type ChangeOf, type Change, QUIET_SHARE, type Row, type StateView, type TableName } from '../state/index.ts';
 import { Committer } from './committer.ts';
 import type { LeadOptions } from './leadership.ts';
 
@@ -33,19 +33,43 @@ export class OrphanTimes {
   /** Takes the orphans of now, forgets all others; answers those that have been orphans for `downAfterMs`. */
   overdue(orphans: readonly OrphanedNode[], nowMs: number, downAfterMs: number): readonly OrphanedNode[] {
     const since = new Map<string, number>();
-    const overdue = orphans.filter((orphan) => {
-      const key = `${orphan.nodeId}/${orphan.session.modRevision}`;
-      const sinceMs = this.#since.get(key) ?? nowMs;
-      since.set(key, sinceMs);
-      return nowMs - sinceMs >= downAfterMs;
-    });
+    for (const orphan of orphans) since.set(keyOf(orphan), this.#since.get(keyOf(orphan)) ?? nowMs);
     this.#since = since;
-    return overdue;
+    return this.olderThan(orphans, nowMs, downAfterMs);
+  }
+
+  /** Of those that were taken last. */
+  olderThan(orphans: readonly OrphanedNode[], nowMs: number, ms: number): readonly OrphanedNode[] {
+    return orphans.filter((orphan) => nowMs - (this.#since.get(keyOf(orphan)) ?? nowMs) >= ms);
   }
 }
 
+function keyOf({ nodeId, session }: OrphanedNode): string {
+  return `${nodeId}/${session.modRevision}`;
+}
+
+/** That it may soon be down, as its manager would have said. */
+export function quietGroup(orphan: OrphanedNode): WriteGroup {
+  const { nodeId, status } = orphan;
+  const value = { ...(status?.value ?? NodeStatus.create({ nodeId })), silent: true };
+  return {
+    serviceId: '',
+    writes: [{ kind: 'put', table: 'nodeStatus', id: nodeId, value, before: status }],
+    requires: stillOrphaned(orphan),
+    events: [],
+  };
+}
+
+function stillOrphaned({ nodeId, session }: OrphanedNode): WriteGroup['requires'] {
+  return [
+    { table: 'sessions', id: nodeId, row: session },
+    { table: 'managers', id: session.value.managerId, row: undefined },
+  ];
+}
+
 /** Compares the session and that its manager is away, so that an agent that registers meanwhile, anywhere, wins, and so does a manager that is back. */
-export function downGroup({ nodeId, session, status }: OrphanedNode, wallMs: number): WriteGroup {
+export function downGroup(orphan: OrphanedNode, wallMs: number): WriteGroup {
+  const { nodeId, session, status } = orphan;
   const message = `its manager ${session.value.managerId} is gone, and its agent registered with no other`;
   const before = status?.value ?? NodeStatus.create({ nodeId });
   const hostname = before.description?.hostname ?? '';
@@ -60,10 +84,7 @@ export function downGroup({ nodeId, session, status }: OrphanedNode, wallMs: num
         before: status,
       },
     ],
-    requires: [
-      { table: 'sessions', id: nodeId, row: session },
-      { table: 'managers', id: session.value.managerId, row: undefined },
-    ],
+    requires: stillOrphaned(orphan),
     events: [
       {
         timeUnixMs: wallMs,
@@ -76,6 +97,10 @@ export function downGroup({ nodeId, session, status }: OrphanedNode, wallMs: num
       },
     ],
   };
+}
+
+function isNotNoted({ status }: OrphanedNode): boolean {
+  return status?.value.state === NodeState.NODE_READY && !status.value.silent;
 }
 
 const TICK_MS = 250;
@@ -103,12 +128,22 @@ export async function watchOrphanedNodes(options: LeadOptions): Promise<void> {
     const downAfterMs = state.get('cluster', '')?.value.settings?.nodeDownAfterMs ?? DOWN_AFTER_MS;
     orphans ??= orphanedNodes(state);
     const overdue = times.overdue(orphans, time.nowMs(), downAfterMs);
-    if (stalled || overdue.length === 0 || committing !== undefined || leadership.ended.aborted) return;
+    if (stalled || committing !== undefined || leadership.ended.aborted) return;
+    // All of them before any is down: whether the tasks of the first one are replaced depends on how many are quiet with it.
+    const quiet = times.olderThan(orphans, time.nowMs(), downAfterMs * QUIET_SHARE).filter(isNotNoted);
+    if (quiet.length > 0) {
+      commit(committer.commit(quiet.map(quietGroup), () => undefined));
+      return;
+    }
+    if (overdue.length === 0) return;
     log.warn('nodes of a manager that is gone did not register elsewhere; marking them down', {
       nodes: overdue.map((node) => node.nodeId),
     });
     // One transaction each: an agent that registers at this moment keeps only its own node from being marked.
-    committing = Promise.all(overdue.map(markDown)).then(() => {
+    commit(Promise.all(overdue.map(markDown)));
+  };
+  const commit = (commits: Promise<unknown>): void => {
+    committing = commits.then(() => {
       committing = undefined;
     });
   };

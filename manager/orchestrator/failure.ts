@@ -4,6 +4,7 @@ import { FailureAction, TaskState } from '../../proto/index.ts';
 import { formatDurationMs } from '../../lib/units.ts';
 import type { Pass } from './pass.ts';
 import type { SlotTasks } from './slot.ts';
+import { leaveLeftMs } from './stop.ts';
 import { endReason } from './task-events.ts';
 import type { TaskInfo } from './task-info.ts';
 
@@ -40,11 +41,20 @@ export function hasJustFailed(pass: Pass, holder: TaskInfo): boolean {
 }
 
 /** The slot was given a new task by the update, and for the progress deadline none of its tasks has proved itself. */
-export function isStalled(pass: Pass, { key, holder }: SlotTasks): boolean {
+function isStalled(pass: Pass, { key, holder, others }: SlotTasks): boolean {
   if (pass.phase !== 'updating' || pass.progressDeadlineMs === 0 || holder === undefined) return false;
   if (!pass.isNew(holder) || holder.task.replaces === '' || pass.hasProved(holder)) return false;
   // A global task waits for its node as long as that takes.
   if (holder.nodeCondition === 'down') return false;
+  // The time that the ones before it have for leaving is not its own: the deadline runs from when they are gone, or should be.
+  const leaveMs = leaveLeftMs(
+    pass,
+    others.filter((other) => !pass.isNew(other)),
+  );
+  if (leaveMs > 0) {
+    pass.wakeIn(leaveMs);
+    return false;
+  }
   const leftMs = pass.progressDeadlineMs - pass.sinceMs(`way:${key}:${pass.specNumber}`);
   // While it is up, only the monitor period is between it and its proof.
   if (holder.isUp) return false;

@@ -14,7 +14,7 @@ import { specId, specOf } from '../state/index.ts';
 import { countTime } from './job-clock.ts';
 import { type DueStart, settleSchedule } from './job-schedule.ts';
 import { jobDigest } from './job-spec.ts';
-import { everybody, failuresOf, isDone, isGivenUp, isLive, type IterationView } from './job-view.ts';
+import { everybody, failuresOf, isDone, isGivenUp, isLive, type IterationView, viewIteration } from './job-view.ts';
 import type { Pass } from './pass.ts';
 import type { WriteGroup } from './plan.ts';
 import { endReason, serviceEvent } from './task-events.ts';
@@ -100,9 +100,10 @@ function start(
   events.push(serviceEvent(pass, 'job', `iteration ${number} started${cause}`));
   const replaced = { state: JobState.JOB_REPLACED, message: `iteration ${number} took its place` };
   const iterations = job.iterations.map((iteration) => {
-    const view = views.find((other) => other.iteration.number === iteration.number);
-    const isReplaced = replaces && iteration.state === JobState.JOB_RUNNING && view !== undefined;
-    return isReplaced ? ended(pass, view, replaced) : iteration;
+    if (!replaces || iteration.state !== JobState.JOB_RUNNING) return iteration;
+    // Begun by the spec in this very pass, there is no view of it yet, and nothing in its slots.
+    const view = views.find((other) => other.iteration.number === iteration.number) ?? viewIteration(pass, iteration);
+    return ended(pass, view, replaced);
   });
   return { ...job, iterations: [...iterations, begun], nextIteration: number + 1 };
 }

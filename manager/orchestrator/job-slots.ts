@@ -216,7 +216,11 @@ function forgetHistory(pass: Pass, edit: SlotEdit): void {
 function make(pass: Pass, { iteration, isGlobal }: IterationView, { edit, name, replaced, restart }: Wish): void {
   const id = pass.context.ids.next();
   const delayMs = restart?.delayMs ?? 0;
-  if (replaced !== undefined) retire(pass, edit, replaced, name, delayMs);
+  if (replaced !== undefined) {
+    retire(pass, edit, replaced, name, delayMs);
+    // Should its node just now say that it has completed, there is nothing to do again.
+    edit.requireStatus(replaced);
+  }
   const isHeld = everybody(edit.slot).some((info) => isLeaving(edit, info));
   if (delayMs > 0) {
     pass.sinceMs(`restart:${id}`);

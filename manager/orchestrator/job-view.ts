@@ -30,20 +30,26 @@ export function viewIterations(pass: Pass, job: JobStatus, slots: ReadonlyMap<st
     else known.set(name, slot);
   }
   const newest = newestOf(job)?.number;
-  return job.iterations.map((iteration) => {
-    const spec = specOf(pass.view, pass.serviceId, iteration.specNumber);
-    const isGlobal = pass.spec.mode === ServiceMode.GLOBAL_JOB;
-    const own = byIteration.get(iteration.number) ?? new Map<string, SlotTasks>();
-    const isNewest = iteration.number === newest;
-    // By schedule, a node that comes later has its turn with the next iteration.
-    const waitsForNodes =
-      isGlobal && isNewest && iteration.state === JobState.JOB_COMPLETED && !iteration.expired && pass.spec.job?.schedule === undefined;
-    const isOpen = spec !== undefined && (iteration.state === JobState.JOB_RUNNING || waitsForNodes);
-    return { iteration, spec, isGlobal, isOpen, slots: own, wanted: isOpen ? wantedNames(pass, spec, isGlobal, own) : [] };
-  });
+  return job.iterations.map((iteration) => viewIteration(pass, iteration, byIteration.get(iteration.number), iteration.number === newest));
 }
 
-export function newestOf({ iterations }: JobStatus): JobIteration | undefined {
+/** `slots`: by name, its own. */
+export function viewIteration(
+  pass: Pass,
+  iteration: JobIteration,
+  slots: ReadonlyMap<string, SlotTasks> = new Map(),
+  isNewest = true,
+): IterationView {
+  const spec = specOf(pass.view, pass.serviceId, iteration.specNumber);
+  const isGlobal = pass.spec.mode === ServiceMode.GLOBAL_JOB;
+  // By schedule, a node that comes later has its turn with the next iteration.
+  const waitsForNodes =
+    isGlobal && isNewest && iteration.state === JobState.JOB_COMPLETED && !iteration.expired && pass.spec.job?.schedule === undefined;
+  const isOpen = spec !== undefined && (iteration.state === JobState.JOB_RUNNING || waitsForNodes);
+  return { iteration, spec, isGlobal, isOpen, slots, wanted: isOpen ? wantedNames(pass, spec, isGlobal, slots) : [] };
+}
+
+function newestOf({ iterations }: JobStatus): JobIteration | undefined {
   return iterations.at(-1);
 }
 
@@ -94,9 +100,11 @@ export function hasCompleted({ status }: TaskInfo): boolean {
   return status?.state === TaskState.COMPLETE;
 }
 
-/** The task ended by itself, without success, and nothing was done about it yet. */
+/** The task ended by itself, without success, and nothing was done about it yet. By its node's word, even if it was to be moved, or its node went, just then. */
 export function hasFailed(info: TaskInfo): boolean {
-  return info.isFinished && !hasCompleted(info) && info.task.desired < TaskState.SHUTDOWN && info.nodeCondition !== 'removed';
+  if (!info.isFinished || hasCompleted(info)) return false;
+  if (info.status?.state === TaskState.FAILED || info.status?.state === TaskState.REJECTED) return true;
+  return info.task.desired < TaskState.SHUTDOWN && info.nodeCondition !== 'removed';
 }
 
 /** What the restart policy says of a holder that has failed: condition any is as good as on-failure. */
@@ -104,7 +112,7 @@ export function restartOf(pass: Pass, slot: SlotTasks, holder: TaskInfo): Restar
   return decideFor(pass, slot.key, holder);
 }
 
-export function attemptsOf({ holder }: SlotTasks): number {
+function attemptsOf({ holder }: SlotTasks): number {
   return holder?.task.restart?.attempt ?? 0;
 }
 

@@ -15,6 +15,7 @@ import { formatDurationMs } from '../../lib/units.ts';
 import { moveTask, type MovesOutcome } from './moves.ts';
 import type { Pass } from './pass.ts';
 import type { SlotEdit } from './slot-edit.ts';
+import { leaveLeftMs } from './stop.ts';
 import { endReason, serviceEvent } from './task-events.ts';
 import type { TaskInfo } from './task-info.ts';
 
@@ -107,7 +108,7 @@ function step(pass: Pass, edits: readonly SlotEdit[], moves: MovesOutcome, statu
   const arrival = arrivalOf(pass, edits, status);
   switch (arrival.kind) {
     case 'waiting':
-      return waiting(pass, status, `rebalance:${status.taskId}`, 'the moved task did not come up');
+      return waiting(pass, edits, status, `rebalance:${status.taskId}`, 'the moved task did not come up');
     case 'pausing':
       return { status: status.message === PAUSING ? status : { ...status, message: PAUSING }, events: [], moved: undefined };
     case 'failed':
@@ -117,7 +118,7 @@ function step(pass: Pass, edits: readonly SlotEdit[], moves: MovesOutcome, statu
   }
   const moved = status.moved + (arrival.kind === 'arrived' ? 1 : 0);
   const known = status.taskId === '' ? status : { ...status, moved, taskId: '', message: 'waiting until every task is up' };
-  if (!isQuiet(edits, moves)) return waiting(pass, known, `rebalance-quiet:${moved}`, 'not every task of the service came up');
+  if (!isQuiet(edits, moves)) return waiting(pass, edits, known, `rebalance-quiet:${moved}`, 'not every task of the service came up');
   if (known.automatic && !(isCalm(pass) && hasPaused(pass, known))) return { status: known, events: [], moved: undefined };
   return next(pass, edits, known);
 }
@@ -210,10 +211,15 @@ function hasPaused(pass: Pass, { moved }: RebalanceStatus): boolean {
   return leftMs <= 0;
 }
 
-/** No longer than updates wait for a task. */
-function waiting(pass: Pass, status: RebalanceStatus, key: string, what: string): RebalanceOutcome {
+/** No longer than updates wait for a task; as there, the time that others have for leaving is not counted. */
+function waiting(pass: Pass, edits: readonly SlotEdit[], status: RebalanceStatus, key: string, what: string): RebalanceOutcome {
   const deadlineMs = pass.progressDeadlineMs;
-  if (deadlineMs > 0) {
+  const leaveMs = leaveLeftMs(
+    pass,
+    edits.flatMap(({ slot }) => slot.others),
+  );
+  if (leaveMs > 0) pass.wakeIn(leaveMs);
+  else if (deadlineMs > 0) {
     const leftMs = deadlineMs - pass.sinceMs(key);
     if (leftMs <= 0) return ended(pass, status, RebalanceState.REBALANCE_STOPPED, `${what} within ${formatDurationMs(deadlineMs)}`);
     pass.wakeIn(leftMs);

@@ -5,7 +5,7 @@ import type { TaskInfo } from './task-info.ts';
 const FIRST_DELAY_MS = 5000;
 const MAX_DELAY_MS = 5 * 60_000;
 /** After that long up, what went wrong before counts no more. */
-export const HEALTHY_MS = 10 * 60_000;
+const HEALTHY_MS = 10 * 60_000;
 
 export interface RestartHistory {
   /** Of the task that ended; undefined: it was never seen up. */

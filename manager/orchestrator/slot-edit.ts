@@ -102,7 +102,6 @@ export class SlotEdit {
   /** Undefined: nothing changes. */
   build(): WriteGroup | undefined {
     const writes: PlannedWrite[] = [];
-    const requires: WriteGroup['requires'][number][] = [];
     for (const info of this.#removed) {
       writes.push({ kind: 'delete', table: 'tasks', row: info.row });
       if (info.statusRow !== undefined) writes.push({ kind: 'delete', table: 'taskStatus', row: info.statusRow });
@@ -110,13 +109,15 @@ export class SlotEdit {
     for (const [info, patch] of this.#patches) {
       if (this.#removed.has(info) || !changes(info.task, patch)) continue;
       writes.push({ kind: 'put', table: 'tasks', id: info.row.id, value: { ...info.task, ...patch }, before: info.row });
-      if (this.#required.has(info)) requires.push({ table: 'taskStatus', id: info.row.id, row: info.statusRow });
     }
     if (this.#created !== undefined) {
       writes.push({ kind: 'put', table: 'tasks', id: this.#created.id, value: this.#created, before: undefined });
     }
     this.#writeSlot(writes);
     if (writes.length === 0 && this.#events.length === 0) return undefined;
+    // The row of one that is removed is compared as it goes.
+    const required = [...this.#required].filter((info) => writes.length > 0 && !this.#removed.has(info));
+    const requires = required.map((info) => ({ table: 'taskStatus', id: info.row.id, row: info.statusRow }) as const);
     return { serviceId: this.#serviceId, writes, requires, events: this.#events };
   }
 

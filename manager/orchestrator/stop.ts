@@ -1,6 +1,6 @@
 // How a task is brought to its end: drained first where connections may reach it, then told to stop.
 import { type TaskVerdict, TaskState } from '../../proto/index.ts';
-import { drainStep } from './drain.ts';
+import { ACK_DEADLINE_MS, drainStep } from './drain.ts';
 import type { Pass } from './pass.ts';
 import type { SlotEdit } from './slot-edit.ts';
 import { isIngress, type TaskInfo } from './task-info.ts';
@@ -59,4 +59,22 @@ export function isLeaving(edit: SlotEdit, info: TaskInfo): boolean {
   if (info.isEnded || info.nodeCondition === 'down' || edit.isRemoved(info)) return false;
   const task = edit.taskOf(info);
   return task.drain || task.desired >= TaskState.SHUTDOWN;
+}
+
+const DEFAULT_STOP_GRACE_MS = 10_000;
+
+export function stopGraceMs({ spec }: TaskInfo): number {
+  return spec?.task?.container?.stopGracePeriodMs ?? DEFAULT_STOP_GRACE_MS;
+}
+
+/** How long those of them that are leaving may still take for it, as far as this leader has seen: draining, and their stop grace periods. 0: nobody does. */
+export function leaveLeftMs(pass: Pass, infos: readonly TaskInfo[]): number {
+  let mostMs = 0;
+  for (const info of infos) {
+    const { task, row } = info;
+    if (info.isEnded || info.nodeCondition === 'down' || !(task.drain || task.desired >= TaskState.SHUTDOWN)) continue;
+    const wholeMs = ACK_DEADLINE_MS + pass.drainPeriodMs + stopGraceMs(info);
+    mostMs = Math.max(mostMs, wholeMs - pass.sinceMs(`leave:${row.id}`));
+  }
+  return mostMs;
 }

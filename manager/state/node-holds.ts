@@ -2,6 +2,12 @@
 import type { NodeWatch } from '../../proto/index.ts';
 import type { StateView } from './state-view.ts';
 
+/**
+ * Of the time after which a node is down: unheard for that long it is quiet, and its row says so. Later than any heartbeat of a healthy node, early enough
+ * to know of others when one is down.
+ */
+export const QUIET_SHARE = 0.7;
+
 const HELD = new WeakMap<NodeWatch, ReadonlySet<string>>();
 
 /** `node evict` was said of the session that the node had last. */

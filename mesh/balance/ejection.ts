@@ -3,7 +3,7 @@ import { errnoOf } from '../../lib/errors.ts';
 import { type Rng } from '../../lib/rng.ts';
 
 /** Connect failures in a row before a target is passed over: one may be a lost packet or a full backlog. */
-export const EJECT_AFTER_FAILURES = 2;
+const EJECT_AFTER_FAILURES = 2;
 /** The first time out; doubled by each that follows without a success between them. */
 const FIRST_EJECTION_MS = 1000;
 /** Longest time out: how late, at worst, a node that came back gets its share again. */

@@ -1,4 +1,4 @@
-// Finds a replica for one request: the balancer's choice, then others as they fail, then waiting, within limits, until there is one again.
+// Finds a replica for one request or connection: the balancer's choice, then others as they fail, then waiting, within limits, until there is one again.
 import { type Backoff, backoff } from '../../lib/backoff.ts';
 import { type Clock, type Timer } from '../../lib/clock.ts';
 import { type Rng } from '../../lib/rng.ts';
@@ -21,6 +21,8 @@ export interface SearchField {
 export interface Seeker {
   /** Called within `next` and `passOver`, or later. */
   found(replica: Replica): void;
+  /** Every replica has failed in this round: true where it has an answer without one, and the search is over. */
+  settlesFor?(): boolean;
   /** `full`: no more may wait. Otherwise there was none in time. */
   notFound(full: boolean): void;
 }
@@ -55,7 +57,7 @@ export class Search {
     this.#tried.add(replica.taskId);
     const nowMs = this.#field.clock.nowMs();
     if (this.#deadlineMs === Infinity) this.#deadlineMs = nowMs + this.#field.holdMs;
-    if (nowMs >= this.#deadlineMs && this.#tried.size >= this.#field.balancer.size) this.#seeker.notFound(false);
+    if (nowMs >= this.#deadlineMs && this.#tried.size >= this.#field.balancer.size) this.#noneLeft();
     else this.next();
   }
 
@@ -85,6 +87,7 @@ export class Search {
   #noneLeft(): void {
     const { clock, rng, holdMs, paused, balancer } = this.#field;
     this.#tried = undefined;
+    if (!paused && this.#seeker.settlesFor?.() === true) return;
     const nowMs = clock.nowMs();
     if (this.#deadlineMs === Infinity) this.#deadlineMs = nowMs + holdMs;
     if (nowMs >= this.#deadlineMs) {

@@ -2,36 +2,25 @@
 // Upholds: nothing is sent twice (once a byte went either way the replica stays); each side's end, reset and slowness reach the other side;
 // memory is bounded by the two sockets' own write buffers, for a side that does not drain pauses the other.
 import { type Socket } from 'node:net';
-import { type Backoff, backoff } from '../../lib/backoff.ts';
-import { type Clock, type Timer } from '../../lib/clock.ts';
-import { type Rng } from '../../lib/rng.ts';
+import { type Timer } from '../../lib/clock.ts';
 import { ProxyProtocol } from '../../proto/index.ts';
-import { type Balancer, type Replica } from '../balance/balancer.ts';
+import { type Replica } from '../balance/balancer.ts';
 import { isReplicasFault } from '../balance/ejection.ts';
+import { Search, type SearchField, type Seeker } from '../balance/search.ts';
 import { type Ends, proxyHeader } from '../proxy-protocol/header.ts';
 import { plainAddress } from '../trusted-sources.ts';
 import { type PortCounters } from './counters.ts';
 import { type Drains } from '../drains.ts';
-import { HOLD_RETRY } from '../limits.ts';
 import { KEEP_ALIVE_MS } from './limits.ts';
 import { connectTo, copyOf } from './sockets.ts';
 
 /** What a connection needs of its published port. */
-export interface ConnectionHost {
-  readonly clock: Clock;
-  readonly rng: Rng;
-  readonly balancer: Balancer;
+export interface ConnectionHost extends SearchField {
   readonly drains: Drains;
   readonly counters: PortCounters;
   readonly connectTimeoutMs: number;
-  readonly holdMs: number;
-  /** New clients wait though there may be replicas; `wake` follows. */
-  readonly paused: boolean;
   /** What a replica is told of the client before its first byte. */
   readonly proxyProtocol: ProxyProtocol;
-  /** Puts it on the list of those that wait for a replica; false: no more may wait. */
-  hold(connection: Connection): boolean;
-  unhold(connection: Connection): void;
   /** It is over. */
   closed(connection: Connection): void;
 }
@@ -47,9 +36,10 @@ export interface Introduction {
   readonly rest: Buffer;
 }
 
-export class Connection {
+export class Connection implements Seeker {
   readonly #host: ConnectionHost;
   readonly #client: Socket;
+  readonly #search: Search;
   #upstream: Socket | undefined;
   #replica: Replica | undefined;
   /** A byte, or the client's end, went to the replica, or a byte came from it: it can no longer be changed for another. */
@@ -59,14 +49,9 @@ export class Connection {
   #replicaEnded = false;
   #clientClosed = false;
   #over = false;
-  /** Replicas that failed in this round. */
-  #tried: Set<string> | undefined;
   /** A replica took the connection and ended it in order: if all others fail, that is the answer. */
   #closedEarly = false;
-  #deadlineMs = Infinity;
   #timer: Timer | undefined;
-  #holdRetry: Backoff | undefined;
-  #held = false;
   #movedBytes = 0;
   #sweptBytes = -1;
   #quietSinceMs = 0;
@@ -78,6 +63,7 @@ export class Connection {
   constructor(host: ConnectionHost, client: Socket, introduction: Introduction = NOT_INTRODUCED) {
     this.#host = host;
     this.#client = client;
+    this.#search = new Search(host, this);
     this.#ends = introduction.ends;
     this.#rest = introduction.rest;
     client.on('error', () => {
@@ -101,7 +87,7 @@ export class Connection {
   }
 
   start(): void {
-    this.#tryNext();
+    this.#search.next();
   }
 
   /** The client's bytes. */
@@ -113,13 +99,6 @@ export class Connection {
     this.#host.counters.bytesFromClients += piece.length;
     return upstream.write(copyOf(piece));
   };
-
-  /** The targets have changed: worth another round, if it waits. */
-  wake(): void {
-    if (!this.#held) return;
-    this.#leaveHold();
-    this.#tryNext();
-  }
 
   /** Closed by the mesh: both sides are reset, or end with a FIN where `politely`. */
   close(politely: boolean): void {
@@ -140,17 +119,8 @@ export class Connection {
     return nowMs - this.#quietSinceMs >= idleMs;
   }
 
-  #tryNext(): void {
+  found(replica: Replica): void {
     const host = this.#host;
-    if (host.clock.nowMs() >= this.#deadlineMs) {
-      this.#giveUp();
-      return;
-    }
-    const replica = host.paused ? undefined : host.balancer.choose(this.#tried);
-    if (replica === undefined) {
-      this.#noneLeft();
-      return;
-    }
     replica.open++;
     host.drains.opened(replica.taskId);
     this.#replica = replica;
@@ -195,6 +165,18 @@ export class Connection {
     });
   }
 
+  /** They do answer, by closing: so does the mesh. */
+  settlesFor(): boolean {
+    if (this.#closedEarly) this.#abort(false);
+    return this.#closedEarly;
+  }
+
+  notFound(full: boolean): void {
+    if (full) this.#host.counters.overLimit++;
+    else this.#host.counters.noReplica++;
+    this.#abort(true);
+  }
+
   /** The PROXY header is the mesh's own word: a replica that then breaks off can still be exchanged. */
   #introduce(upstream: Socket): void {
     const { proxyProtocol } = this.#host;
@@ -231,57 +213,11 @@ export class Connection {
     const replica = this.#replica;
     this.#client.pause();
     this.#dropUpstream(false);
-    if (replica !== undefined) {
-      if (blame) this.#host.balancer.failed(replica);
-      this.#tried ??= new Set();
-      this.#tried.add(replica.taskId);
-    }
     this.#host.counters.replicaFailures++;
     this.#host.counters.retries++;
-    if (this.#deadlineMs === Infinity) this.#deadlineMs = this.#host.clock.nowMs() + this.#host.holdMs;
-    this.#tryNext();
-  }
-
-  /** Every replica has failed in this round, or there is none. */
-  #noneLeft(): void {
-    const host = this.#host;
-    if (this.#closedEarly && !host.paused) {
-      // They do answer, by closing: so does the mesh.
-      this.#abort(false);
-      return;
-    }
-    const nowMs = host.clock.nowMs();
-    if (this.#deadlineMs === Infinity) this.#deadlineMs = nowMs + host.holdMs;
-    this.#tried = undefined;
-    if (nowMs >= this.#deadlineMs) {
-      this.#giveUp();
-      return;
-    }
-    if (!host.hold(this)) {
-      host.counters.overLimit++;
-      this.#abort(true);
-      return;
-    }
-    this.#held = true;
-    this.#holdRetry ??= backoff(HOLD_RETRY, host.rng);
-    const leftMs = this.#deadlineMs - nowMs;
-    // Where it is paused, or there is no replica at all, only a new table helps, and that wakes it.
-    const waitMs = host.paused || host.balancer.size === 0 ? leftMs : Math.min(leftMs, this.#holdRetry.nextMs());
-    this.#timer = host.clock.after(waitMs, () => {
-      this.wake();
-    });
-  }
-
-  #leaveHold(): void {
-    this.#held = false;
-    this.#host.unhold(this);
-    this.#timer?.cancel();
-    this.#timer = undefined;
-  }
-
-  #giveUp(): void {
-    this.#host.counters.noReplica++;
-    this.#abort(true);
+    if (replica === undefined) return;
+    if (blame) this.#host.balancer.failed(replica);
+    this.#search.passOver(replica);
   }
 
   /** The replica broke off in the middle: the client gets what came, then a reset. */
@@ -305,7 +241,7 @@ export class Connection {
   }
 
   #settle(): void {
-    if (this.#held) this.#leaveHold();
+    this.#search.cancel();
     if (this.#over || !this.#clientClosed || this.#upstream !== undefined) return;
     this.#over = true;
     this.#host.closed(this);
@@ -313,7 +249,7 @@ export class Connection {
 
   #abort(reset: boolean): void {
     this.#dropUpstream(reset);
-    if (this.#held) this.#leaveHold();
+    this.#search.cancel();
     if (this.#client.destroyed) this.#settle();
     else if (reset) this.#client.resetAndDestroy();
     else this.#client.destroy();

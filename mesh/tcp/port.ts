@@ -5,6 +5,7 @@ import { type Logger } from '../../lib/log.ts';
 import { type Rng } from '../../lib/rng.ts';
 import { type PortRoute, ProxyProtocol } from '../../proto/index.ts';
 import { Balancer } from '../balance/balancer.ts';
+import { type Search } from '../balance/search.ts';
 import { type Drains } from '../drains.ts';
 import { CONNECT_TIMEOUT_MS, type Limits, limitsOf, whereSet } from '../limits.ts';
 import { Listener } from '../listener.ts';
@@ -38,7 +39,7 @@ export class TcpPort implements ServedPort, ConnectionHost {
   readonly #around: PortHost;
   readonly #listeners: readonly Listener[];
   readonly #connections = new Set<Connection>();
-  readonly #held = new Set<Connection>();
+  readonly #held = new Set<Search>();
   /** Trusted sources' connections whose PROXY header is not there yet. */
   readonly #gates = new Set<Gate>();
   #route: PortRoute;
@@ -114,14 +115,14 @@ export class TcpPort implements ServedPort, ConnectionHost {
     this.#trusted = trustedSources(route.settings?.trustedSources ?? []);
     this.balancer.update(route.targets, nodeId, route.canaryPermille);
     if (route.paused || this.balancer.size === 0) return;
-    for (const connection of [...this.#held]) connection.wake();
+    for (const search of [...this.#held]) search.wake();
   }
 
   /** No new clients, and those that still wait for a replica are reset; open connections go on to their end. */
   close(): void {
     this.#closed = true;
     for (const listener of this.#listeners) listener.close();
-    for (const connection of [...this.#held]) connection.close(false);
+    for (const search of [...this.#held]) search.giveUp();
     for (const gate of [...this.#gates]) gate.close();
   }
 
@@ -130,14 +131,14 @@ export class TcpPort implements ServedPort, ConnectionHost {
     for (const connection of [...this.#connections]) connection.close(false);
   }
 
-  hold(connection: Connection): boolean {
+  hold(search: Search): boolean {
     if (this.#closed || this.#held.size >= this.#limits.maxHeld) return false;
-    this.#held.add(connection);
+    this.#held.add(search);
     return true;
   }
 
-  unhold(connection: Connection): void {
-    this.#held.delete(connection);
+  unhold(search: Search): void {
+    this.#held.delete(search);
   }
 
   closed(connection: Connection): void {

@@ -1,4 +1,5 @@
 // A manager's control API that answers what a test tells it to, over real gRPC on a free port of 127.0.0.1.
+import { afterEach } from 'mocha';
 import { ServerCredentials } from '@grpc/grpc-js';
 import { ShoalError } from '../../lib/errors.ts';
 import { silentLogger } from '../../lib/log.ts';
@@ -50,4 +51,31 @@ export async function startFakeControl(handlers: Partial<ControlHandlers>): Prom
   server.add(ControlService, Object.fromEntries(all) as ControlHandlers);
   const port = await server.listen('127.0.0.1:0', ServerCredentials.createInsecure());
   return { address: `127.0.0.1:${port}`, calls, revisions, stop: () => server.stop(0) };
+}
+
+export interface FakeControls {
+  /** The one that was started last in this test. */
+  readonly current: FakeControl | undefined;
+  /** Its address. One that runs is ended. */
+  start(handlers: Parameters<typeof startFakeControl>[0]): Promise<string>;
+}
+
+/** For the suite that asks for it: one at a time, ended after each of its tests. */
+export function fakeControls(): FakeControls {
+  let current: FakeControl | undefined;
+  const stop = async (): Promise<void> => {
+    await current?.stop();
+    current = undefined;
+  };
+  afterEach(stop);
+  return {
+    get current() {
+      return current;
+    },
+    start: async (handlers) => {
+      await stop();
+      current = await startFakeControl(handlers);
+      return current.address;
+    },
+  };
 }

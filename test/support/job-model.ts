@@ -69,12 +69,12 @@ export class JobModel extends ReconcileModel {
   }
 
   completeSlot(slot: string, iteration?: number): void {
-    this.complete(this.taskIn(slot, iteration).id);
+    this.hosts.complete(this.taskIn(slot, iteration).id);
     this.settle();
   }
 
   crashSlot(slot: string, iteration?: number): void {
-    this.crash(this.taskIn(slot, iteration).id);
+    this.hosts.crash(this.taskIn(slot, iteration).id);
     this.settle();
   }
 }

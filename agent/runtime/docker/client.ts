@@ -119,7 +119,7 @@ export function statusOf(error: unknown): number | undefined {
 }
 
 /** The engine's own words. */
-export function wordsOf(error: unknown): string {
+function wordsOf(error: unknown): string {
   const json = (error as { json?: { message?: unknown; cause?: unknown } | null } | undefined)?.json;
   if (typeof json?.message === 'string') return json.message.trim();
   return messageOf(error)

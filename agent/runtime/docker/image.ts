@@ -13,7 +13,7 @@ import { type ImageLedger } from './image-ledger.ts';
 import { withPulled } from './image-plan.ts';
 
 /** A registry that sends nothing for so long is taken for dead; Docker's own retries are counted as nothing. */
-export const PULL_STALL_MS = 60_000;
+const PULL_STALL_MS = 60_000;
 
 export interface Images {
   /**

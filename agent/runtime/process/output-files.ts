@@ -12,7 +12,7 @@ import { lineCutter } from '../lines.ts';
 import { type LogLine } from '../runtime.ts';
 import { lineTimes, moveTimes, noteTime, sizeBefore, timesFile } from './output-times.ts';
 
-export const MAX_FILE_BYTES = 10 * 1024 * 1024;
+const MAX_FILE_BYTES = 10 * 1024 * 1024;
 const BLOCK_BYTES = 64 * 1024;
 const NEWLINE = 0x0a;
 

@@ -7,7 +7,7 @@ import { type SpecChange, specChanges } from '../spec/spec-changes.ts';
 const INDENT = 4;
 
 /** What `--if-version` takes: that version, and that outcome. */
-export function versionText({ version, digest }: ServicePlan): string {
+function versionText({ version, digest }: ServicePlan): string {
   return `${String(version)}-${digest}`;
 }
 

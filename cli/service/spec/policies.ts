@@ -20,7 +20,7 @@ const AFTER_ROLLBACK = { pause: FailureAction.FAILURE_PAUSE, continue: FailureAc
 const AFTER_UPDATE = { ...AFTER_ROLLBACK, rollback: FailureAction.FAILURE_ROLLBACK };
 const NO_ROLLBACK = { rollback: '"rollback" is not taken here, since a rollback is never rolled back: pause or continue' };
 
-export const DEFAULT_UPDATE_CONFIG: UpdateConfig = UpdateConfig.create({
+const DEFAULT_UPDATE_CONFIG: UpdateConfig = UpdateConfig.create({
   parallelism: 1,
   delayMs: 0,
   monitorMs: 5000,

@@ -59,7 +59,7 @@ export async function createService(context: ApiContext, request: CreateServiceR
     createRevision: revision,
     modRevision: revision,
   };
-  return ServiceChange.create({ service: serviceView(state, row), revision, warnings });
+  return ServiceChange.create({ service: serviceView(state, row), revision, warnings, specNumber: result.specNumber });
 }
 
 /** Says at once what else is taken; ports alone are claimPorts' to refuse. */

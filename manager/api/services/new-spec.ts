@@ -16,8 +16,8 @@ export interface NewSpec {
   readonly nowUnixMs: number;
 }
 
-/** Throws `conflict` where others hold a port. */
-export function putSpec({ builder, state, row, spec, rollbackTo, nowUnixMs }: NewSpec): void {
+/** Returns its number. Throws `conflict` where others hold a port. */
+export function putSpec({ builder, state, row, spec, rollbackTo, nowUnixMs }: NewSpec): number {
   const number = row.value.specNumber + 1;
   builder.put('services', row.id, { ...row.value, labels: spec.labels, specNumber: number, updatedUnixMs: nowUnixMs }, row);
   builder.put(
@@ -28,6 +28,7 @@ export function putSpec({ builder, state, row, spec, rollbackTo, nowUnixMs }: Ne
   );
   const mayTurn = rollbackTo === 0 && spec.update?.failureAction === FailureAction.FAILURE_ROLLBACK;
   claimPorts(builder, state, row.id, spec.ports, claimedPorts(state, row.id), mayTurn ? fallbackPorts(state, row.id) : []);
+  return number;
 }
 
 /** What the leader may go back to by itself must still be the service's own then. */

@@ -1,15 +1,15 @@
 // RollbackService: an earlier spec becomes the newest again, under a new number. The leader rolls it out by the rollback settings.
 import { isDeepStrictEqual } from 'node:util';
 import { ShoalError } from '../../../lib/errors.ts';
-import { type RollbackServiceRequest, type Service, ServiceChange } from '../../../proto/index.ts';
+import type { RollbackServiceRequest, Service, ServiceChange } from '../../../proto/index.ts';
 import { activeSpecOf, type Row, type StateView, TransactionBuilder } from '../../state/index.ts';
 import { type Attempt, commitChange } from '../change.ts';
 import { addEvent } from '../change-events.ts';
 import type { ApiContext } from '../context.ts';
 import { serviceByRef } from '../refs.ts';
+import { changeAnswer, type StoredChange } from './change-answer.ts';
 import { type KeptSpec, keptSpec, previousSpec } from './history.ts';
 import { putSpec } from './new-spec.ts';
-import { serviceView } from './service-view.ts';
 import { atVersion } from './update.ts';
 
 /**
@@ -23,23 +23,24 @@ export async function rollbackService(context: ApiContext, request: RollbackServ
   const version = request.version === 0 ? modRevision : request.version;
   const warnings: string[] = [];
 
-  const attempt = (): Attempt<Row<Service>> => {
+  const attempt = (): Attempt<StoredChange> => {
     const row = atVersion(state, id, service.name, version);
     const target = targetOf(state, row, request.toSpecNumber);
     const builder = new TransactionBuilder();
     warnings.length = 0;
-    if (isDeepStrictEqual(target.spec, activeSpecOf(state, id)?.spec)) {
+    const active = activeSpecOf(state, id);
+    if (isDeepStrictEqual(target.spec, active?.spec)) {
       warnings.push(`spec ${target.number} of service ${service.name} is what it runs already: nothing changes`);
-      return { builder, result: row };
+      return { builder, result: { row, specNumber: active?.number ?? target.number } };
     }
-    putSpec({ builder, state, row, spec: target.spec, rollbackTo: target.number, nowUnixMs: context.clock.wallMs() });
+    const specNumber = putSpec({ builder, state, row, spec: target.spec, rollbackTo: target.number, nowUnixMs: context.clock.wallMs() });
     const attributes = { spec: String(target.number) };
     addEvent(builder, context, { type: 'service', action: 'rollback', objectId: id, objectName: service.name, message: '', attributes });
-    return { builder, result: row };
+    return { builder, result: { row, specNumber } };
   };
   const what = { object: `service ${service.name}`, verb: 'rolled back', look: `shoal service history ${service.name}` };
   const { result, revision } = await commitChange(context, what, attempt);
-  return ServiceChange.create({ service: serviceView(state, state.get('services', id) ?? result), revision, warnings });
+  return changeAnswer(state, result, revision, warnings);
 }
 
 function targetOf(state: StateView, row: Row<Service>, number: number): KeptSpec {

@@ -1,5 +1,5 @@
 // One service as users see it: newest and previous spec, progress of its update, counts, and nodes that could not open its ports.
-import { PortMode, type Service, ServiceMode, type ServiceSpec, ServiceView, TaskState } from '../../../proto/index.ts';
+import { NodeState, PortMode, type Service, ServiceMode, type ServiceSpec, ServiceView, TaskState } from '../../../proto/index.ts';
 import type { NodePortProblem, TaskReadiness } from '../../../proto/index.ts';
 import { activeSpecOf, portId, publishersOf, type Row, type StateView } from '../../state/index.ts';
 import { withoutLogin } from '../spec-secrets.ts';
@@ -62,6 +62,8 @@ function notReady(state: StateView, serviceId: string): readonly TaskReadiness[]
 export function portProblemsByService(state: StateView): ReadonlyMap<string, readonly NodePortProblem[]> {
   const problems = new Map<string, NodePortProblem[]>();
   for (const { id: nodeId, value: status } of state.all('nodeStatus')) {
+    // One that is down answers nothing, and will tell anew when it is back.
+    if (status.state !== NodeState.NODE_READY) continue;
     for (const problem of status.portProblems) {
       const claim = state.get('byPort', portId(problem.protocol, problem.publishedPort))?.value;
       for (const serviceId of claim === undefined ? [] : publishersOf(claim)) {

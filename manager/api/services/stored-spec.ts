@@ -5,7 +5,12 @@ import { activeSpecOf, type StateView } from '../../state/index.ts';
 
 /** What users see, and change. */
 export function storedSpec(state: StateView, id: string): ServiceSpec {
-  const spec = activeSpecOf(state, id)?.spec;
-  if (spec === undefined) throw new ShoalError('internal', `the spec of service ${id} is not in the store`);
-  return spec;
+  return numberedSpec(state, id).spec;
+}
+
+/** The same, with its number. */
+export function numberedSpec(state: StateView, id: string): { readonly number: number; readonly spec: ServiceSpec } {
+  const active = activeSpecOf(state, id);
+  if (active === undefined) throw new ShoalError('internal', `the spec of service ${id} is not in the store`);
+  return active;
 }

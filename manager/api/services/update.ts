@@ -1,7 +1,7 @@
 // UpdateService: a new spec under the next number, if the version that it was made from is still the newest.
 import { isDeepStrictEqual } from 'node:util';
 import { ShoalError } from '../../../lib/errors.ts';
-import { type Service, ServiceChange, ServiceSpec, type UpdateServiceRequest } from '../../../proto/index.ts';
+import { type Service, type ServiceChange, ServiceSpec, type UpdateServiceRequest } from '../../../proto/index.ts';
 import { type Row, type StateView, TransactionBuilder } from '../../state/index.ts';
 import { type Attempt, commitChange } from '../change.ts';
 import { addEvent } from '../change-events.ts';
@@ -12,11 +12,11 @@ import { changeProblems, serviceSpecProblems } from '../validate/service-spec.ts
 import { constraintWarnings, idleConstraints } from './constraint-warnings.ts';
 import { heldPorts } from './held-ports.ts';
 import { type ResolvedSpec, resolveImage } from './image.ts';
+import { changeAnswer, type StoredChange } from './change-answer.ts';
 import { putSpec } from './new-spec.ts';
 import { refuseOtherOutcome } from './plan-digest.ts';
 import { fillPublishedPorts } from './ports.ts';
-import { serviceView } from './service-view.ts';
-import { storedSpec } from './stored-spec.ts';
+import { numberedSpec, storedSpec } from './stored-spec.ts';
 
 export interface ProposedUpdate extends ResolvedSpec {
   readonly id: string;
@@ -48,20 +48,20 @@ export async function updateService(context: ApiContext, request: UpdateServiceR
   const { id, service, spec, warnings } = await proposedUpdate(context, request, signal);
   refuseOtherOutcome(spec, request.plannedDigest);
 
-  const attempt = (): Attempt<Row<Service>> => {
+  const attempt = (): Attempt<StoredChange> => {
     const row = atVersion(state, id, service.name, request.version);
-    const before = storedSpec(state, id);
+    const { spec: before, number } = numberedSpec(state, id);
     const builder = new TransactionBuilder();
     const after = normalized({ ...spec, ports: fillPublishedPorts(state, spec.ports, before.ports, rng) });
-    if (isDeepStrictEqual(after, normalized(before))) return { builder, result: row };
-    putSpec({ builder, state, row, spec: after, rollbackTo: 0, nowUnixMs: clock.wallMs() });
+    if (isDeepStrictEqual(after, normalized(before))) return { builder, result: { row, specNumber: number } };
+    const specNumber = putSpec({ builder, state, row, spec: after, rollbackTo: 0, nowUnixMs: clock.wallMs() });
     const attributes = changedAttributes(before, after);
     addEvent(builder, context, { type: 'service', action: 'update', objectId: id, objectName: service.name, message: '', attributes });
-    return { builder, result: row };
+    return { builder, result: { row, specNumber } };
   };
   const what = { object: `service ${service.name}`, verb: 'updated', look: `shoal service inspect ${service.name}` };
   const { result, revision } = await commitChange(context, what, attempt);
-  return ServiceChange.create({ service: serviceView(state, state.get('services', id) ?? result), revision, warnings });
+  return changeAnswer(state, result, revision, warnings);
 }
 
 export function atVersion(state: StateView, id: string, name: string, version: number): Row<Service> {

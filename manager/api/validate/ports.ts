@@ -5,7 +5,7 @@ import { checkIngress } from './ingress.ts';
 import { checkEnum, checkListLength, checkText, type Report } from './report.ts';
 
 /** So that an update that replaces all of them fits into one transaction: one compare and one write for each port, old and new. */
-export const MAX_PORTS = 50;
+const MAX_PORTS = 50;
 const MAX_PORT = 65_535;
 
 export function checkPorts(ports: readonly PortSpec[], report: Report): void {

@@ -11,7 +11,7 @@ const NAME = /^snapshot-(\d{16})$/;
 /** Items are encoded in pieces of about this size, so that a large state does not stall the process. */
 const PIECE_BYTES = 256 * 1024;
 
-export function snapshotName(sequence: number): string {
+function snapshotName(sequence: number): string {
   return `snapshot-${String(sequence).padStart(16, '0')}`;
 }
 

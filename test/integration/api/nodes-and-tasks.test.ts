@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { ShoalError } from '../../../lib/errors.ts';
 import { portId, specId } from '../../../manager/state/index.ts';
 import {
   Availability,
@@ -31,15 +30,9 @@ import {
   UpdateNodeRequest,
 } from '../../../proto/index.ts';
 import { type ControlManager, startControlManager } from '../../support/control-manager.ts';
+import { failure } from '../../support/failure.ts';
 import { specOf } from '../../support/service-specs.ts';
 import { row, type RowWrite, storeRows } from '../../support/state-rows.ts';
-
-async function failure(call: Promise<unknown>): Promise<ShoalError> {
-  return call.then(
-    () => assert.fail('the call succeeded'),
-    (error: unknown) => ShoalError.from(error),
-  );
-}
 
 function node(id: string, hostname: string, status: Partial<NodeStatus> = {}, spec: Partial<NodeSpec> = {}): RowWrite[] {
   const description = NodeDescription.create({ hostname, dataAddress: hostname === 'alpha' ? '127.0.0.1' : '127.0.0.2' });
@@ -230,6 +223,7 @@ describe('control API: nodes, tasks, cluster', () => {
       ...service('web-id', 'web'),
       row('byPort', portId(PortProtocol.TCP, 8080), PortClaim.create({ objectId: 'web-id' })),
       ...node('n1', 'alpha', { portProblems: [problem] }),
+      ...node('n2', 'beta', { state: NodeState.NODE_DOWN, portProblems: [problem] }),
     );
     const view = await manager.client.getService(GetServiceRequest.create({ ref: 'web' }));
     assert.deepEqual(view.portProblems, [{ nodeId: 'n1', hostname: 'alpha', problem }]);

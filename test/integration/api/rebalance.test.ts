@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'mocha';
-import { ShoalError } from '../../../lib/errors.ts';
 import {
   CreateServiceRequest,
   PlannedAction,
@@ -19,17 +18,11 @@ import {
 import { slotId } from '../../../manager/state/index.ts';
 import { type ControlManager, startControlManager } from '../../support/control-manager.ts';
 import { runningStatus, taskRow } from '../../support/cluster-rows.ts';
+import { failure } from '../../support/failure.ts';
 import { makeNode } from '../../support/placement.ts';
 import { specOf } from '../../support/service-specs.ts';
 import { row, storeRows } from '../../support/state-rows.ts';
 import { until } from '../../support/until.ts';
-
-async function failure(call: Promise<unknown>): Promise<ShoalError> {
-  return call.then(
-    () => assert.fail('the call succeeded'),
-    (error: unknown) => ShoalError.from(error),
-  );
-}
 
 describe('control API: rebalance', () => {
   let manager: ControlManager;

@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'mocha';
-import { ShoalError } from '../../../lib/errors.ts';
 import {
   CreateServiceRequest,
   FailureAction,
@@ -19,16 +18,10 @@ import {
   UpdateStatus,
 } from '../../../proto/index.ts';
 import { type ControlManager, startControlManager } from '../../support/control-manager.ts';
+import { failure } from '../../support/failure.ts';
 import { publish, specOf } from '../../support/service-specs.ts';
 import { row, storeRows } from '../../support/state-rows.ts';
 import { until } from '../../support/until.ts';
-
-async function failure(call: Promise<unknown>): Promise<ShoalError> {
-  return call.then(
-    () => assert.fail('the call succeeded'),
-    (error: unknown) => ShoalError.from(error),
-  );
-}
 
 function viewOf({ service }: ServiceChange): ServiceView & { readonly spec: ServiceSpec } {
   if (service?.spec === undefined) return assert.fail('no service in the answer');

@@ -19,17 +19,11 @@ import {
   UpdateServiceRequest,
 } from '../../../proto/index.ts';
 import { type ControlManager, seen, startControlManager } from '../../support/control-manager.ts';
+import { failure } from '../../support/failure.ts';
 import { httpPort, publish, specOf } from '../../support/service-specs.ts';
 
 function createRequest(spec: ServiceSpec): CreateServiceRequest {
   return Create.create({ spec, noResolveImage: true });
-}
-
-async function failure(call: Promise<unknown>): Promise<ShoalError> {
-  return call.then(
-    () => assert.fail('the call succeeded'),
-    (error: unknown) => ShoalError.from(error),
-  );
 }
 
 function serviceOf(change: ServiceChange): ServiceView & { readonly spec: ServiceSpec } {

@@ -6,6 +6,7 @@ import { AgentSessionService, Availability, Epoch, NodeDescription, NodeRole, No
 import { dispatcherBench } from '../../support/dispatcher-bench.ts';
 import { CLUSTER_ID, type DispatcherManager } from '../../support/dispatcher-manager.ts';
 import type { FakeAgent } from '../../support/fake-agent.ts';
+import { row } from '../../support/state-rows.ts';
 import { until } from '../../support/until.ts';
 
 describe('dispatcher: registration and heartbeats', () => {
@@ -178,6 +179,20 @@ describe('dispatcher: registration and heartbeats', () => {
     assert.ok(!down.includes(true));
     assert.equal(manager.dispatcher.sessionCount(), 0);
     assert.equal(at(1).dispatcher.sessionCount(), 1);
+  });
+
+  it('takes back that a node is quiet, whoever said so before it registered with another manager', async () => {
+    await start(['m1', 'm2'], { cluster: { nodeDownAfterMs: 60_000 } });
+    const one = await joined(at(0));
+    const silent = (): boolean | undefined => at(1).state.get('nodeStatus', one.nodeId())?.value.silent;
+    await untilState(at(1), one.nodeId(), NodeState.NODE_READY);
+    one.close();
+    const status = at(1).state.get('nodeStatus', one.nodeId())?.value;
+    assert.ok(status);
+    await at(0).write(row('nodeStatus', one.nodeId(), { ...status, silent: true }));
+    await until(() => silent() === true, 'it is quiet');
+    await joined(at(1), { register: known(one) });
+    await until(() => silent() === false, 'it is heard again');
   });
 
   it('judges nodes of an earlier life of this manager', async () => {

@@ -4,7 +4,8 @@ import fc from 'fast-check';
 import { InventoryFeed } from '../../../manager/leader/inventory-feed.ts';
 import { UpdateConfig, UpdateOrder } from '../../../proto/index.ts';
 import { taskSpec } from '../../support/placement.ts';
-import { FAILING_IMAGE, ReconcileModel } from '../../support/reconcile-model.ts';
+import { FAILING_IMAGE } from '../../support/model-hosts.ts';
+import { ReconcileModel } from '../../support/reconcile-model.ts';
 import { publish, specOf } from '../../support/service-specs.ts';
 
 const NODES = ['n0', 'n1', 'n2'];
@@ -53,7 +54,7 @@ describe('the inventory of a leader', () => {
         };
         for (const { spec: next, node, afterMs } of steps) {
           if (node !== null) {
-            if (model.nodes.get(node)?.isCut === true) model.heal(node);
+            if (model.hosts.nodes.get(node)?.isCut === true) model.heal(node);
             else model.cut(node);
           }
           model.update('web', () => next);

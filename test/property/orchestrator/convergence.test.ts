@@ -96,8 +96,8 @@ function perform(model: ReconcileModel, command: Command): void {
       const tasks = model.tasks('web').filter((task) => model.isServing(task));
       const task = tasks[command.pick % Math.max(1, tasks.length)];
       if (task === undefined) return;
-      if (command.kind === 'crash') model.crash(task.id);
-      else model.busy.add(task.id);
+      if (command.kind === 'crash') model.hosts.crash(task.id);
+      else model.hosts.busy.add(task.id);
       return;
     }
     case 'leader':
@@ -107,7 +107,7 @@ function perform(model: ReconcileModel, command: Command): void {
       model.reconcile();
       return;
     case 'acknowledge':
-      model.acknowledge();
+      model.hosts.acknowledge();
       return;
     case 'time':
       model.clock.advance(command.ms);
@@ -119,7 +119,7 @@ function perform(model: ReconcileModel, command: Command): void {
 
 function performOnNode(model: ReconcileModel, command: Extract<Command, { readonly node: number }>): void {
   const id = nameOf(command.node);
-  const known = model.nodes.get(id);
+  const known = model.hosts.nodes.get(id);
   if (known === undefined) {
     if (command.kind === 'addNode') model.addNode({ id });
     return;
@@ -155,7 +155,7 @@ function performOnNode(model: ReconcileModel, command: Extract<Command, { readon
       model.setLabels(id, { disk: command.disk });
       return;
     case 'agent':
-      if (!known.isCut) model.stepAgent(id);
+      if (!known.isCut) model.hosts.stepAgent(id);
   }
 }
 
@@ -173,7 +173,8 @@ function existing(model: ReconcileModel): readonly Task[] {
     .tasks('web')
     .filter(
       (task) =>
-        model.nodes.get(task.nodeId)?.isCut === false && model.nodes.get(task.nodeId)?.tasks.get(task.id)?.state === TaskState.RUNNING,
+        model.hosts.nodes.get(task.nodeId)?.isCut === false &&
+        model.hosts.nodes.get(task.nodeId)?.tasks.get(task.id)?.state === TaskState.RUNNING,
     );
 }
 
@@ -229,9 +230,9 @@ function checkRest(model: ReconcileModel): void {
 }
 
 function heal(model: ReconcileModel): void {
-  model.busy.clear();
+  model.hosts.busy.clear();
   for (const id of NODES) {
-    const known = model.nodes.get(id);
+    const known = model.hosts.nodes.get(id);
     if (known === undefined) continue;
     known.meshDead = false;
     if (known.isCut) model.heal(id);

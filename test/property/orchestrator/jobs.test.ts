@@ -64,15 +64,15 @@ function perform(model: JobModel, step: Command): void {
       model.update('batch', (spec) => ({ ...spec, task: spec.task && { ...spec.task, forceUpdate: spec.task.forceUpdate + 1 } }));
       return;
     case 'addNode':
-      if (!model.nodes.has('d')) model.addNode({ id: 'd', cpus: 64 });
+      if (!model.hosts.nodes.has('d')) model.addNode({ id: 'd', cpus: 64 });
       return;
     case 'complete':
     case 'crash': {
       const running = processes(model);
       const task = running[step.pick % Math.max(1, running.length)];
       if (task === undefined) return;
-      if (step.kind === 'crash') model.crash(task.id);
-      else model.complete(task.id);
+      if (step.kind === 'crash') model.hosts.crash(task.id);
+      else model.hosts.complete(task.id);
       return;
     }
     default:
@@ -81,11 +81,11 @@ function perform(model: JobModel, step: Command): void {
 }
 
 function performOnNode(model: JobModel, kind: Extract<Command, { node: number }>['kind'], id: string): void {
-  const known = model.nodes.get(id);
+  const known = model.hosts.nodes.get(id);
   if (known === undefined) return;
   switch (kind) {
     case 'agent':
-      if (!known.isCut) model.stepAgent(id);
+      if (!known.isCut) model.hosts.stepAgent(id);
       return;
     case 'cut':
       if (!known.isCut) model.cut(id);
@@ -109,7 +109,7 @@ function performOnNode(model: JobModel, kind: Extract<Command, { node: number }>
 
 /** Tasks with a process, on whatever node. */
 function processes(model: JobModel): readonly Task[] {
-  return model.tasks('batch').filter((task) => model.nodes.get(task.nodeId)?.tasks.get(task.id)?.state === TaskState.RUNNING);
+  return model.tasks('batch').filter((task) => model.hosts.nodes.get(task.nodeId)?.tasks.get(task.id)?.state === TaskState.RUNNING);
 }
 
 function keyOf(task: Task): string {
@@ -139,11 +139,11 @@ function checkCompletions(model: JobModel): void {
 }
 
 function heal(model: JobModel): void {
-  for (const [id, { isCut, traits }] of [...model.nodes]) {
+  for (const [id, { isCut, traits }] of [...model.hosts.nodes]) {
     if (isCut) model.heal(id);
     if (traits.availability !== Availability.ACTIVE) model.setAvailability(id, Availability.ACTIVE);
   }
-  if (model.nodes.size === 0) model.addNode({ id: 'a', cpus: 64 });
+  if (model.hosts.nodes.size === 0) model.addNode({ id: 'a', cpus: 64 });
 }
 
 /** Everything that runs completes, until there is no more. */
@@ -152,7 +152,7 @@ function finish(model: JobModel, check: () => void): void {
     model.run(400_000, check);
     const running = processes(model);
     if (running.length === 0) return;
-    for (const task of running) model.complete(task.id);
+    for (const task of running) model.hosts.complete(task.id);
   }
   assert.fail('it does not end');
 }
@@ -215,7 +215,7 @@ describe('jobs', () => {
           else if (step.kind === 'gap') model.clock.advance(step.minutes * 60_000);
           else if (step.kind === 'jump') model.setWall(model.wallMs + step.minutes * 60_000);
           else if (step.kind === 'leader') model.changeLeader();
-          else for (const task of processes(model)) model.complete(task.id);
+          else for (const task of processes(model)) model.hosts.complete(task.id);
           model.settle();
           const { iterations, settledUnixMs } = model.status;
           const ran = iterations.map(({ scheduledUnixMs }) => scheduledUnixMs);

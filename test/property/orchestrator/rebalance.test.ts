@@ -127,7 +127,7 @@ describe('rebalancing a service', () => {
         for (const [what, pick] of troubles) {
           const node = NODES[pick % NODES.length] ?? 'a';
           const tasks = model.tasks('web');
-          if (what === 'crash') model.crash(tasks[pick % Math.max(1, tasks.length)]?.id ?? '');
+          if (what === 'crash') model.hosts.crash(tasks[pick % Math.max(1, tasks.length)]?.id ?? '');
           else if (what === 'cut') model.cut(node);
           else if (what === 'heal') model.heal(node);
           else if (what === 'leader') model.changeLeader();
@@ -137,8 +137,8 @@ describe('rebalancing a service', () => {
           // Steps of a move, not only its end.
           for (let step = 0; step < pick % 4; step++) {
             model.reconcile();
-            model.stepAgents();
-            model.acknowledge();
+            model.hosts.stepAgents();
+            model.hosts.acknowledge();
           }
         }
         for (const id of NODES) model.heal(id);

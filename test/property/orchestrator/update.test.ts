@@ -63,7 +63,8 @@ function serving(model: ReconcileModel): readonly Task[] {
 }
 
 function existing(model: ReconcileModel): number {
-  return [...model.nodes.values()].flatMap((node) => [...node.tasks.values()]).filter(({ state }) => state === TaskState.RUNNING).length;
+  return [...model.hosts.nodes.values()].flatMap((node) => [...node.tasks.values()]).filter(({ state }) => state === TaskState.RUNNING)
+    .length;
 }
 
 function statusOf(model: ReconcileModel) {
@@ -99,7 +100,7 @@ function crasher(model: ReconcileModel, slots: ReadonlySet<number>, specNumber: 
     for (const task of model.tasks('web')) {
       if (task.specNumber !== specNumber || !slots.has(task.slot) || crashed.has(task.slot) || !model.isServing(task)) continue;
       crashed.add(task.slot);
-      model.crash(task.id);
+      model.hosts.crash(task.id);
     }
   };
 }
@@ -270,7 +271,7 @@ function perform(model: ReconcileModel, command: Command): void {
     case 'crash': {
       const tasks = serving(model);
       const task = tasks[command.pick % Math.max(1, tasks.length)];
-      if (task !== undefined) model.crash(task.id);
+      if (task !== undefined) model.hosts.crash(task.id);
       return;
     }
     case 'leader':
@@ -281,8 +282,8 @@ function perform(model: ReconcileModel, command: Command): void {
       return;
     case 'step':
       model.reconcile();
-      model.stepAgents();
-      model.acknowledge();
+      model.hosts.stepAgents();
+      model.hosts.acknowledge();
   }
 }
 
@@ -295,7 +296,7 @@ describe('updates and rollbacks', () => {
           perform(model, each);
           const bySlot = new Map<number, number>();
           for (const task of model.tasks('web')) {
-            if (model.nodes.get(task.nodeId)?.tasks.get(task.id)?.state === TaskState.RUNNING)
+            if (model.hosts.nodes.get(task.nodeId)?.tasks.get(task.id)?.state === TaskState.RUNNING)
               bySlot.set(task.slot, (bySlot.get(task.slot) ?? 0) + 1);
           }
           for (const [slot, running] of bySlot) assert.ok(running <= 2, `slot ${slot} runs ${running}`);

@@ -4,7 +4,7 @@ import { runSeeds, type SeedSummary } from '../pool.ts';
 import type { Variant } from './variant.ts';
 
 /** Undefined: none of the seeds, tried in that order, notices it. */
-export async function firstThatNotices({ name }: Variant, seeds: readonly number[]): Promise<SeedSummary | undefined> {
+async function firstThatNotices({ name }: Variant, seeds: readonly number[]): Promise<SeedSummary | undefined> {
   let noticed: SeedSummary | undefined;
   const take = (summary: SeedSummary): boolean => {
     if (summary.violation !== undefined) noticed ??= summary;

@@ -121,7 +121,7 @@ const rollback: Command = {
     const toSpecNumber = chance(rng, 0.3) ? Math.max(1, row.value.specNumber - 1 - randomInt(rng, 3)) : 0;
     const answer = await control().rollbackService(RollbackServiceRequest.create({ ref: row.id, toSpecNumber }));
     acknowledge(truth, answer, undefined);
-    return `${row.value.name} is at spec ${answer.service?.specNumber ?? 0}`;
+    return `${row.value.name} is at spec ${answer.specNumber}`;
   },
 };
 
@@ -277,7 +277,7 @@ export async function updateService(truth: Truth, control: Control, service: Ser
   const answer = await send(truth, spec, (marked) =>
     control.updateService(UpdateServiceRequest.create({ ref, version, spec: marked, noResolveImage: true })),
   );
-  return answer.service?.specNumber ?? 0;
+  return answer.specNumber;
 }
 
 /** Whoever is told one of these can rely on it: nothing was changed. */
@@ -304,9 +304,7 @@ async function send(truth: Truth, spec: ServiceSpec, call: (spec: ServiceSpec) =
   }
 }
 
-/** Its own change, unless somebody was quicker: then the answer shows a later spec. `spec` undefined: not known to the user. */
-function acknowledge(truth: Truth, { service, revision }: ServiceChange, spec: ServiceSpec | undefined): void {
-  if (service === undefined) return;
-  const { id, specNumber, version } = service;
-  truth.acknowledged({ serviceId: id, specNumber, spec: version === revision ? spec : undefined });
+/** `spec` undefined: not known to the user. */
+function acknowledge(truth: Truth, { service, specNumber }: ServiceChange, spec: ServiceSpec | undefined): void {
+  if (service !== undefined) truth.acknowledged({ serviceId: service.id, specNumber, spec });
 }

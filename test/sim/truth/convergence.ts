@@ -91,7 +91,7 @@ function judgeRebalance(truth: Truth, { id, name }: Service, spec: ServiceSpec, 
   const status = truth.mirror.get('serviceStatus', id)?.value.rebalance;
   const wish = truth.mirror.get('rebalance', id)?.value.number ?? 0;
   if (status?.state === RebalanceState.REBALANCING || wish > (status?.request ?? 0)) problems.push(`service ${name} is being rebalanced`);
-  const mayBegin = spec.rebalance === RebalancePolicy.REBALANCE_AUTO && truth.nowMs - truth.nodesChangedMs < CALM_MS + AUTOMATIC_PAUSE_MS;
+  const mayBegin = spec.rebalance === RebalancePolicy.REBALANCE_AUTO && truth.nowMs - truth.calmSinceMs < CALM_MS + AUTOMATIC_PAUSE_MS;
   if (mayBegin) problems.push(`service ${name} may be rebalanced by itself`);
 }
 

@@ -18,6 +18,7 @@ import { short } from '../core/trace.ts';
 import type { Container } from '../parts/engine.ts';
 import type { SimNode } from '../parts/node.ts';
 import type { World, WorldWatch } from '../world.ts';
+import { endsCalm } from './calm.ts';
 import { Mirror } from './mirror.ts';
 
 /** What an agent has on disk as its own orders, and when it was last in touch with a manager. */
@@ -27,7 +28,7 @@ export interface NodeTruth {
   appliedEpoch: Epoch | undefined;
   /** When a manager's answer to a heartbeat last reached its agent. */
   answeredMs: number;
-  /** When it was last out of touch for longer than `AWAY_MS`, or off. */
+  /** When it was last out of touch for longer than `AWAY_MS`, or off, or with a manager that is itself cut off from the store. */
   awayMs: number;
 }
 
@@ -65,7 +66,7 @@ export interface TruthEvents {
 export interface Acknowledged {
   readonly serviceId: string;
   readonly specNumber: number;
-  /** What was asked for; undefined: the answer shows a later change. */
+  /** What was asked for; undefined: the user asked for one by its number. */
   readonly spec: ServiceSpec | undefined;
 }
 
@@ -93,8 +94,8 @@ export class Truth implements WorldWatch {
   undecidedMs = 0;
   /** When a wall clock last stood wrong: what goes by it may be late. */
   wallJumpMs = Number.NEGATIVE_INFINITY;
-  /** When a node last came, went, was changed or was marked down or ready. */
-  nodesChangedMs = 0;
+  /** Since when the nodes have been calm, as whoever leads may count it. */
+  calmSinceMs = 0;
   /** When a node was removed, by id: it hears of that, and ends what it runs, a little later. */
   readonly nodeRemovedMs = new Map<string, number>();
   /** When a spec came into the store, by id. */
@@ -115,8 +116,7 @@ export class Truth implements WorldWatch {
       ]),
     );
     this.mirror.onChange((change) => {
-      const isNode = change.table === 'nodeStatus' && change.before?.value.state !== change.after?.value.state;
-      if (isNode || change.table === 'nodes' || change.table === 'nodeWatch') this.nodesChangedMs = this.nowMs;
+      if (endsCalm(change)) this.calmSinceMs = this.nowMs;
       if (change.table === 'nodes' && change.after === undefined) this.nodeRemovedMs.set(change.id, this.nowMs);
       if (change.table === 'specs' && change.before === undefined) this.specSinceMs.set(change.id, this.nowMs);
       const iteration = change.table === 'tasks' ? change.after?.value.jobIteration : undefined;
@@ -300,6 +300,12 @@ export class Truth implements WorldWatch {
     // It had ended before.
   }
 
+  /** Its manager answers it, and nobody else hears of it: that one's lease is over. */
+  #isOrphan({ node }: NodeTruth): boolean {
+    const managerId = this.mirror.get('sessions', this.nodeIdOf(node.name) ?? '')?.value.managerId;
+    return managerId !== undefined && this.mirror.get('managers', managerId) === undefined;
+  }
+
   #isLed(): boolean {
     const leader = this.mirror.get('leader', '')?.value.managerId;
     const manager = this.world.managers.find(({ id }) => id === leader);
@@ -310,7 +316,7 @@ export class Truth implements WorldWatch {
   #tick(): void {
     this.later(TICK_MS, () => {
       for (const truth of this.nodes.values()) {
-        if (this.isAway(truth)) truth.awayMs = this.nowMs;
+        if (this.isAway(truth) || this.#isOrphan(truth)) truth.awayMs = this.nowMs;
       }
       if (!this.#isLed()) this.undecidedMs = this.nowMs;
       for (const listener of this.#listeners) listener.tick?.();

@@ -11,12 +11,12 @@ export function jobVerbs(model: ReconcileModel, settle: () => void): Verbs {
     acts: {
       /** complete TASK... of those that run: "batch.0" */
       complete: (names) => {
-        for (const name of names) model.complete(running(model, name).id);
+        for (const name of names) model.hosts.complete(running(model, name).id);
         settle();
       },
       /** fail TASK... of those that run */
       fail: (names) => {
-        for (const name of names) model.crash(running(model, name).id);
+        for (const name of names) model.hosts.crash(running(model, name).id);
         settle();
       },
       /** wall TIME: sets the wall clock, "2026-11-21T00:00Z" */

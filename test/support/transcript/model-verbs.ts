@@ -73,15 +73,15 @@ export function modelVerbs(): Verbs {
       },
       /** crash TASK... of those that run */
       crash: (names) => {
-        for (const name of names) model.crash(taskNamed(model, name).id);
+        for (const name of names) model.hosts.crash(taskNamed(model, name).id);
         settle();
       },
       /** busy TASK...: connections stay open to it */
       busy: (names) => {
-        for (const name of names) model.busy.add(taskNamed(model, name).id);
+        for (const name of names) model.hosts.busy.add(taskNamed(model, name).id);
       },
       idle: () => {
-        model.busy.clear();
+        model.hosts.busy.clear();
         settle();
       },
       /** another leader takes over */
@@ -164,7 +164,7 @@ function updateLine(model: ReconcileModel, serviceId: string): string {
 
 /** "a 2, b 1" */
 function spreadLine(model: ReconcileModel, serviceId: string): string {
-  const counts = [...model.nodes.keys()].map((id) => {
+  const counts = [...model.hosts.nodes.keys()].map((id) => {
     const tasks = model.tasks(serviceId).filter((task) => task.nodeId === id && !task.drain && model.isServing(task));
     return `${id} ${tasks.length}`;
   });
@@ -191,7 +191,7 @@ function serving(model: ReconcileModel, serviceId: string): number {
 }
 
 function running(model: ReconcileModel, serviceId: string): number {
-  const isRunning = (task: Task): boolean => model.nodes.get(task.nodeId)?.tasks.get(task.id)?.state === TaskState.RUNNING;
+  const isRunning = (task: Task): boolean => model.hosts.nodes.get(task.nodeId)?.tasks.get(task.id)?.state === TaskState.RUNNING;
   return model.tasks(serviceId).filter(isRunning).length;
 }
 

@@ -77,7 +77,7 @@ function apply(model: ReconcileModel, id: string, what: string): void {
   }
   const [key = '', value] = what.split('=');
   assert.ok(value !== undefined, `"${what}" is not known`);
-  const traits = model.nodes.get(id)?.traits ?? assert.fail(`no node ${id}`);
+  const traits = model.hosts.nodes.get(id)?.traits ?? assert.fail(`no node ${id}`);
   model.addNode(key === 'cpus' ? { ...traits, cpus: Number(value) } : { ...traits, labels: { ...traits.labels, [key]: value } });
 }
 

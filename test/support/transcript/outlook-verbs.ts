@@ -33,7 +33,7 @@ export function outlookVerbs(model: ReconcileModel): Verbs['views'] {
       return told.map(({ objectName, action, message }) => `${objectName} ${action}: ${message}`);
     },
     /** Each node: its state, its availability, what the leader holds against it, and how many tasks shall run there. */
-    nodes: () => [...model.nodes.keys()].map((id) => nodeLine(model, id)),
+    nodes: () => [...model.hosts.nodes.keys()].map((id) => nodeLine(model, id)),
     /** explain SERVICE: as `service explain` prints it */
     explain: ([name = '']) => explanationLines(explainService(model.state, name, model.clock), model.clock.wallMs()),
     /** ps SERVICE: name, node, and the message of those that shall run, as the API shows them */
@@ -55,7 +55,7 @@ export function outlookVerbs(model: ReconcileModel): Verbs['views'] {
       ),
     /** placed SERVICE...: how many tasks that shall run are on which node, together */
     placed: (names) => {
-      const counts = new Map([...model.nodes.keys()].map((id) => [id, 0]));
+      const counts = new Map([...model.hosts.nodes.keys()].map((id) => [id, 0]));
       for (const { nodeId, desired, lost, verdict } of names.flatMap((name) => model.tasks(name))) {
         if (desired > TaskState.COMPLETE || lost || verdict?.state === TaskState.PENDING) continue;
         counts.set(nodeId, (counts.get(nodeId) ?? 0) + 1);

@@ -7,27 +7,20 @@ import {
   type ListServicesRequest,
   type ListTasksRequest,
   NodeSpec,
+  PortProblem,
   type UpdateNodeRequest,
   type WatchEventsRequest,
 } from '../../../proto/index.ts';
 import { NOW_UNIX_MS, shoal } from '../../support/captured-shell.ts';
 import { idOf, nodeView, serviceView, taskView } from '../../support/cli-fixtures.ts';
-import { type FakeControl, startFakeControl } from '../../support/fake-control.ts';
+import { fakeControls } from '../../support/fake-control.ts';
 
 describe('reading verbs', () => {
-  let fake: FakeControl | undefined;
-  afterEach(async () => {
-    await fake?.stop();
-    fake = undefined;
-  });
-  const start = async (handlers: Parameters<typeof startFakeControl>[0]): Promise<string> => {
-    fake = await startFakeControl(handlers);
-    return fake.address;
-  };
+  const fakes = fakeControls();
 
   it('service ls sorts by name and passes filters on, values of one key together', async () => {
     let request: ListServicesRequest | undefined;
-    const manager = await start({
+    const manager = await fakes.start({
       listServices: (given) => {
         request = given;
         return Promise.resolve({ services: [serviceView('web'), serviceView('api')], revision: 1 });
@@ -45,7 +38,7 @@ describe('reading verbs', () => {
 
   it('service ps asks for the services named, and exits with 3 where one is unknown', async () => {
     let request: ListTasksRequest | undefined;
-    const manager = await start({
+    const manager = await fakes.start({
       listTasks: (given) => {
         request = given;
         if (given.serviceRefs.includes('gone')) return Promise.reject(new ShoalError('not_found', 'there is no service gone'));
@@ -58,8 +51,22 @@ describe('reading verbs', () => {
     assert.equal((await shoal(['service', 'ps', 'web', 'gone'], { manager })).exitCode, 3);
   });
 
+  it('service ps tells of ports that a node cannot answer, also one without a task of the service; not where fields are asked for', async () => {
+    const problem = PortProblem.create({ publishedPort: 8080, message: 'port 8080 is taken by another program on this node' });
+    const manager = await fakes.start({
+      listTasks: () => Promise.resolve({ tasks: [taskView('web.1')], revision: 1 }),
+      getService: () => Promise.resolve({ ...serviceView('web'), portProblems: [{ nodeId: 'n9', hostname: 'host9', problem }] }),
+    });
+    const { stderr, stdout, exitCode } = await shoal(['service', 'ps', 'web', 'web'], { manager });
+    assert.match(stdout, /web\.1 .*host1/);
+    assert.equal(stderr, 'warning: host9 does not answer port 8080: port 8080 is taken by another program on this node\n');
+    assert.equal(exitCode, 0);
+    for (const flags of [['-q'], ['--format', 'json']])
+      assert.equal((await shoal(['service', 'ps', ...flags, 'web'], { manager })).stderr, '');
+  });
+
   it('inspect prints what it finds, reports what it does not, and exits with the worst code', async () => {
-    const manager = await start({
+    const manager = await fakes.start({
       getService: ({ ref }) =>
         ref === 'web' ? Promise.resolve(serviceView('web')) : Promise.reject(new ShoalError('not_found', `there is no service ${ref}`)),
     });
@@ -75,7 +82,7 @@ describe('reading verbs', () => {
 
   it('node ls, ps, inspect, update and rm go to the nodes', async () => {
     let updated: UpdateNodeRequest | undefined;
-    const manager = await start({
+    const manager = await fakes.start({
       listNodes: ({ refs }) =>
         Promise.resolve({
           nodes: refs.includes('gone') ? [] : [nodeView('host1', { spec: NodeSpec.create({ labels: { ssd: 'true', old: '1' } }) })],
@@ -115,7 +122,7 @@ describe('reading verbs', () => {
       message: '',
       attributes: { replicas: '3' },
     };
-    const manager = await start({
+    const manager = await fakes.start({
       watchEvents: (given, call) => {
         request = given;
         call.write(
@@ -143,7 +150,7 @@ describe('reading verbs', () => {
   it('events goes on from where it was when a manager goes away, and says what is no longer kept', async () => {
     const event = (name: string): Event => Event.create({ timeUnixMs: NOW_UNIX_MS, type: 'service', action: 'update', objectName: name });
     const asked: number[] = [];
-    const manager = await start({
+    const manager = await fakes.start({
       watchEvents: (given, call) => {
         asked.push(given.sinceRevision);
         if (given.sinceRevision === 0) {
@@ -174,7 +181,7 @@ describe('reading verbs', () => {
       tasksRunning: 12,
     };
     const managers = [{ managerId: 'm1', address: '10.0.0.1:7420', startedUnixMs: 0 }];
-    const manager = await start({ getCluster: () => Promise.resolve(ClusterView.create({ ...cluster, managers })) });
+    const manager = await fakes.start({ getCluster: () => Promise.resolve(ClusterView.create({ ...cluster, managers })) });
     const { stdout } = await shoal(['version'], { manager });
     assert.match(
       stdout,

@@ -14,7 +14,8 @@ import {
   UpdateState,
 } from '../../../proto/index.ts';
 import { taskSpec, type Wish } from '../../support/placement.ts';
-import { FAILING_IMAGE, ReconcileModel } from '../../support/reconcile-model.ts';
+import { FAILING_IMAGE } from '../../support/model-hosts.ts';
+import { ReconcileModel } from '../../support/reconcile-model.ts';
 import { publish, specOf } from '../../support/service-specs.ts';
 import { row } from '../../support/state-rows.ts';
 

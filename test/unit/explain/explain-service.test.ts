@@ -25,7 +25,8 @@ import {
   UpdateOrder,
 } from '../../../proto/index.ts';
 import { CPU, GIB } from '../../support/placement.ts';
-import { FAILING_IMAGE, ReconcileModel, REJECTED_IMAGE } from '../../support/reconcile-model.ts';
+import { FAILING_IMAGE, REJECTED_IMAGE } from '../../support/model-hosts.ts';
+import { ReconcileModel } from '../../support/reconcile-model.ts';
 import { httpPort, publish, specOf } from '../../support/service-specs.ts';
 import { row } from '../../support/state-rows.ts';
 
@@ -297,14 +298,14 @@ describe('service explain', () => {
     it('names the meshes that have yet to acknowledge, then those with open connections', () => {
       model.create('web', rolling());
       model.settle();
-      for (const { id } of model.tasks('web')) model.busy.add(id);
+      for (const { id } of model.tasks('web')) model.hosts.busy.add(id);
       model.update('web', newImage('nginx:2'));
       model.reconcile();
       model.reconcile();
       let { rollout } = explain();
       assert.ok(kinds(rollout).includes('task') || kinds(rollout).includes('drain-acks'), JSON.stringify(rollout));
       assert.match(rollout.map(({ reason }) => reason).join('\n'), /the mesh of host-a, host-b has yet to acknowledge/);
-      model.acknowledge();
+      model.hosts.acknowledge();
       ({ rollout } = explain());
       assert.match(rollout.map(({ reason }) => reason).join('\n'), /still has connections through host-a, host-b/);
       assert.match(

@@ -105,6 +105,21 @@ describe('the watch over nodes', () => {
     assert.deepEqual(held(), []);
   });
 
+  it('holds also the first one, where most others go before its eviction is stored', () => {
+    begin(...nodeRows('a'), ...nodeRows('b'), ...nodeRows('c'));
+    putRows(state, ...nodeRows('a', DOWN));
+    const write = book.plan()?.writes[0];
+    assert.ok(write?.kind === 'put');
+    assert.deepEqual(
+      (write.value as NodeWatch).evicted.map(({ nodeId }) => nodeId),
+      ['a'],
+    );
+    // The store did not take it.
+    book.retry();
+    set(...nodeRows('b', DOWN));
+    assert.deepEqual(held(), ['a', 'b']);
+  });
+
   it('does not hold back two nodes that went down minutes apart, nor two of two', () => {
     begin(...nodeRows('a'), ...nodeRows('b'), ...nodeRows('c'));
     set(...nodeRows('a', DOWN));

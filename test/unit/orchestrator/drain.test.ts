@@ -30,14 +30,14 @@ describe('a draining task', () => {
     const { model, taskId } = draining();
     model.reconcile();
     assert.equal(desiredOf(model, taskId), TaskState.RUNNING);
-    model.acknowledge();
+    model.hosts.acknowledge();
     model.reconcile();
     assert.equal(desiredOf(model, taskId), TaskState.REMOVE);
   });
 
   it('keeps its open connections for the drain period, not longer', () => {
     const { model, taskId } = draining({ drainPeriodMs: 3000 });
-    model.busy.add(taskId);
+    model.hosts.busy.add(taskId);
     model.run(2999);
     assert.equal(desiredOf(model, taskId), TaskState.RUNNING);
     model.run(1);
@@ -46,17 +46,17 @@ describe('a draining task', () => {
 
   it('is done when its last connection is', () => {
     const { model, taskId } = draining();
-    model.busy.add(taskId);
+    model.hosts.busy.add(taskId);
     model.run(4000);
     assert.equal(desiredOf(model, taskId), TaskState.RUNNING);
-    model.busy.clear();
+    model.hosts.busy.clear();
     model.settle();
     assert.equal(desiredOf(model, taskId), undefined);
   });
 
   it('waits five seconds for a mesh, then excuses and reports it', () => {
     const { model, taskId } = draining();
-    const b = model.nodes.get('b') ?? assert.fail();
+    const b = model.hosts.nodes.get('b') ?? assert.fail();
     b.meshDead = true;
     model.run(4999);
     assert.equal(desiredOf(model, taskId), TaskState.RUNNING);
@@ -75,10 +75,10 @@ describe('a draining task', () => {
 
   it('gives a node that has just become ready its own five seconds', () => {
     const { model, taskId } = draining();
-    (model.nodes.get('b') ?? assert.fail()).meshDead = true;
+    (model.hosts.nodes.get('b') ?? assert.fail()).meshDead = true;
     model.run(4000);
     model.addNode({ id: 'late' });
-    (model.nodes.get('late') ?? assert.fail()).meshDead = true;
+    (model.hosts.nodes.get('late') ?? assert.fail()).meshDead = true;
     model.run(2000);
     assert.equal(model.state.get('nodeStatus', 'b')?.value.meshUnready, true);
     assert.equal(model.state.get('nodeStatus', 'late')?.value.meshUnready, false);
@@ -92,15 +92,15 @@ describe('a draining task', () => {
     const { model, taskId } = draining();
     const cluster = model.state.get('cluster', '')?.value ?? assert.fail();
     model.world.change([(builder) => void builder.overwrite('cluster', '', { ...cluster, incarnation: 'second' })]);
-    model.acknowledge();
+    model.hosts.acknowledge();
     model.reconcile();
     assert.equal(desiredOf(model, taskId), TaskState.RUNNING);
   });
 
   it('that ends by itself is forgotten at once', () => {
     const { model, taskId } = draining();
-    model.crash(taskId);
-    model.stepAgents();
+    model.hosts.crash(taskId);
+    model.hosts.stepAgents();
     model.reconcile();
     assert.equal(desiredOf(model, taskId), undefined);
   });
@@ -125,7 +125,7 @@ describe('a task that is stopped', () => {
     model.addNode({ id: 'a' });
     model.create('web', web(1));
     model.reconcile();
-    model.stepAgents();
+    model.hosts.stepAgents();
     model.scale('web', 0);
     const [group] = model.plan('web').filter(({ writes }) => writes.some(({ table }) => table === 'tasks'));
     const [task] = model.tasks('web');

@@ -3,7 +3,7 @@ import { describe, it } from 'mocha';
 import { Availability, RestartCondition, type ServiceSpec, TaskState } from '../../../proto/index.ts';
 import { JobModel } from '../../support/job-model.ts';
 import { jobSpec } from '../../support/job-specs.ts';
-import { COMPLETING_IMAGE } from '../../support/reconcile-model.ts';
+import { COMPLETING_IMAGE } from '../../support/model-hosts.ts';
 
 const slotsOf = (places: readonly string[]): readonly string[] => places.map((place) => place.replace(/@.*/, ''));
 
@@ -159,7 +159,7 @@ describe('a replicated job', () => {
     const lost = model.taskIn('0');
     model.cut(lost.nodeId);
     model.settle();
-    model.complete(lost.id);
+    model.hosts.complete(lost.id);
     model.heal(lost.nodeId);
     model.settle();
     assert.deepEqual(slotsOf(model.running()), ['1'], 'its replacement is stopped');
@@ -202,6 +202,42 @@ describe('a replicated job', () => {
     assert.deepEqual(model.iterations, ['0 running']);
   });
 
+  it('has failed by its own fault where it was about to be moved, or its node to be removed: tried again by its restart policy', () => {
+    const leave: readonly ((model: JobModel, nodeId: string) => void)[] = [
+      (model, nodeId) => {
+        model.setAvailability(nodeId, Availability.DRAIN);
+      },
+      (model, nodeId) => {
+        model.hosts.stepAgent(nodeId);
+        model.removeNode(nodeId);
+      },
+    ];
+    for (const goes of leave) {
+      const model = new JobModel(jobSpec({ restart: { maxAttempts: 1 } }));
+      const before = model.taskIn('0');
+      model.hosts.crash(before.id);
+      goes(model, before.nodeId);
+      model.run(900);
+      assert.deepEqual(model.running(), [], 'the delay is waited out');
+      model.run(200);
+      const again = model.taskIn('0');
+      assert.equal(again.restart?.attempt, 1);
+      model.hosts.crash(again.id);
+      goes(model, again.nodeId);
+      model.settle();
+      assert.deepEqual(model.iterations, ['0 failed'], 'that was its last attempt');
+    }
+  });
+
+  it('makes nothing anew for a node that is gone, but while that has not said that the work is done', () => {
+    const model = new JobModel(jobSpec());
+    const task = model.taskIn('0');
+    model.removeNode(task.nodeId);
+    const [group] = model.plan('batch');
+    assert.ok(group?.writes.some((write) => write.kind === 'put' && write.table === 'tasks' && write.before === undefined) === true);
+    assert.deepEqual(group.requires, [{ table: 'taskStatus', id: task.id, row: model.state.get('taskStatus', task.id) }]);
+  });
+
   it('stays on a paused node', () => {
     const model = new JobModel(jobSpec({ replicas: 1 }));
     const before = model.taskIn('0');
@@ -236,7 +272,7 @@ describe('a replicated job', () => {
       for (let pass = 0; pass < 5; pass++) model.reconcile();
       assert.equal(model.running(0).length, 3, 'no agent has heard');
       assert.deepEqual(model.wanted(1), []);
-      model.stepAgent('a');
+      model.hosts.stepAgent('a');
       model.reconcile();
       assert.equal(model.wanted(1).length, 1);
       model.settle();

@@ -12,7 +12,8 @@ import {
   UpdateConfig,
 } from '../../../proto/index.ts';
 import { taskSpec } from '../../support/placement.ts';
-import { FAILING_IMAGE, ReconcileModel } from '../../support/reconcile-model.ts';
+import { FAILING_IMAGE } from '../../support/model-hosts.ts';
+import { ReconcileModel } from '../../support/reconcile-model.ts';
 import { httpPort, publish, specOf } from '../../support/service-specs.ts';
 import { row } from '../../support/state-rows.ts';
 

@@ -3,7 +3,8 @@ import { describe, it } from 'mocha';
 import { CALM_MS } from '../../../manager/orchestrator/rebalance.ts';
 import { RebalancePolicy, RebalanceState, type ServiceSpec, TaskState, UpdateConfig, UpdateOrder } from '../../../proto/index.ts';
 import { taskSpec, type Wish } from '../../support/placement.ts';
-import { FAILING_IMAGE, ReconcileModel } from '../../support/reconcile-model.ts';
+import { FAILING_IMAGE } from '../../support/model-hosts.ts';
+import { ReconcileModel } from '../../support/reconcile-model.ts';
 import { publish, specOf } from '../../support/service-specs.ts';
 
 const { REBALANCE_CANCELLED, REBALANCE_COMPLETED, REBALANCE_STOPPED, REBALANCING } = RebalanceState;
@@ -115,7 +116,7 @@ describe('rebalancing on a wish', () => {
   it('waits for what is not up, and gives up after the progress deadline', () => {
     const model = lopsided(web(3, order(UpdateOrder.AUTO, { progressDeadlineMs: 60_000 })));
     const [task] = model.tasks('web');
-    model.crash(task?.id ?? '');
+    model.hosts.crash(task?.id ?? '');
     model.settle();
     model.rebalance('web');
     model.settle();
@@ -132,6 +133,16 @@ describe('rebalancing on a wish', () => {
     assert.deepEqual([state, message], [REBALANCE_STOPPED, 'not every task of the service came up within 1m0s']);
   });
 
+  it('does not count the time that a moved task takes to leave its node', () => {
+    for (const by of [UpdateOrder.STOP_FIRST, UpdateOrder.START_FIRST]) {
+      const model = lopsided({ ...web(4, order(by, { progressDeadlineMs: 10_000 })), drainPeriodMs: 40_000 });
+      for (const { id } of model.tasks('web')) model.hosts.busy.add(id);
+      model.rebalance('web');
+      model.run(200_000);
+      assert.deepEqual([statusOf(model).state, spread(model)], [REBALANCE_COMPLETED, { a: 2, b: 1, c: 1 }]);
+    }
+  });
+
   it('stops when a moved task fails, and the one that it was to replace stays', () => {
     const model = lopsided(web(4));
     model.rebalance('web');
@@ -141,7 +152,7 @@ describe('rebalancing on a wish', () => {
       const made = model.tasks('web').find(({ id }) => !old.has(id));
       if (crashed || made === undefined || model.statusOf(made.id) < TaskState.READY) return;
       crashed = true;
-      model.crash(made.id);
+      model.hosts.crash(made.id);
     });
     assert.match(statusOf(model).message, /^task web\.4 was moved and failed/);
     assert.equal(statusOf(model).state, REBALANCE_STOPPED);

@@ -13,7 +13,8 @@ import {
   TaskStatus,
 } from '../../../proto/index.ts';
 import { taskSpec, type Wish } from '../../support/placement.ts';
-import { COMPLETING_IMAGE, FAILING_IMAGE, ReconcileModel, REJECTED_IMAGE } from '../../support/reconcile-model.ts';
+import { COMPLETING_IMAGE, FAILING_IMAGE, REJECTED_IMAGE } from '../../support/model-hosts.ts';
+import { ReconcileModel } from '../../support/reconcile-model.ts';
 import { publish, specOf } from '../../support/service-specs.ts';
 import { row } from '../../support/state-rows.ts';
 
@@ -94,8 +95,8 @@ describe('a replicated service', () => {
     model.scale('web', 5);
     model.reconcile();
     const leaving = model.tasks('web').find(({ drain }) => drain) ?? assert.fail();
-    model.busy.add(leaving.id);
-    for (const other of model.tasks('web')) if (other !== leaving) model.crash(other.id);
+    model.hosts.busy.add(leaving.id);
+    for (const other of model.tasks('web')) if (other !== leaving) model.hosts.crash(other.id);
     model.settle();
     assert.deepEqual(
       model
@@ -186,7 +187,7 @@ describe('a task that ends', () => {
     model.create('web', withRestart(web(2), { delayMs: 5000 }));
     model.settle();
     const [victim] = model.tasks('web');
-    model.crash(victim?.id ?? '');
+    model.hosts.crash(victim?.id ?? '');
     model.settle();
     const next = model.tasks('web').find(({ replaces }) => replaces === victim?.id);
     assert.equal(next?.desired, TaskState.READY);
@@ -243,7 +244,7 @@ describe('a task that ends', () => {
     model.settle();
     const crash = (): number | undefined => {
       const current = model.tasks('web').at(-1);
-      model.crash(current?.id ?? '');
+      model.hosts.crash(current?.id ?? '');
       model.settle();
       return model.tasks('web').at(-1)?.restart?.delayMs;
     };
@@ -272,7 +273,7 @@ describe('a task that ends', () => {
     };
     const holder = (model: ReconcileModel): Task => model.tasks('web').at(-1) ?? assert.fail('no task');
     const crash = (model: ReconcileModel): void => {
-      model.crash(holder(model).id);
+      model.hosts.crash(holder(model).id);
       model.run(2000);
     };
 
@@ -337,7 +338,7 @@ describe('a task that ends', () => {
     const model = cluster();
     model.create('web', withRestart(web(1), { delayMs: 5000 }));
     model.settle();
-    model.crash(model.tasks('web')[0]?.id ?? '');
+    model.hosts.crash(model.tasks('web')[0]?.id ?? '');
     model.run(4000);
     model.changeLeader();
     model.run(4000);
@@ -359,8 +360,8 @@ describe('nodes', () => {
     model.heal('a');
     model.run(20_000);
     assert.deepEqual(nodesOf(model), { b: 3, c: 3 });
-    assert.equal(model.nodes.get('a')?.tasks.size, 2);
-    assert.ok([...(model.nodes.get('a')?.tasks.values() ?? [])].every(({ state }) => state === TaskState.SHUTDOWN));
+    assert.equal(model.hosts.nodes.get('a')?.tasks.size, 2);
+    assert.ok([...(model.hosts.nodes.get('a')?.tasks.values() ?? [])].every(({ state }) => state === TaskState.SHUTDOWN));
   });
 
   it('that return take their slots back where the service keeps the old tasks, and the extra ones go', () => {

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'mocha';
 import { FailureAction, type ServiceSpec, TaskState, UpdateConfig, UpdateOrder, UpdateState } from '../../../proto/index.ts';
 import { taskSpec, type Wish } from '../../support/placement.ts';
-import { FAILING_IMAGE, ReconcileModel, REJECTED_IMAGE } from '../../support/reconcile-model.ts';
+import { FAILING_IMAGE, REJECTED_IMAGE } from '../../support/model-hosts.ts';
+import { ReconcileModel } from '../../support/reconcile-model.ts';
 import { publish, specOf } from '../../support/service-specs.ts';
 
 const CONFIG = UpdateConfig.create({ parallelism: 1, monitorMs: 5000, failureAction: FailureAction.FAILURE_ROLLBACK });
@@ -101,7 +102,7 @@ describe('an update that fails', () => {
       rollback: { ...ROLLBACK, ...stopFirst, parallelism: 2, delayMs: 60_000 },
     }));
     model.settle();
-    model.crash(model.tasks('web').find(({ specNumber }) => specNumber === 2)?.id ?? assert.fail());
+    model.hosts.crash(model.tasks('web').find(({ specNumber }) => specNumber === 2)?.id ?? assert.fail());
     model.run(2000);
     assert.equal(stateOf(model), UpdateState.ROLLBACK_STARTED);
     const back = (): number => model.tasks('web').filter((task) => task.specNumber === 1 && model.isServing(task)).length;
@@ -119,7 +120,7 @@ describe('an update that fails', () => {
       if (stateOf(model) !== UpdateState.ROLLBACK_STARTED) return;
       const startedAt = model.state.get('serviceStatus', 'web')?.modRevision ?? 0;
       for (const { id, value, createRevision } of model.state.all('tasks')) {
-        if (value.specNumber === 1 && createRevision > startedAt && model.isServing(value)) model.crash(id);
+        if (value.specNumber === 1 && createRevision > startedAt && model.isServing(value)) model.hosts.crash(id);
       }
     });
     assert.equal(stateOf(model), UpdateState.ROLLBACK_PAUSED);
@@ -147,7 +148,7 @@ describe('an update that fails', () => {
     model.run(60_000);
     model.rollback('web', 1);
     model.run(40_000, () => {
-      for (const task of model.tasks('web')) if (task.specNumber === 3 && model.isServing(task)) model.crash(task.id);
+      for (const task of model.tasks('web')) if (task.specNumber === 3 && model.isServing(task)) model.hosts.crash(task.id);
     });
     assert.equal(stateOf(model), UpdateState.ROLLBACK_PAUSED);
   });
@@ -162,7 +163,7 @@ describe('an update that fails', () => {
     model.run(40_000, () => {
       if (stateOf(model) !== UpdateState.ROLLBACK_STARTED || untouched !== undefined) return;
       untouched = model.tasks('web').find((task) => task.slot === 6 && model.isServing(task))?.id ?? assert.fail();
-      model.crash(untouched);
+      model.hosts.crash(untouched);
     });
     model.run(200_000);
     assert.equal(stateOf(model), UpdateState.ROLLBACK_COMPLETED);
@@ -175,7 +176,7 @@ describe('an update that fails', () => {
     );
     model.update('web', (spec) => ({ ...toImage(REJECTED_IMAGE)(spec), rollback: { ...ROLLBACK, delayMs: 1000 } }));
     model.reconcile();
-    model.stepAgents();
+    model.hosts.stepAgents();
     for (let step = 0; step < 60; step++) {
       model.run(500);
       model.changeLeader();
@@ -210,7 +211,8 @@ describe('an update that fails', () => {
     const model = running(web(10, { update: { maxFailureRatio: 0.1, order: UpdateOrder.STOP_FIRST, parallelism: 1 } }));
     model.update('web', toImage('v2'));
     model.run(60_000, () => {
-      for (const task of model.tasks('web')) if (task.slot === 1 && task.specNumber === 2 && model.isServing(task)) model.crash(task.id);
+      for (const task of model.tasks('web'))
+        if (task.slot === 1 && task.specNumber === 2 && model.isServing(task)) model.hosts.crash(task.id);
     });
     assert.equal(stateOf(model), UpdateState.UPDATE_COMPLETED);
     assert.match(statusOf(model).update?.message ?? '', /^update completed, though 1 of 10 tasks failed$/);
@@ -222,7 +224,7 @@ describe('an update that fails', () => {
     model.update('web', toImage('v2'));
     model.run(20_000);
     const fresh = model.tasks('web').find(({ specNumber, desired }) => specNumber === 2 && desired === TaskState.RUNNING);
-    model.crash(fresh?.id ?? assert.fail());
+    model.hosts.crash(fresh?.id ?? assert.fail());
     model.run(200_000);
     assert.equal(stateOf(model), UpdateState.UPDATE_COMPLETED);
     assert.equal(statusOf(model).update?.message, 'update completed');
@@ -307,6 +309,23 @@ describe('the progress deadline', () => {
     assert.equal(stateOf(model), UpdateState.UPDATE_COMPLETED);
     assert.equal(statusOf(model).update?.message, 'update completed, though 3 of 3 tasks failed');
     assert.equal(serving(model), 3);
+  });
+
+  it('does not run while the old task takes its time to leave, and does when it takes more', () => {
+    const update = { order: UpdateOrder.STOP_FIRST, progressDeadlineMs: 10_000, failureAction: FailureAction.FAILURE_PAUSE };
+    const model = running(web(2, { update, more: { drainPeriodMs: 40_000 } }));
+    for (const { id } of model.tasks('web')) model.hosts.busy.add(id);
+    model.update('web', toImage('v2'));
+    model.run(100_000);
+    assert.equal(stateOf(model), UpdateState.UPDATE_COMPLETED);
+    // Acknowledged at the latest after 5 s, drained after 40 more, killed after 10 more, and then the deadline.
+    for (const { id } of model.tasks('web')) model.hosts.stuck.add(id);
+    model.update('web', toImage('v3'));
+    model.run(64_000);
+    assert.equal(stateOf(model), UpdateState.UPDATING);
+    model.run(2000);
+    assert.equal(stateOf(model), UpdateState.UPDATE_PAUSED);
+    assert.match(statusOf(model).update?.message ?? '', /task web\.1 not coming up within 10s/);
   });
 
   it('does not run while an update waits out its delay or its monitor period', () => {

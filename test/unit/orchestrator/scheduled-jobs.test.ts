@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'mocha';
-import { JobMissed, JobOverlap, JobSchedule, type ServiceSpec } from '../../../proto/index.ts';
+import { JobMissed, JobOverlap, JobSchedule, JobState, type ServiceSpec } from '../../../proto/index.ts';
 import { JobModel } from '../../support/job-model.ts';
 import { jobSpec } from '../../support/job-specs.ts';
-import { COMPLETING_IMAGE } from '../../support/reconcile-model.ts';
+import { COMPLETING_IMAGE } from '../../support/model-hosts.ts';
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
@@ -190,6 +190,23 @@ describe('a scheduled job', () => {
     assert.deepEqual(ran(model), ['0 for now']);
     model.run(HOUR);
     assert.deepEqual(ran(model), ['0 for now', '1 for 01:00']);
+  });
+
+  it('runs only the later of two iterations that come at once, where overlap replaces: by --force and by its schedule', () => {
+    const model = scheduled({ overlap: JobOverlap.OVERLAP_REPLACE }, 'work');
+    model.run(30 * MINUTE);
+    // Nobody leads until its time has come.
+    model.update('batch', (spec) => ({ ...spec, replicas: 2, task: spec.task && { ...spec.task, forceUpdate: 1 } }));
+    model.clock.advance(31 * MINUTE);
+    model.changeLeader();
+    model.settle(() => {
+      assert.ok(model.status.iterations.filter(({ state }) => state === JobState.JOB_RUNNING).length <= 1);
+    });
+    assert.deepEqual(model.iterations, ['0 replaced', '1 running']);
+    assert.deepEqual(ran(model), ['0 for now', '1 for 01:00']);
+    assert.equal(model.iteration(0).message, 'iteration 1 took its place');
+    assert.equal(model.iteration(0).total, 2);
+    assert.equal(model.running(1).length, 2);
   });
 
   it('does nothing while its schedule is paused, and makes up for nothing afterwards', () => {

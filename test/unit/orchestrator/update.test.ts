@@ -3,7 +3,8 @@ import { describe, it } from 'mocha';
 import { FailureAction, PortProtocol, type ServiceSpec, TaskState, UpdateConfig, UpdateOrder, UpdateState } from '../../../proto/index.ts';
 import { progressOf } from '../../../manager/api/progress-view.ts';
 import { hostPort, type NodeTraits, taskSpec, type Wish } from '../../support/placement.ts';
-import { FAILING_IMAGE, ReconcileModel, REJECTED_IMAGE } from '../../support/reconcile-model.ts';
+import { FAILING_IMAGE, REJECTED_IMAGE } from '../../support/model-hosts.ts';
+import { ReconcileModel } from '../../support/reconcile-model.ts';
 import { publish, specOf } from '../../support/service-specs.ts';
 
 const CONFIG = UpdateConfig.create({ parallelism: 1, monitorMs: 5000 });
@@ -38,7 +39,8 @@ function serving(model: ReconcileModel): number {
 }
 
 function existing(model: ReconcileModel): number {
-  return [...model.nodes.values()].flatMap((node) => [...node.tasks.values()]).filter(({ state }) => state === TaskState.RUNNING).length;
+  return [...model.hosts.nodes.values()].flatMap((node) => [...node.tasks.values()]).filter(({ state }) => state === TaskState.RUNNING)
+    .length;
 }
 
 describe('an update', () => {
@@ -63,13 +65,13 @@ describe('an update', () => {
     const model = running(web(3));
     model.update('web', toImage('v2'));
     const old = model.tasks('web').find(({ slot, specNumber }) => slot === 1 && specNumber === 1) ?? assert.fail();
-    const others = [...model.nodes.keys()].filter((id) => id !== old.nodeId);
+    const others = [...model.hosts.nodes.keys()].filter((id) => id !== old.nodeId);
     for (let round = 0; round < 10; round++) {
       model.reconcile();
       // The old one's own node is slow to stop it.
-      for (const id of model.state.get('tasks', old.id)?.value.desired === TaskState.SHUTDOWN ? others : model.nodes.keys())
-        model.stepAgent(id);
-      model.acknowledge();
+      for (const id of model.state.get('tasks', old.id)?.value.desired === TaskState.SHUTDOWN ? others : model.hosts.nodes.keys())
+        model.hosts.stepAgent(id);
+      model.hosts.acknowledge();
     }
     assert.equal(model.state.get('tasks', old.id)?.value.desired, TaskState.SHUTDOWN);
     assert.equal(newOnes(model), 1);
@@ -173,7 +175,7 @@ describe('an update', () => {
     model.reconcile();
     model.settle(() => {
       const first = model.tasks('web').find((task) => task.specNumber === 2);
-      if (first?.replaces !== '' && newOnes(model) === 1 && model.isServing(first ?? assert.fail())) model.crash(first?.id ?? '');
+      if (first?.replaces !== '' && newOnes(model) === 1 && model.isServing(first ?? assert.fail())) model.hosts.crash(first?.id ?? '');
     });
     model.run(60_000);
     assert.equal(stateOf(model), UpdateState.UPDATE_COMPLETED);
@@ -187,7 +189,7 @@ describe('an update', () => {
     const old = model
       .tasks('web')
       .find((task) => task.specNumber === 1 && task.desired === TaskState.RUNNING && !task.drain && task.slot === 3);
-    model.crash(old?.id ?? '');
+    model.hosts.crash(old?.id ?? '');
     model.run(10_000);
     assert.equal(model.tasks('web').find(({ replaces }) => replaces === old?.id)?.specNumber, 1);
     assert.equal(serving(model), 3);
@@ -217,7 +219,7 @@ describe('an update', () => {
     const model = running(web(4));
     model.update('web', toImage('v2'));
     model.reconcile();
-    model.stepAgents();
+    model.hosts.stepAgents();
     model.update('web', toImage('v3'));
     model.run(20_000, () => assert.ok(existing(model) <= 5));
     assert.equal(newOnes(model, 3), 4);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { TaskState } from '../../../../proto/index.ts';
@@ -99,5 +99,17 @@ describe('completion', () => {
       await fake.stop();
     }
     assert.deepEqual(await shoal(['__complete', 'services'], { manager: '127.0.0.1:1' }), { exitCode: 0, stdout: '', stderr: '' });
+  });
+
+  it('knows the parts of the development cluster here, also while its manager is dead', async () => {
+    const cwd = mkdtempSync(join(tmpdir(), 'shoal-completion-'));
+    try {
+      assert.equal((await shoal(['__complete', 'parts'], { cwd })).stdout, '');
+      mkdirSync(join(cwd, '.shoal/dev'), { recursive: true });
+      writeFileSync(join(cwd, '.shoal/dev/cluster.json'), JSON.stringify({ processes: [{ name: 'node-1' }, { name: 'manager' }] }));
+      assert.equal((await shoal(['__complete', 'parts'], { cwd })).stdout, 'manager\nnode-1\n');
+    } finally {
+      rmSync(cwd, { recursive: true });
+    }
   });
 });

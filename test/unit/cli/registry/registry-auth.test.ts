@@ -99,7 +99,7 @@ describe('the login for a registry', () => {
     const fake = await startFakeControl({
       createService: (request) => {
         requests.push(request);
-        return Promise.resolve({ service: serviceView('web'), revision: 1, warnings: [] });
+        return Promise.resolve({ service: serviceView('web'), revision: 1, warnings: [], specNumber: 1 });
       },
     });
     try {

@@ -19,7 +19,7 @@ import {
 } from '../../../../proto/index.ts';
 import { capturedShell, shoal } from '../../../support/captured-shell.ts';
 import { idOf, serviceView } from '../../../support/cli-fixtures.ts';
-import { type FakeControl, startFakeControl } from '../../../support/fake-control.ts';
+import { fakeControls, type startFakeControl } from '../../../support/fake-control.ts';
 import { publish } from '../../../support/service-specs.ts';
 import { until } from '../../../support/until.ts';
 
@@ -56,22 +56,14 @@ const STUCK: Watch = (_request, call, { signal }) => {
 };
 
 describe('changing services', () => {
-  let fake: FakeControl | undefined;
-  afterEach(async () => {
-    await fake?.stop();
-    fake = undefined;
-  });
-  const start = async (handlers: Handlers): Promise<string> => {
-    fake = await startFakeControl(handlers);
-    return fake.address;
-  };
+  const fakes = fakeControls();
   const change = (service: ServiceView, revision = 20, warnings: readonly string[] = []): Promise<ServiceChange> =>
-    Promise.resolve(ServiceChange.create({ service, revision, warnings }));
+    Promise.resolve(ServiceChange.create({ service, revision, warnings, specNumber: service.specNumber }));
 
   describe('service create', () => {
     it('prints the id, and on stderr what it waits for, each change once', async () => {
       let asked: unknown;
-      const manager = await start({
+      const manager = await fakes.start({
         createService: () => change(serviceView('web'), 20, ['image nginx could not be resolved']),
         watchProgress: (request, call, context) => {
           asked = request;
@@ -101,7 +93,7 @@ service web converged
     it('warns of nodes that cannot open a published port once all is up, also where progress is not shown', async () => {
       const service = serviceView('web', { ports: [publish(8080, 80)] });
       const problem = PortProblem.create({ publishedPort: 8080, message: 'port 8080 is taken by another program on this node' });
-      const manager = await start({
+      const manager = await fakes.start({
         createService: () => change(service),
         watchProgress: CONVERGES,
         getService: () => Promise.resolve({ ...service, portProblems: [{ nodeId: 'n2', hostname: 'h2', problem }] }),
@@ -113,7 +105,7 @@ service web converged
 
     it('says of each slot once why it waits, and again when that is another reason', async () => {
       const failed = 'its last task failed: exit code 3';
-      const manager = await start({
+      const manager = await fakes.start({
         createService: () => change(serviceView('web')),
         watchProgress: (_request, call) => {
           const states: readonly (readonly [state: TaskState, message: string])[] = [
@@ -145,7 +137,7 @@ service web converged
     });
 
     it('says what a running task lacks, which tasks are surplus, and that it verifies', async () => {
-      const manager = await start({
+      const manager = await fakes.start({
         createService: () => change(serviceView('web')),
         watchProgress: (_request, call) => {
           const surplus = SlotProgress.create({ slot: '4', state: TaskState.RUNNING, message: 'is stopping', surplus: true });
@@ -172,7 +164,7 @@ service web converged
 
     it('names what is wrong with the flags and what a manager would refuse of the rest, each once', async () => {
       let asked: CheckServiceRequest | undefined;
-      const manager = await start({
+      const manager = await fakes.start({
         checkService: (request) => {
           asked = request;
           const problems = [
@@ -212,7 +204,7 @@ service web converged
       assert.equal(asked?.spec?.task?.container?.stopSignal, 'FOO');
       // What the manager would refuse once more is not asked about.
       assert.deepEqual([asked.spec.labels, asked.spec.task.container.ulimits], [{}, []]);
-      assert.deepEqual(fake?.calls, ['checkService']);
+      assert.deepEqual(fakes.current?.calls, ['checkService']);
     });
 
     it('names what is wrong with the flags also where no manager answers', async () => {
@@ -228,7 +220,7 @@ service web converged
 
     it('verifies for as long as --verify says', async () => {
       let asked = -1;
-      const manager = await start({
+      const manager = await fakes.start({
         createService: () => change(serviceView('web')),
         watchProgress: (request, call, context) => {
           asked = request.stableMs;
@@ -245,7 +237,7 @@ service web converged
     });
 
     it('redraws in place on a terminal', async () => {
-      const manager = await start({ createService: () => change(serviceView('web')), watchProgress: CONVERGES });
+      const manager = await fakes.start({ createService: () => change(serviceView('web')), watchProgress: CONVERGES });
       const { stderr } = await shoal(['service', 'create', 'nginx'], { manager, terminal: true, columns: 30 });
       const [, second = ''] = stderr.split('\x1b[3A\r');
       assert.equal(
@@ -255,21 +247,21 @@ service web converged
     });
 
     it('shows no colours where NO_COLOR is set', async () => {
-      const manager = await start({ createService: () => change(serviceView('web')), watchProgress: CONVERGES });
+      const manager = await fakes.start({ createService: () => change(serviceView('web')), watchProgress: CONVERGES });
       const { stderr } = await shoal(['service', 'create', 'nginx'], { manager, terminal: true, env: { NO_COLOR: '1' } });
       assert.doesNotMatch(stderr.replaceAll('\x1b', 'ESC'), /ESC\[\d+m/);
     });
 
     it('returns at once with --detach, and is silent with --quiet', async () => {
-      const manager = await start({ createService: () => change(serviceView('web')), watchProgress: CONVERGES });
+      const manager = await fakes.start({ createService: () => change(serviceView('web')), watchProgress: CONVERGES });
       assert.equal((await shoal(['service', 'create', '-d', 'nginx'], { manager })).stderr, '');
-      assert.deepEqual(fake?.calls, ['createService']);
+      assert.deepEqual(fakes.current?.calls, ['createService']);
       assert.equal((await shoal(['service', 'create', '-q', '--detach=false', 'nginx'], { manager })).stderr, '');
-      assert.deepEqual(fake.calls, ['createService', 'createService', 'watchProgress']);
+      assert.deepEqual(fakes.current.calls, ['createService', 'createService', 'watchProgress']);
     });
 
     it('groups what many tasks wait for', async () => {
-      const manager = await start({
+      const manager = await fakes.start({
         createService: () => change(serviceView('web')),
         watchProgress: (_request, call) => {
           const waiting = Array.from({ length: 30 }, (_, i) =>
@@ -293,15 +285,18 @@ service web converged
     });
 
     it('exits with 6 when --timeout is over, naming the way to look on', async () => {
-      const manager = await start({ createService: () => change(serviceView('web')), watchProgress: STUCK });
+      const manager = await fakes.start({ createService: () => change(serviceView('web')), watchProgress: STUCK });
       const { exitCode, stderr, stdout } = await shoal(['service', 'create', '--timeout', '50ms', 'nginx'], { manager });
       assert.equal(exitCode, 6);
       assert.equal(stdout, `${idOf('web')}\n`);
-      assert.match(stderr, /shoal: web has not converged within 0\.05 s; it goes on\. `shoal service ps web` shows how far it is\n$/);
+      assert.match(
+        stderr,
+        /shoal: web has not converged within 0\.05 s; it goes on\. `shoal service ps web` shows how far it is, `shoal service explain web` why\n$/,
+      );
     });
 
     it('goes on without the client after Ctrl-C, says so, and exits with 130', async () => {
-      const manager = await start({ createService: () => change(serviceView('web')), watchProgress: STUCK });
+      const manager = await fakes.start({ createService: () => change(serviceView('web')), watchProgress: STUCK });
       const captured = capturedShell();
       const run = runCli(['--host', manager, 'service', 'create', 'nginx'], captured.shell, []);
       await until(() => captured.stderr().includes('no suitable node'), 'the wait began');
@@ -312,7 +307,7 @@ service web converged
 
     it('watches on where the stream breaks off', async () => {
       let watches = 0;
-      const manager = await start({
+      const manager = await fakes.start({
         createService: () => change(serviceView('web')),
         watchProgress: (request, call, context) => {
           watches++;
@@ -332,7 +327,7 @@ service web converged
         specNumber: 1,
       });
       const answers = [progress(0, 1, { update }), progress(0, 0, { removed: true })];
-      const manager = await start({
+      const manager = await fakes.start({
         createService: () => change(serviceView('web')),
         watchProgress: (_request, call) => {
           call.write(answers.shift() ?? progress(0, 0));
@@ -352,7 +347,9 @@ service web converged
         { path: 'name', message: 'is taken by p7q2x1ab9c0d' },
         { path: 'ports[0].publishedPort', message: '8080 is published by api' },
       ];
-      const manager = await start({ createService: () => Promise.reject(ShoalError.invalid('the service cannot be created', fields)) });
+      const manager = await fakes.start({
+        createService: () => Promise.reject(ShoalError.invalid('the service cannot be created', fields)),
+      });
       const { exitCode, stderr } = await shoal(['service', 'create', 'nginx'], { manager });
       assert.equal(exitCode, 2);
       assert.equal(
@@ -367,14 +364,14 @@ service web converged
     it('says once what is wrong where that is one thing', async () => {
       const message = 'port 80/tcp is already published by service api';
       const fields = [{ path: 'ports[0].publishedPort', message }];
-      const manager = await start({ createService: () => Promise.reject(new ShoalError('already_exists', message, { fields })) });
+      const manager = await fakes.start({ createService: () => Promise.reject(new ShoalError('already_exists', message, { fields })) });
       const { exitCode, stderr } = await shoal(['service', 'create', 'nginx'], { manager });
       assert.deepEqual([exitCode, stderr], [4, `shoal: --publish published port: ${message}\n`]);
     });
 
     it('makes up a name', async () => {
       let request: CreateServiceRequest | undefined;
-      const manager = await start({
+      const manager = await fakes.start({
         createService: (given) => {
           request = given;
           return change(serviceView('web'));
@@ -389,7 +386,7 @@ service web converged
   describe('service update', () => {
     it('changes the spec as it is now, with the version read', async () => {
       let request: UpdateServiceRequest | undefined;
-      const manager = await start({
+      const manager = await fakes.start({
         getService: () => Promise.resolve(serviceView('web', { labels: { a: '1' } }, { version: 77 })),
         updateService: (given) => {
           request = given;
@@ -405,7 +402,7 @@ service web converged
 
     it('has the manager ask a registry only about a new image', async () => {
       const asked: boolean[] = [];
-      const manager = await start({
+      const manager = await fakes.start({
         getService: () => Promise.resolve(serviceView('web')),
         updateService: ({ noResolveImage }) => {
           asked.push(!noResolveImage);
@@ -421,7 +418,7 @@ service web converged
     it('starts over twice where somebody else was quicker, then gives up with 4', async () => {
       let version = 1;
       let conflicts = 2;
-      const manager = await start({
+      const manager = await fakes.start({
         getService: () => Promise.resolve(serviceView('web', {}, { version: version++ })),
         updateService: (given) =>
           conflicts-- > 0 ? Promise.reject(new ShoalError('conflict', `version ${given.version} is old`)) : change(serviceView('web')),
@@ -434,7 +431,7 @@ service web converged
 
     it('takes a pause of an earlier update for old news', async () => {
       const update = UpdateStatus.create({ state: UpdateState.UPDATE_PAUSED, message: 'old', startedUnixMs: 5, specNumber: 1 });
-      const manager = await start({
+      const manager = await fakes.start({
         getService: () =>
           Promise.resolve(
             serviceView('web', {}, { status: ServiceStatus.create({ serviceId: idOf('web'), activeSpecNumber: 1, update }) }),
@@ -452,7 +449,7 @@ service web converged
 
   describe('service scale', () => {
     it('changes all services before it waits for any', async () => {
-      const manager = await start({
+      const manager = await fakes.start({
         getService: ({ ref }) => Promise.resolve(serviceView(ref)),
         updateService: ({ spec }) => change(serviceView(spec?.name ?? '', spec)),
         watchProgress: CONVERGES,
@@ -460,7 +457,7 @@ service web converged
       const { exitCode, stdout } = await shoal(['service', 'scale', 'web=5', 'api=0'], { manager });
       assert.deepEqual([exitCode, stdout], [0, 'web scaled to 5\napi scaled to 0\n']);
       const changes = ['getService', 'updateService'];
-      assert.deepEqual(fake?.calls, ['getService', 'getService', ...changes, ...changes, 'watchProgress', 'watchProgress']);
+      assert.deepEqual(fakes.current?.calls, ['getService', 'getService', ...changes, ...changes, 'watchProgress', 'watchProgress']);
     });
 
     it('says at once that the update is paused where there is nothing to scale', async () => {
@@ -470,7 +467,7 @@ service web converged
         { replicas: 3 },
         { status: ServiceStatus.create({ serviceId: idOf('web'), activeSpecNumber: 1, update }) },
       );
-      const manager = await start({
+      const manager = await fakes.start({
         getService: () => Promise.resolve(service),
         updateService: () => change(service),
         watchProgress: (request, call, context) => {
@@ -484,7 +481,7 @@ service web converged
     });
 
     it('refuses a global service, and scales none of the others', async () => {
-      const manager = await start({
+      const manager = await fakes.start({
         getService: ({ ref }) => Promise.resolve(serviceView(ref, { mode: ref === 'agent' ? ServiceMode.GLOBAL : ServiceMode.REPLICATED })),
         updateService: ({ spec }) => change(serviceView(spec?.name ?? '', spec)),
       });
@@ -495,7 +492,7 @@ service web converged
     });
 
     it('scales nothing where a name is wrong, and says which ones are', async () => {
-      const manager = await start({
+      const manager = await fakes.start({
         getService: ({ ref }) =>
           ref.startsWith('gone')
             ? Promise.reject(new ShoalError('not_found', `there is no service ${ref}`))
@@ -503,14 +500,27 @@ service web converged
       });
       const { exitCode, stdout, stderr } = await shoal(['service', 'scale', 'web=3', 'gone1=1', 'gone2=1'], { manager });
       assert.deepEqual([exitCode, stdout], [3, '']);
-      assert.equal(stderr, 'shoal: there is no service gone1; there is no service gone2; nothing was scaled\n');
-      assert.deepEqual(fake?.calls, ['getService', 'getService', 'getService']);
+      assert.equal(stderr, 'shoal: nothing was scaled:\n  gone1: there is no service gone1\n  gone2: there is no service gone2\n');
+      assert.deepEqual(fakes.current?.calls, ['getService', 'getService', 'getService']);
+    });
+
+    it('names wrong numbers and unknown services at once', async () => {
+      const manager = await fakes.start({
+        getService: ({ ref }) =>
+          ref === 'gone' ? Promise.reject(new ShoalError('not_found', 'there is no service gone')) : Promise.resolve(serviceView(ref)),
+      });
+      const { exitCode, stdout, stderr } = await shoal(['service', 'scale', 'web=4', 'gone=2', 'api=x'], { manager });
+      assert.deepEqual([exitCode, stdout], [2, '']);
+      assert.equal(
+        stderr,
+        'shoal: cannot scale:\n  api=x: "x" is not a number of replicas from 0 to 100000\n  gone: there is no service gone\n',
+      );
     });
   });
 
   describe('service rm', () => {
     it('attempts each, and exits with the worst code', async () => {
-      const manager = await start({
+      const manager = await fakes.start({
         removeService: ({ ref }) =>
           ref === 'gone'
             ? Promise.reject(new ShoalError('not_found', 'there is no service gone'))
@@ -518,7 +528,7 @@ service web converged
       });
       const { exitCode, stdout, stderr } = await shoal(['service', 'rm', 'web', 'gone', 'api'], { manager });
       assert.deepEqual([exitCode, stdout, stderr], [3, 'web\napi\n', 'shoal: there is no service gone\n']);
-      assert.deepEqual(fake?.revisions, ['', '30', '30']);
+      assert.deepEqual(fakes.current?.revisions, ['', '30', '30']);
     });
   });
 });

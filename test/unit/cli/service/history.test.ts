@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { afterEach, describe, it } from 'mocha';
+import { describe, it } from 'mocha';
 import { ShoalError } from '../../../../lib/errors.ts';
 import {
   ContainerSpec,
@@ -20,23 +20,13 @@ import {
 import { specChanges } from '../../../../cli/service/spec/spec-changes.ts';
 import { NOW_UNIX_MS, shoal } from '../../../support/captured-shell.ts';
 import { idOf, serviceView } from '../../../support/cli-fixtures.ts';
-import { type FakeControl, startFakeControl } from '../../../support/fake-control.ts';
+import { fakeControls } from '../../../support/fake-control.ts';
 import { publish, specOf } from '../../../support/service-specs.ts';
 
-let fake: FakeControl | undefined;
-
-async function start(handlers: Parameters<typeof startFakeControl>[0]): Promise<string> {
-  fake = await startFakeControl(handlers);
-  return fake.address;
-}
-
-afterEach(async () => {
-  await fake?.stop();
-  fake = undefined;
-});
+const fakes = fakeControls();
 
 const BEFORE = serviceView('web', {}, { version: 77, specNumber: 6 });
-const AFTER = ServiceChange.create({ service: { ...BEFORE, version: 78, specNumber: 7 }, revision: 78 });
+const AFTER = ServiceChange.create({ service: { ...BEFORE, version: 78, specNumber: 7 }, revision: 78, specNumber: 7 });
 
 function telling(state: UpdateState, message: string, converged: boolean, specNumber = 7) {
   const update = UpdateStatus.create({ state, message, specNumber, startedUnixMs: 5 });
@@ -55,7 +45,7 @@ function telling(state: UpdateState, message: string, converged: boolean, specNu
 describe('service rollback', () => {
   it('goes back to the spec asked for, with the version read, and waits', async () => {
     const requests: RollbackServiceRequest[] = [];
-    const manager = await start({
+    const manager = await fakes.start({
       ...telling(UpdateState.ROLLBACK_COMPLETED, 'rollback completed', true),
       rollbackService: (request) => {
         requests.push(request);
@@ -78,10 +68,16 @@ describe('service rollback', () => {
   });
 
   it('fails with 6 where it is paused, and says why', async () => {
-    const manager = await start(telling(UpdateState.ROLLBACK_PAUSED, 'rollback paused due to failure of task web.1', false));
+    const manager = await fakes.start(telling(UpdateState.ROLLBACK_PAUSED, 'rollback paused due to failure of task web.1', false));
     const { exitCode, stderr } = await shoal(['service', 'rollback', 'web'], { manager });
     assert.equal(exitCode, 6);
     assert.match(stderr, /the rollback of web was paused: rollback paused due to failure of task web\.1\. .*service ps web/);
+  });
+
+  it('puts one full stop after the reason, whether or not it has one', async () => {
+    const manager = await fakes.start(telling(UpdateState.ROLLBACK_PAUSED, 'no suitable node with Docker or Podman.', false));
+    const { stderr } = await shoal(['service', 'rollback', 'web'], { manager });
+    assert.match(stderr, /with Docker or Podman\. `shoal service ps web`/);
   });
 
   it('refuses what is no number, and other flags beside --rollback', async () => {
@@ -94,7 +90,7 @@ describe('service rollback', () => {
   });
 
   it('reports that there is nothing to go back to', async () => {
-    const manager = await start({
+    const manager = await fakes.start({
       getService: () => Promise.resolve(BEFORE),
       rollbackService: () => Promise.reject(new ShoalError('failed_precondition', 'service web has no earlier spec to go back to')),
     });
@@ -106,14 +102,23 @@ describe('service rollback', () => {
 describe('service update that is rolled back', () => {
   it('fails with 6 and the reason once the earlier spec runs again', async () => {
     const message = 'rollback completed: update rolled back due to failure of task web.1, which failed: exit code 3';
-    const manager = await start(telling(UpdateState.ROLLBACK_COMPLETED, message, true));
+    const manager = await fakes.start(telling(UpdateState.ROLLBACK_COMPLETED, message, true));
     const { exitCode, stderr } = await shoal(['service', 'update', '--force', 'web'], { manager });
     assert.equal(exitCode, 6);
     assert.match(stderr, /web is back at its earlier spec: update rolled back due to failure of task web\.1, which failed: exit code 3\./);
   });
 
+  it('fails with 6 also where the answer comes so late that it shows the earlier spec already', async () => {
+    const manager = await fakes.start({
+      ...telling(UpdateState.ROLLBACK_COMPLETED, 'rollback completed: update rolled back due to failure of task web.1', true),
+      updateService: () => Promise.resolve({ ...AFTER, service: { ...BEFORE, version: 78 } }),
+    });
+    const { exitCode, stderr } = await shoal(['service', 'update', '--force', 'web'], { manager });
+    assert.deepEqual([exitCode, stderr.includes('web is back at its earlier spec')], [6, true]);
+  });
+
   it('shows that it goes back', async () => {
-    const manager = await start({
+    const manager = await fakes.start({
       ...telling(UpdateState.ROLLBACK_STARTED, 'update rolled back due to failure of task web.1', false),
     });
     const { stderr } = await shoal(['service', 'update', '--force', '--timeout', '50ms', 'web'], { manager });
@@ -121,7 +126,7 @@ describe('service update that is rolled back', () => {
   });
 
   it('takes the rollback of an earlier update for old news', async () => {
-    const manager = await start(telling(UpdateState.ROLLBACK_COMPLETED, 'rollback completed', true, 5));
+    const manager = await fakes.start(telling(UpdateState.ROLLBACK_COMPLETED, 'rollback completed', true, 5));
     assert.equal((await shoal(['service', 'update', '--force', 'web'], { manager })).exitCode, 0);
   });
 });
@@ -135,7 +140,7 @@ describe('service history', () => {
       ServiceSpecEntry.create({ ...entry, number: 5, previous: true }),
       ServiceSpecEntry.create({ ...entry, number: 1 }),
     ];
-    const manager = await start({ listServiceSpecs: () => Promise.resolve(ServiceSpecList.create({ entries })) });
+    const manager = await fakes.start({ listServiceSpecs: () => Promise.resolve(ServiceSpecList.create({ entries })) });
     const { stdout } = await shoal(['service', 'history', 'web'], { manager });
     assert.equal(
       stdout,
@@ -172,7 +177,7 @@ describe('service diff', () => {
 
   it('names each setting by its flag, with what it was and what it is', async () => {
     const asked: GetServiceSpecRequest[] = [];
-    const manager = await start({
+    const manager = await fakes.start({
       getServiceSpec: (request) => {
         asked.push(request);
         return Promise.resolve(ServiceSpecView.create({ spec: request.number === 4 ? old : fresh }));
@@ -204,7 +209,7 @@ describe('service diff', () => {
   });
 
   it('is silent where nothing differs', async () => {
-    const manager = await start({ getServiceSpec: () => Promise.resolve(ServiceSpecView.create({ spec: old })) });
+    const manager = await fakes.start({ getServiceSpec: () => Promise.resolve(ServiceSpecView.create({ spec: old })) });
     assert.deepEqual(await shoal(['service', 'diff', 'web', '4', '5'], { manager }).then(({ stdout }) => stdout), '');
   });
 

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { afterEach, describe, it } from 'mocha';
+import { describe, it } from 'mocha';
 import { ShoalError } from '../../../../lib/errors.ts';
 import {
   PlannedAction,
@@ -16,20 +16,10 @@ import {
 import { createSpec, updateSpec } from '../../../../cli/service/spec/service-spec.ts';
 import { NOW_UNIX_MS, shoal } from '../../../support/captured-shell.ts';
 import { idOf, serviceView } from '../../../support/cli-fixtures.ts';
-import { type FakeControl, startFakeControl } from '../../../support/fake-control.ts';
+import { fakeControls } from '../../../support/fake-control.ts';
 import { specOf } from '../../../support/service-specs.ts';
 
-let fake: FakeControl | undefined;
-
-async function start(handlers: Parameters<typeof startFakeControl>[0]): Promise<string> {
-  fake = await startFakeControl(handlers);
-  return fake.address;
-}
-
-afterEach(async () => {
-  await fake?.stop();
-  fake = undefined;
-});
+const fakes = fakeControls();
 
 /** A manager that answers with request 4, and then tells all of `statuses`. */
 function telling(...statuses: readonly Partial<RebalanceStatus>[]) {
@@ -48,7 +38,7 @@ function telling(...statuses: readonly Partial<RebalanceStatus>[]) {
 
 describe('service rebalance', () => {
   it('waits until nothing is left to move, shows what it waits for and says how many moved', async () => {
-    const manager = await start(
+    const manager = await fakes.start(
       telling(
         { request: 3, state: RebalanceState.REBALANCE_COMPLETED, message: 'old news' },
         { state: RebalanceState.REBALANCING, moved: 2, message: 'waiting for web.3 to come up elsewhere' },
@@ -63,18 +53,17 @@ describe('service rebalance', () => {
   });
 
   it('returns at once with --detach', async () => {
-    const manager = await start({ rebalanceService: telling().rebalanceService });
+    const manager = await fakes.start({ rebalanceService: telling().rebalanceService });
     const { exitCode, stdout } = await shoal(['service', 'rebalance', '-d', 'web'], { manager });
-    assert.deepEqual([exitCode, stdout, fake?.calls], [0, 'web\n', ['rebalanceService']]);
+    assert.deepEqual([exitCode, stdout, fakes.current?.calls], [0, 'web\n', ['rebalanceService']]);
   });
 
   it('fails with 6 where it was stopped or cancelled, and says why', async () => {
-    const stopped = await start(telling({ state: RebalanceState.REBALANCE_STOPPED, message: 'task web.3 was moved and failed' }));
+    const stopped = await fakes.start(telling({ state: RebalanceState.REBALANCE_STOPPED, message: 'task web.3 was moved and failed' }));
     const one = await shoal(['service', 'rebalance', 'web'], { manager: stopped });
     assert.equal(one.exitCode, 6);
     assert.match(one.stderr, /the rebalancing of web was stopped: task web\.3 was moved and failed\. .*service explain web/);
-    await fake?.stop();
-    const cancelled = await start(
+    const cancelled = await fakes.start(
       telling({ state: RebalanceState.REBALANCE_CANCELLED, message: 'the service was changed after 1 task moved' }),
     );
     const other = await shoal(['service', 'rebalance', 'web'], { manager: cancelled });
@@ -83,7 +72,7 @@ describe('service rebalance', () => {
   });
 
   it('goes on with the others where one is refused', async () => {
-    const manager = await start({
+    const manager = await fakes.start({
       ...telling({ state: RebalanceState.REBALANCE_COMPLETED, message: 'no task would do better elsewhere' }),
       rebalanceService: (request) =>
         request.ref === 'agents'
@@ -112,7 +101,7 @@ describe('service rebalance', () => {
     const move = PlannedTask.create({ name: 'web.4', action: PlannedAction.PLAN_MOVE, fromHostname: 'host1', toHostname: 'host2' });
     const asked: unknown[] = [];
     let answer = plan([move]);
-    const manager = await start({
+    const manager = await fakes.start({
       planService: ({ change }) => {
         asked.push(change);
         return Promise.resolve(answer);
@@ -125,7 +114,7 @@ describe('service rebalance', () => {
     answer = plan([]);
     const nothing = await shoal(['service', 'rebalance', '--plan', 'web'], { manager });
     assert.deepEqual([nothing.exitCode, nothing.stdout], [0, 'web (version 7): nothing would change\n']);
-    assert.deepEqual(new Set(fake?.calls), new Set(['planService']));
+    assert.deepEqual(new Set(fakes.current?.calls), new Set(['planService']));
   });
 });
 
@@ -151,7 +140,7 @@ describe('--rebalance', () => {
       startedUnixMs: NOW_UNIX_MS - 60_000,
     });
     const view = serviceView('web', { rebalance: RebalancePolicy.REBALANCE_AUTO }, { status: ServiceStatus.create({ rebalance }) });
-    const manager = await start({ getService: () => Promise.resolve(view) });
+    const manager = await fakes.start({ getService: () => Promise.resolve(view) });
     const { stdout } = await shoal(['service', 'inspect', '--pretty', 'web'], { manager });
     assert.match(stdout, /Rebalancing:\n State:\s+rebalancing, by itself\n Moved:\s+2\n/);
     assert.match(stdout, /Rebalance:\s+auto/);
