@@ -78,17 +78,21 @@ export class Client {
   #headSinceMs: number;
   /** Since when it was seen without a request. */
   #idleSinceMs = NEVER;
+  #sweptBytes = 0;
   #upgraded: ((piece: Buffer) => boolean) | undefined;
 
   /** `socket` is paused; `take` gets what comes. */
   constructor(host: ClientHost, socket: Socket, proto: Ends['proto']) {
     this.#host = host;
     this.#socket = socket;
-    const local = socket.localAddress ?? '';
     this.ends = {
       client: plainAddress(socket.remoteAddress ?? ''),
       proto,
-      ownAuthority: `${local.includes(':') ? `[${local}]` : local}:${String(socket.localPort ?? 0)}`,
+      // Asked of the system, and hardly ever needed.
+      get ownAuthority() {
+        const local = socket.localAddress ?? '';
+        return `${local.includes(':') ? `[${local}]` : local}:${String(socket.localPort ?? 0)}`;
+      },
     };
     this.#headSinceMs = host.clock.nowMs();
     socket.on('error', ignore);
@@ -162,7 +166,7 @@ export class Client {
       return;
     }
     // The rest of its request is read for a moment, so that the answer is not lost in a reset.
-    if (this.#receiving === answerer) this.#lingerOn();
+    if (this.#receiving === answerer) this.#lingerBehindAnswer();
     this.#queue[0]?.turn();
     this.continue();
   }
@@ -188,11 +192,17 @@ export class Client {
 
   /** Called about every second: gives up on one that owes a head, and on one that has been idle for long. */
   sweep(nowMs: number, requestTimeoutMs: number): void {
-    if (this.#queue.length > 0 || this.#receiving !== undefined || this.#deaf || this.#upgraded !== undefined) return;
+    if (this.#queue.length > 0 || this.#upgraded !== undefined) return;
     if (this.#headSinceMs !== NEVER) {
       if (nowMs - this.#headSinceMs >= requestTimeoutMs) this.#refuse({ status: 408, why: 'it did not come in time' });
-    } else if (this.#idleSinceMs === NEVER) this.#idleSinceMs = nowMs;
-    else if (nowMs - this.#idleSinceMs >= CLIENT_KEEP_ALIVE_MS) this.destroy();
+      return;
+    }
+    // The rest of an answer that still leaves, or of a request that is thrown away.
+    const moves = (this.#deaf || this.#receiving !== undefined) && this.bytes !== this.#sweptBytes;
+    if (this.#idleSinceMs === NEVER || moves) {
+      this.#idleSinceMs = nowMs;
+      this.#sweptBytes = this.bytes;
+    } else if (nowMs - this.#idleSinceMs >= CLIENT_KEEP_ALIVE_MS) this.destroy();
   }
 
   /** False: no more for now. */
@@ -200,7 +210,7 @@ export class Client {
     this.#feeding = true;
     this.#blocked = false;
     let at = 0;
-    if (this.#next !== undefined) this.#begin(this.#next, bytes, at);
+    if (this.#next !== undefined && !this.#deaf) this.#begin(this.#next, bytes, at);
     while (at < bytes.length && this.#listening()) {
       at = this.#body === undefined ? this.#readHead(bytes, at) : this.#readBody(this.#body, bytes, at);
     }
@@ -323,20 +333,23 @@ export class Client {
 
   /** Ends the mesh's direction, and waits a moment for the client's. */
   #end(): void {
-    this.#socket.end();
     this.#rest = undefined;
-    this.#lingerOn();
+    this.#lingerBehindAnswer();
+    this.#socket.end();
     this.#socket.resume();
   }
 
-  #lingerOn(): void {
-    this.#linger ??= this.#host.clock.after(
-      LINGER_MS,
-      () => {
-        this.destroy();
-      },
-      true,
-    );
+  #lingerBehindAnswer(): void {
+    this.whenFlushed(() => {
+      if (this.#receiving === undefined && !this.#deaf) return;
+      this.#linger ??= this.#host.clock.after(
+        LINGER_MS,
+        () => {
+          this.destroy();
+        },
+        true,
+      );
+    });
   }
 
   readonly #onEnd = (): void => {
