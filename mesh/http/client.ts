@@ -6,35 +6,18 @@ import { type Clock, type Timer } from '../../lib/clock.ts';
 import { copyOf } from '../tcp/sockets.ts';
 import { plainAddress } from '../trusted-sources.ts';
 import { pageAnswer } from './answer-head.ts';
+import { type Answerer } from './answerer.ts';
 import { Body } from './body.ts';
-import { BAD_BODY, type BodySink } from './chunks.ts';
+import { BAD_BODY } from './chunks.ts';
 import { readRequestHead, type Refusal, type RequestHead } from './head.ts';
 import { HeadReader } from './head-reader.ts';
 import { CLIENT_KEEP_ALIVE_MS, LINGER_MS, MAX_PIPELINED } from './limits.ts';
+import { isSafe } from './methods.ts';
 import { pageOf, type Problem } from './page.ts';
 import { Reply } from './reply.ts';
 import { asksForUpgrade } from './upgrade-wish.ts';
 import { type Ends, type Visit, visitOf } from './visit.ts';
 import { writeOn } from './write.ts';
-
-/** Answers one request. */
-export interface Answerer {
-  /** It changes nothing at the replica (RFC 9110, 9.2.1). */
-  readonly safe: boolean;
-  start(): void;
-  /** Those before it are answered; its own answer may be written. */
-  turn(): void;
-  /** Where the request's body goes; undefined: nowhere yet, `continue` of the client follows. */
-  bodySink(): BodySink | undefined;
-  /** After each piece of the body, and the head. False: no more for now. */
-  requestPieceEnded(): boolean;
-  requestEnded(): void;
-  /** Its body is none. */
-  requestBad(): void;
-  /** The client has taken what was written. */
-  drained(): void;
-  clientGone(): void;
-}
 
 /** The port that it came to. */
 export interface ClientHost {
@@ -162,7 +145,9 @@ export class Client {
       this.#deaf = true;
       // Unread bytes would make the close a reset, which can overtake the answer.
       if (this.#receiving === answerer || this.#rest !== undefined) this.#end();
-      else this.#socket.destroySoon();
+      else if (this.owed || this.ends.proto === 'https') this.#socket.destroySoon();
+      // Everything has left: the close itself says so, and TLS alone has a word for it.
+      else this.#socket.destroy();
       return;
     }
     // The rest of its request is read for a moment, so that the answer is not lost in a reset.
@@ -370,9 +355,4 @@ export class Client {
 /** The connection's close says the same; without a listener Node throws. */
 function ignore(): void {
   return;
-}
-
-/** Changes nothing at the replica (RFC 9110, 9.2.1). */
-export function isSafe(method: string): boolean {
-  return method === 'GET' || method === 'HEAD' || method === 'OPTIONS' || method === 'TRACE';
 }

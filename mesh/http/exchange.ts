@@ -6,12 +6,14 @@ import { type Replica } from '../balance/balancer.ts';
 import { isReplicasFault } from '../balance/ejection.ts';
 import { Search, type Seeker } from '../balance/search.ts';
 import { answerHead, informationHead } from './answer-head.ts';
+import { type Answerer } from './answerer.ts';
 import { Body } from './body.ts';
 import { type BodySink } from './chunks.ts';
-import { type Answerer, type Client, isSafe } from './client.ts';
+import { type Client } from './client.ts';
 import { answerFraming, UNTIL_CLOSE } from './framing.ts';
 import { type AnswerHead, type Fields, valueOf } from './head.ts';
 import { CLIENT_QUIET_MS, MAX_REPEATS, MAX_STALE } from './limits.ts';
+import { isIdempotent, isSafe } from './methods.ts';
 import { type Problem } from './page.ts';
 import { type Pool } from './pool.ts';
 import { NOWHERE } from './reply.ts';
@@ -58,8 +60,7 @@ export class Exchange implements Guest, Seeker, Answerer, UpstreamUser {
     this.#client = client;
     const { method } = visit.head;
     this.safe = isSafe(method);
-    // May be done twice as well as once (RFC 9110, 9.2.2).
-    this.#repeatable = !visit.hasBody && (this.safe || method === 'PUT' || method === 'DELETE');
+    this.#repeatable = !visit.hasBody && isIdempotent(method);
     this.#requestDone = !visit.hasBody;
     this.#search = new Search(route, this);
   }

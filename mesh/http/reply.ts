@@ -1,6 +1,7 @@
 // The mesh's own answer to a request that reaches no service: a page, when its turn has come. A body is read and thrown away.
+import { type Answerer } from './answerer.ts';
 import { type BodySink } from './chunks.ts';
-import { type Answerer, type Client } from './client.ts';
+import { type Client } from './client.ts';
 import { type Problem } from './page.ts';
 
 /** For bodies that nobody wants. */

@@ -4,6 +4,7 @@ import { forwardedLines, isWrittenAnew, speaksOfClient } from './forwarded.ts';
 import { CHUNKED } from './framing.ts';
 import { type Fields, valueOf } from './head.ts';
 import { endToEnd } from './headers.ts';
+import { isBodiless } from './methods.ts';
 import { type Visit } from './visit.ts';
 
 /** As latin1, with the empty line. */
@@ -23,7 +24,7 @@ function requestLines(visit: Visit, trusted: TrustedSources | undefined): string
       (name === 'trailer' && !chunked) ||
       (name === 'content-length' && !hasBody),
   );
-  const framed = chunked ? 'Transfer-Encoding: chunked\r\n' : hasBody || BODILESS.has(head.method) ? '' : 'Content-Length: 0\r\n';
+  const framed = chunked ? 'Transfer-Encoding: chunked\r\n' : hasBody || isBodiless(head.method) ? '' : 'Content-Length: 0\r\n';
   // HTTP/1.0 may name no host; a replica that speaks HTTP/1.1 must be given one.
   const host = authority === '' ? ends.ownAuthority : authority;
   const facts = { address: ends.client, proto: ends.proto, host: authority };
@@ -48,6 +49,4 @@ export function trailerLines(fields: Fields): string {
   return `${endToEnd(fields, (name) => HEAD_ONLY.has(name) || speaksOfClient(name))}\r\n`;
 }
 
-/** Methods that servers expect no body of: without a length they have none. */
-const BODILESS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'DELETE', 'OPTIONS', 'TRACE', 'CONNECT']);
 const HEAD_ONLY: ReadonlySet<string> = new Set(['host', 'content-length', 'trailer', 'authorization', 'cookie', 'set-cookie', 'expect']);

@@ -48,6 +48,11 @@ const REQUESTS: readonly string[] = [
   `${GET}garbage`,
 ];
 
+/** Of this process, which is client, mesh and replica at once. */
+function openSockets(): number {
+  return process.getActiveResourcesInfo().filter((name) => name === 'TCPSocketWrap').length;
+}
+
 describe('an http port among liars', function () {
   this.timeout(60_000);
   let mesh: HttpMesh;
@@ -61,6 +66,7 @@ describe('an http port among liars', function () {
   for (const seed of [1, 2, 3]) {
     it(`keeps nothing open, and serves on (seed ${seed})`, async () => {
       const rng = seededRng(seed);
+      const before = openSockets();
       mesh = await startHttpMesh({ limits: { holdMs: 200 } });
       for (let at = 0; at < 4; at++) {
         replicas.push(
@@ -117,6 +123,12 @@ describe('an http port among liars', function () {
         'no connection is kept to them',
       );
       await honest.stop();
+      for (const replica of replicas.splice(0)) await replica.stop();
+      await until(
+        () => openSockets() <= before,
+        () => `${openSockets()} sockets in place of ${before}`,
+        10_000,
+      );
     });
   }
 });
