@@ -210,6 +210,18 @@ export const VARIANTS: readonly Variant[] = [
     ],
   },
   {
+    name: 'table-forgotten',
+    what: 'a mesh that starts does not read the table that it has on disk (I4)',
+    knownSeed: 1,
+    patches: [
+      {
+        file: 'mesh/table/file.ts',
+        from: 'if (bytes === undefined) return undefined;',
+        to: 'if (bytes === undefined || bytes.length > 0) return undefined;',
+      },
+    ],
+  },
+  {
     name: 'spec-overwritten',
     what: 'two changes of a service at the same time are both acknowledged (I1)',
     knownSeed: 4,

@@ -53,6 +53,8 @@ export interface TruthEvents {
   written(node: NodeTruth, path: string, bytes: Buffer): void;
   /** The whole set on an agent's disk, before and after. */
   applied(node: NodeTruth, epoch: Epoch | undefined, before: Epoch | undefined): void;
+  /** Its mesh was started, and has read its disk. */
+  meshBegan(node: NodeTruth): void;
   served(node: NodeTruth, table: Table): void;
   connected(node: NodeTruth, port: string, serviceId: string, target: RouteTarget): void;
   commit(by: SimProcess, transaction: Transaction): ((revision: Revision) => void) | undefined;
@@ -248,6 +250,11 @@ export class Truth implements WorldWatch {
       for (const listener of this.#listeners) listener.applied?.(truth, set.epoch, before);
     }
     for (const listener of this.#listeners) listener.written?.(truth, path, bytes);
+  }
+
+  meshBegan(node: SimNode): void {
+    const truth = this.nodeOf(node.name);
+    for (const listener of this.#listeners) listener.meshBegan?.(truth);
   }
 
   served(node: SimNode, table: Table): void {
