@@ -6,6 +6,7 @@ import { between, chance, forkRng, pick } from '../core/random.ts';
 import { ordersAreFollowed, tablesAreKept } from '../invariants/agents.ts';
 import { writersAreFenced } from '../invariants/fences.ts';
 import { massLossIsHeld } from '../invariants/holds.ts';
+import { slotsHaveOneHolder } from '../invariants/holders.ts';
 import { completedSlotsStay, iterationsEndWhenDone, limitsAreKept, schedulesAreKept } from '../invariants/jobs.ts';
 import { nodesAreNotOverfilled, onlyLowerPrioritiesMakeRoom } from '../invariants/placement.ts';
 import { unreadyOne } from '../invariants/readiness.ts';
@@ -64,6 +65,7 @@ const MOST_STEPS_AT_ONCE = 20_000;
 const INVARIANTS: readonly ((truth: Truth) => void)[] = [
   specsAreKept,
   slotsAreBounded,
+  slotsHaveOneHolder,
   delaysAreKept,
   writersAreFenced,
   ordersAreFollowed,
