@@ -17,7 +17,7 @@ import { type Protocol } from './served-port.ts';
 import { describeEpoch } from './table/epoch.ts';
 import { loadTable, saveTable } from './table/file.ts';
 import { TableKeeper } from './table/keeper.ts';
-import { type Table } from './table/table.ts';
+import { type Table, withoutTasks } from './table/table.ts';
 import { type PortCounters } from './tcp/counters.ts';
 import { TcpProtocol } from './tcp/protocol.ts';
 import { Certificates } from './tls/certificates.ts';
@@ -58,6 +58,10 @@ export class Mesh {
   readonly #udp: UdpProtocol;
   readonly #ports: Ports;
   #keeper: TableKeeper | undefined;
+  /** As it was given, with those that have ended. */
+  #table: Table | undefined;
+  /** Tasks of this node that have ended, by the word of its agent. */
+  #ended: ReadonlySet<string> = new Set();
   #nodeId: string;
   /** What the agent was told last. */
   #idle: readonly string[] = [];
@@ -103,6 +107,9 @@ export class Mesh {
             return;
           case 'delta':
             this.#keeper?.receiveDelta(command.value);
+            return;
+          case 'ended':
+            this.#withdraw(command.value.taskIds);
             return;
           case 'stop':
             options.onStop(command.value.drainPeriodMs);
@@ -171,11 +178,18 @@ export class Mesh {
   }
 
   async #serve(table: Table): Promise<void> {
-    await this.#ports.apply(table);
+    this.#table = table;
+    await this.#ports.apply(withoutTasks(table, this.#ended));
     this.#reportProblems();
     this.#options.log.debug(`serving the route table of ${describeEpoch(table.epoch)}`, { ports: table.ports.size });
     // Before the acknowledgement: whoever reads that may take the idle list that it has as the one of this epoch.
     this.#reportIdle(table.epoch);
+  }
+
+  /** At once: without a session no other table comes, and what has ended may leave its address to another container. */
+  #withdraw(taskIds: readonly string[]): void {
+    this.#ended = new Set(taskIds);
+    if (this.#table !== undefined) void this.#ports.apply(withoutTasks(this.#table, this.#ended));
   }
 
   #greet(hello: MeshHello): readonly NonNullable<MeshReport['report']>[] {

@@ -69,7 +69,7 @@ export const VARIANTS: readonly Variant[] = [
   },
   {
     name: 'restart-delay-lost',
-    what: 'a new leader starts at once what waits for its restart delay (I2)',
+    what: 'a new leader starts at once what waits for its restart delay (restart)',
     knownSeed: 3,
     patches: [
       {
@@ -220,6 +220,12 @@ export const VARIANTS: readonly Variant[] = [
         to: 'if (bytes === undefined || bytes.length > 0) return undefined;',
       },
     ],
+  },
+  {
+    name: 'own-end-not-told',
+    what: 'an agent does not tell its mesh that a task has ended (I5)',
+    knownSeed: 6,
+    patches: [{ file: 'agent/agent.ts', from: 'if (isFinal(status.state)) tellEnds();', to: '' }],
   },
   {
     name: 'spec-overwritten',

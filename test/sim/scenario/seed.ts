@@ -12,7 +12,7 @@ import { nodesAreNotOverfilled, onlyLowerPrioritiesMakeRoom } from '../invariant
 import { unreadyOne } from '../invariants/readiness.ts';
 import { restartPoliciesAreKept } from '../invariants/restarts.ts';
 import { minimumIsKept, restartsAreUnnoticed } from '../invariants/rolling.ts';
-import { connectionsArriveAtTheirService, endsAreRoutedAround, stopsComeAfterDrains } from '../invariants/routes.ts';
+import { connectionsArriveAtTheirService, endsAreRoutedAround, ownMeshStopsAtOnce, stopsComeAfterDrains } from '../invariants/routes.ts';
 import { delaysAreKept, slotsAreBounded } from '../invariants/slots.ts';
 import { specsAreKept } from '../invariants/specs.ts';
 import { whatIsMissing } from '../truth/convergence.ts';
@@ -71,6 +71,7 @@ const INVARIANTS: readonly ((truth: Truth) => void)[] = [
   ordersAreFollowed,
   tablesAreKept,
   endsAreRoutedAround,
+  ownMeshStopsAtOnce,
   connectionsArriveAtTheirService,
   stopsComeAfterDrains,
   massLossIsHeld,
