@@ -1,5 +1,5 @@
 // I2: no slot runs more tasks than desired plus the update's surge, except on a node that is cut off, and not for long after it is back; no container is
-// started twice; a task that failed is not replaced before its restart delay is over.
+// started twice. And of restart policies: a task that failed is not replaced before its restart delay is over.
 import type { Container } from '../parts/engine.ts';
 import { startsFirst } from '../../../manager/orchestrator/spec-rules.ts';
 import { rollbackConfigOf } from '../../../manager/state/index.ts';
@@ -100,7 +100,7 @@ export function delaysAreKept(truth: Truth): void {
       const waitedMs = truth.nowMs - before.atMs;
       if (waitedMs + GRAIN_MS < before.delayMs) {
         truth.fail(
-          'I2',
+          'restart',
           `${truth.describe(container)} was started ${waitedMs.toFixed(0)} ms after the failure before it; its delay is ${before.delayMs} ms`,
         );
       }
