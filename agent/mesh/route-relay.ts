@@ -81,8 +81,6 @@ export function routeRelay(): RouteRelay {
     up(target, epoch) {
       mesh = target;
       acked = epoch;
-      idle = undefined;
-      problems = [];
       if (ended.length > 0) target.sendEnded(ended);
       const waiting = held;
       held = undefined;
@@ -96,6 +94,8 @@ export function routeRelay(): RouteRelay {
     },
     down() {
       mesh = undefined;
+      // Not in `up`: what the next mesh greets with may be here before it is said to be up. Who was idle stays so, as draining tasks get nothing new.
+      problems = [];
     },
     ended(taskIds) {
       ended = taskIds;

@@ -15,7 +15,7 @@ export async function finishChange(
   isRollback = false,
 ): Promise<void> {
   if (flags.detach === true) return;
-  await waitForConvergence(context, changeOf(change, before, isRollback), flags.quiet === true, waitTimes(flags));
+  await waitForConvergence(context, { ...changeOf(change, before), isRollback }, flags.quiet === true, waitTimes(flags));
   if (change.service?.spec?.ports.some(({ mode }) => mode === PortMode.INGRESS) === true) {
     // The service has converged, and a node may yet be unable to answer for it.
     await tellClosedPorts(context, [change.service.id]);
@@ -27,7 +27,7 @@ export function waitTimes(flags: WaitFlags): WaitTimes {
   return { stableMs: parseVerify(flags.verify), timeoutMs: parseTimeout(flags.timeout) };
 }
 
-function changeOf({ service, revision, specNumber }: ServiceChange, before: ServiceView | undefined, isRollback: boolean): Change {
+function changeOf({ service, revision, specNumber }: ServiceChange, before: ServiceView | undefined): Omit<Change, 'isRollback'> {
   const id = service?.id ?? before?.id ?? '';
   const isChanged = before === undefined || service?.version !== before.version;
   return {
@@ -36,6 +36,5 @@ function changeOf({ service, revision, specNumber }: ServiceChange, before: Serv
     revision,
     isChanged,
     specNumber,
-    isRollback,
   };
 }

@@ -13,7 +13,7 @@ import { nodeTenants } from './node-tenants.ts';
 import { portFindings } from './port-findings.ts';
 import { jobFindings, jobSummary } from './job-findings.ts';
 import { preemptionFinding } from './preemption-finding.ts';
-import { rolloutFindings } from './rollout-findings.ts';
+import { pauseFindings, rolloutFindings } from './rollout-findings.ts';
 import { sceneOf, type ServiceScene, slotName, isServiceMode } from './service-scene.ts';
 import { NO_NODE, OUTDATED, taskFinding } from './task-finding.ts';
 
@@ -41,14 +41,14 @@ export function explainService(
   }
   tasks.push(...missingTasks(scene, considered));
   tasks.sort((one, other) => urgency(other) - urgency(one));
-  const rollout = [...rolloutFindings(scene), ...jobFindings(scene)];
+  const rollout = [...pauseFindings(scene), ...rolloutFindings(scene), ...jobFindings(scene)];
   const ports = portFindings(scene);
   return ServiceExplanation.create({
     serviceId,
     serviceName: scene.name,
     revision: view.revision,
     desired: desiredOf(scene),
-    running: scene.filled.filter(({ holder }) => holder?.isUp === true).length,
+    running: scene.filled.filter(({ holder }) => holder?.isUp === true && !holder.task.canary).length,
     allRight: tasks.length === 0 && rollout.length === 0 && ports.length === 0,
     tasks: tasks.slice(0, MAX_TASKS),
     moreTasks: Math.max(0, tasks.length - MAX_TASKS),
@@ -135,7 +135,7 @@ function missingTasks(scene: ServiceScene, consider: Consider): readonly Explain
     const finding = Finding.create({ kind: NO_NODE, reason: 'no node is one that it runs on, so it runs nowhere' });
     return [ExplainedTask.create({ name, state, finding: withWayOut(finding, nodes), nodes, moreNodes: more })];
   }
-  const count = Math.max(0, spec.replicas - filled.length);
+  const count = Math.max(0, spec.replicas - filled.filter(({ holder }) => holder?.task.canary !== true).length);
   if (count === 0) return [];
   const finding = Finding.create({
     kind: 'not-made',

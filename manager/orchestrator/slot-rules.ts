@@ -35,6 +35,7 @@ function settleHolder(pass: Pass, edit: SlotEdit, holder: TaskInfo): void {
   }
   settleWindow(pass, edit, holder);
   noteUp(pass, holder);
+  if (task.awaited && holder.isUp) edit.patch(holder, { awaited: false });
   notePlaced(pass, holder);
   switch (holder.nodeCondition) {
     case 'removed':
@@ -170,7 +171,10 @@ function settleOther(pass: Pass, edit: SlotEdit, other: TaskInfo, holder: TaskIn
     return;
   }
   const isFallback = holder !== undefined && !task.drain && fallsBack(pass, other, holder);
-  if (isFallback) tellFallback(pass, edit, other, holder);
+  if (isFallback) {
+    tellFallback(pass, edit, other, holder);
+    if (other.isRouted) edit.patch(holder, { awaited: true });
+  }
   const isRelieved =
     task.drain || holder?.isUp === true || isFallback || servesNext(edit, other) || (holder !== undefined && mustGo(pass, other, holder));
   if (isRelieved) stopTask(pass, edit, other, TaskState.SHUTDOWN, stopVerdict(pass, other));

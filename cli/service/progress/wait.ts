@@ -2,6 +2,7 @@
 import { ShoalError } from '../../../lib/errors.ts';
 import { type JobProgress, JobState, type ServiceProgress, UpdateState } from '../../../proto/index.ts';
 import { followUntil } from '../../client/follow.ts';
+import { canaryText, canaryWays } from '../../format/canary.ts';
 import { sentence, timestamp } from '../../format/text.ts';
 import type { VerbContext } from '../../command-line/verb.ts';
 import { progressLines } from './describe.ts';
@@ -61,10 +62,12 @@ function isOver(progress: ServiceProgress, change: Change, view: ProgressView): 
   if (progress.job !== undefined) return isJobOver(progress.converged, progress.job, change, view);
   const { update } = progress;
   const news = update !== undefined && (!change.isChanged || update.specNumber === change.specNumber) ? update : undefined;
+  if (news?.state === UpdateState.CANARY_PAUSED && progress.canary?.paused !== '') throw canaryError(change, progress, news.message);
   if (progress.converged) {
     const isUndone = news?.state === UpdateState.ROLLBACK_COMPLETED && change.isChanged && !change.isRollback;
     if (isUndone) throw undoneError(change, news.message);
-    view.finish(`service ${change.serviceName} converged${leftovers(progress)}`);
+    const canary = progress.canary && ` with a ${canaryText(progress.canary)}: ${canaryWays(progress.canary, change.serviceName)}`;
+    view.finish(`service ${change.serviceName} converged${canary ?? leftovers(progress)}`);
     return true;
   }
   if (news?.state === UpdateState.UPDATE_PAUSED) throw pausedError(change, 'update', news.message);
@@ -96,6 +99,14 @@ function undoneError(change: Change, message: string): ShoalError {
   const reason = message.replace(/^rollback completed: /, '');
   const wayToSee = `\`shoal service history ${change.serviceName}\` shows which spec it runs now`;
   return new ShoalError('not_converged', `${sentence(`${change.serviceName} is back at its earlier spec: ${reason}`)} ${wayToSee}`);
+}
+
+function canaryError(change: Change, { canary }: ServiceProgress, reason: string): ShoalError {
+  const ways = canary === undefined ? '' : `; ${canaryWays(canary, change.serviceName)}`;
+  return new ShoalError(
+    'not_converged',
+    `${sentence(`the canary of ${change.serviceName} was paused: ${reason}`)} ${wayToLook(change)}${ways}`,
+  );
 }
 
 function pausedError(change: Change, what: 'update' | 'rollback', reason: string): ShoalError {

@@ -107,6 +107,8 @@ export class Truth implements WorldWatch {
   readonly specSinceMs = new Map<string, number>();
   /** Iterations of jobs, by the ids of their tasks. */
   readonly #iterations = new Map<string, number>();
+  /** Tasks that were made beside those of slots. */
+  readonly #canaries = new Set<string>();
   #marks = 0;
   readonly #disturbedMs = new Map<string, number>();
   readonly #listeners: Partial<TruthEvents>[] = [];
@@ -126,6 +128,7 @@ export class Truth implements WorldWatch {
       if (change.table === 'specs' && change.before === undefined) this.specSinceMs.set(change.id, this.nowMs);
       const iteration = change.table === 'tasks' ? change.after?.value.jobIteration : undefined;
       if (iteration !== undefined) this.#iterations.set(change.id, iteration);
+      if (change.table === 'tasks' && change.before === undefined && change.after?.value.canary === true) this.#canaries.add(change.id);
     });
     this.#tick();
   }
@@ -207,10 +210,10 @@ export class Truth implements WorldWatch {
     return specNumber === 0 ? this.newestSpec(serviceId) : this.specOf({ serviceId, specNumber });
   }
 
-  /** "<service>/3"; of a job "<service>/<iteration>.3". The node's id stands for the slot of what is global. */
+  /** "<service>/3"; of a job "<service>/<iteration>.3"; "<service>/3~" of what was begun as a canary, also once it has taken the slot over. The node's id stands for the slot of what is global. */
   slotOf({ taskId, serviceId, slot }: Pick<Container, 'taskId' | 'serviceId' | 'slot'>): string {
     const iteration = this.#iterations.get(taskId);
-    return `${serviceId}/${iteration === undefined ? '' : `${iteration}.`}${slot}`;
+    return `${serviceId}/${iteration === undefined ? '' : `${iteration}.`}${slot}${this.#canaries.has(taskId) ? '~' : ''}`;
   }
 
   /** True time, as a wall clock that is right has it. */
