@@ -5,6 +5,7 @@ import { holdMessage, holdMs, movesAfter } from './move-damping.ts';
 import type { Pass } from './pass.ts';
 import { noteAttempt } from './restart-window.ts';
 import type { SlotEdit } from './slot-edit.ts';
+import { samePlacement } from './spec-rules.ts';
 import { isLeaving } from './stop.ts';
 import type { TaskInfo } from './task-info.ts';
 
@@ -52,10 +53,9 @@ function hasFailedUpdate(pass: Pass, replaced: TaskInfo): boolean {
   return pass.isNew(replaced) && (replaced.task.failedUpdate || hasJustFailed(pass, replaced));
 }
 
-/**
- * The active spec, but while an update is paused the task's own, as long as that is kept. One that runs what the active spec says goes by that one's
- * placement also then: by its own it could be put where it is told at once to leave.
- */
+/** The active spec, but while an update is paused the task's own, as long as that is kept: also where it is another in its placement alone. */
 export function nextSpecNumber(pass: Pass, holder: TaskInfo): number {
-  return pass.phase === 'paused' && holder.spec !== undefined && !pass.isClean(holder) ? holder.task.specNumber : pass.specNumber;
+  const { spec } = holder;
+  if (pass.phase !== 'paused' || spec === undefined) return pass.specNumber;
+  return pass.isClean(holder) && samePlacement(spec, pass.spec) ? pass.specNumber : holder.task.specNumber;
 }

@@ -5,7 +5,7 @@ import { isGivenUp } from './failure.ts';
 import type { Pass } from './pass.ts';
 import type { SlotEdit } from './slot-edit.ts';
 import { makeTask, nextSpecNumber } from './making.ts';
-import { evictionReason, misfit, stopVerdict } from './misfit.ts';
+import { evictionReason, isOutgrown, misfit, stopVerdict } from './misfit.ts';
 import type { SlotTasks } from './slot.ts';
 import { startsFirst } from './spec-rules.ts';
 import { stopTask } from './stop.ts';
@@ -79,8 +79,9 @@ export function moveReason(pass: Pass, holder: TaskInfo): MoveReason | undefined
   // A global task whose node does not qualify any more is not moved but removed.
   if (!pass.isGlobal && isDrained(holder.node)) return 'drain';
   if (evictionReason(pass, holder) !== undefined) return 'eviction';
-  if (!pass.isGlobal && isClean && misfit(pass, holder) !== undefined) return 'misfit';
-  return isClean || pass.phase === 'paused' ? undefined : 'update';
+  if (pass.phase === 'paused') return undefined;
+  if (isOutgrown(pass, holder)) return 'misfit';
+  return isClean ? undefined : 'update';
 }
 
 /** Its work is between two tasks: the next move waits for it. */

@@ -69,8 +69,8 @@ function settleHolder(pass: Pass, edit: SlotEdit, holder: TaskInfo): void {
 /** What waits for a node is placed by its own spec: it is made anew where the active one says otherwise, be it of its placement alone. */
 function isSuperseded(pass: Pass, holder: TaskInfo): boolean {
   if (holder.task.specNumber === pass.specNumber) return false;
-  if (!pass.isClean(holder)) return pass.phase !== 'paused';
-  return holder.spec === undefined || !samePlacement(holder.spec, pass.spec);
+  if (holder.spec === undefined) return true;
+  return pass.phase !== 'paused' && (!pass.isClean(holder) || !samePlacement(holder.spec, pass.spec));
 }
 
 /** The slot was moved too often; when that is over it gets a node. */

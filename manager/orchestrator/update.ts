@@ -3,6 +3,7 @@
 import { type Event, FailureAction, type ServiceStatus, UpdateState, type UpdateStatus } from '../../proto/index.ts';
 import { specId } from '../state/index.ts';
 import { failureOf, isGivenUp } from './failure.ts';
+import { isOutgrown } from './misfit.ts';
 import type { MovesOutcome } from './moves.ts';
 import type { Pass } from './pass.ts';
 import type { WriteGroup } from './plan.ts';
@@ -22,7 +23,7 @@ export type Setback =
 export function lookOut(pass: Pass, wanted: readonly SlotTasks[]): Setback | undefined {
   const { isNewSpec, status } = pass.rollout;
   if (isNewSpec) {
-    const isUpdate = wanted.some(({ holder }) => holder !== undefined && !pass.isClean(holder));
+    const isUpdate = wanted.some(({ holder }) => holder !== undefined && (!pass.isClean(holder) || isOutgrown(pass, holder)));
     pass.phase = isUpdate ? 'updating' : 'steady';
     return undefined;
   }
@@ -159,7 +160,7 @@ function hasProved(pass: Pass, { slot, restartsLater }: SlotEdit): boolean {
   if (isGivenUp(pass, slot)) return true;
   if (holder.isFinished) return !restartsLater;
   if (holder.nodeCondition === 'down' || (holder.isWaiting && holder.task.replaces === '')) return true;
-  if (!pass.isNew(holder)) return pass.isClean(holder);
+  if (!pass.isNew(holder)) return pass.isClean(holder) && !isOutgrown(pass, holder);
   if (!holder.isUp) return false;
   const leftMs = pass.config.monitorMs - pass.sinceMs(`up:${holder.row.id}`);
   if (leftMs > 0) pass.wakeIn(leftMs);
