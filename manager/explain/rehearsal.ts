@@ -2,14 +2,14 @@
 // told to and stay up, meshes acknowledge at once and have no connections, time passes as fast as the reconciler asks for it.
 import type { Clock } from '../../lib/clock.ts';
 import type { Ids } from '../../lib/ids.ts';
-import { Endpoint, NodeState, PortMode, RouteAcks, type Task, TaskState, TaskStatus } from '../../proto/index.ts';
+import { Endpoint, NodeState, PortMode, RouteAcks, type Task, TaskState, TaskStatus, UpdateState } from '../../proto/index.ts';
 import { FirstSeenTimes } from '../leader/first-seen.ts';
 import { InventoryFeed } from '../leader/inventory-feed.ts';
 import { placeWaiting } from '../leader/placer.ts';
-import type { BetterPlaceRequest, ReconcileContext } from '../orchestrator/plan.ts';
+import type { BetterPlaceRequest, PlannedPut, PlannedWrite, ReconcileContext } from '../orchestrator/plan.ts';
 import { reconcileService } from '../orchestrator/index.ts';
 import type { TaskInfo } from '../orchestrator/task-info.ts';
-import { betterPlace, fitsInPlaceOf } from '../scheduler/index.ts';
+import { betterPlace, findsPlace, fitsInPlaceOf } from '../scheduler/index.ts';
 import { specOf, type StateView } from '../state/index.ts';
 import { holdersOf } from './planned-tasks.ts';
 import { type ScratchClock, scratchClock, scratchOf, type ScratchState, type ScratchWrite, scratchWrites } from './scratch-state.ts';
@@ -58,6 +58,7 @@ export class Rehearsal {
   step(): boolean {
     if (this.#isOver || this.#rounds++ >= MAX_ROUNDS) return false;
     const { wrote, wakeInMs } = this.#decide();
+    if (this.#isOver) return false;
     const moved = this.#stepAgents();
     const acknowledged = this.#acknowledge();
     if (wrote || moved || acknowledged) return true;
@@ -81,11 +82,16 @@ export class Rehearsal {
       ids: this.#ids,
       seen: this.#seen,
       fitsInPlaceOf: (taskId, spec) => fitsInPlaceOf(this.#feed.inventory, taskId, spec),
+      findsPlace: (next) => findsPlace(this.#feed.inventory, next, nowMs),
       balance,
     };
     this.#seen.begin();
     const { groups, wakeInMs } = reconcileService(state, this.#serviceId, context);
     this.#seen.end(this.#serviceId);
+    if (groups.some((group) => group.writes.some(isSetback))) {
+      this.#isOver = true;
+      return { wrote: false, wakeInMs: undefined };
+    }
     const placed = placeWaiting(groups, [this.#serviceId], state, this.#feed, this.#clock);
     const writes = placed.groups.flatMap((group) => scratchWrites(group.writes));
     if (writes.length > 0) this.#scratch.write(writes);
@@ -141,6 +147,19 @@ export class Rehearsal {
     this.#scratch.write([{ table: 'routeAcks', id: ACKS_ID, value: RouteAcks.create({ nodes }) }]);
     return true;
   }
+}
+
+/** The update fails. Here that is the progress deadline of what finds no node: how it is undone is no part of the change that was asked for. */
+function isSetback(write: PlannedWrite): boolean {
+  if (write.kind === 'delete' || write.table !== 'serviceStatus') return false;
+  const { before, value } = write as PlannedPut<'serviceStatus'>;
+  const [was, is] = [before?.value.update?.state, value.update?.state];
+  if (before?.value.seenSpecNumber !== value.seenSpecNumber || was === is) return false;
+  return (
+    is === UpdateState.UPDATE_PAUSED ||
+    is === UpdateState.ROLLBACK_PAUSED ||
+    (was === UpdateState.UPDATING && is === UpdateState.ROLLBACK_STARTED)
+  );
 }
 
 /** Undefined: it has ended, or is not to go further. */

@@ -16,14 +16,16 @@ export interface Making {
   readonly specNumber: number;
   /** The one that is replaced has to leave its node, or has lost it: what happens too often is slowed down. */
   readonly isMove?: boolean;
+  /** The one that is replaced goes first, though not yet. */
+  readonly isHeld?: boolean;
 }
 
 /** A new task for the slot. It is held at READY while its delay runs, or while somebody who leaves the slot is not gone. */
-export function makeTask(pass: Pass, edit: SlotEdit, { replaced, restart, specNumber, isMove = false }: Making): void {
+export function makeTask(pass: Pass, edit: SlotEdit, { replaced, restart, specNumber, isMove = false, isHeld = false }: Making): void {
   const id = pass.context.ids.next();
   const { key, holder, others } = edit.slot;
   const delayMs = restart?.delayMs ?? 0;
-  const isHeld = [holder, ...others].some((info) => info !== undefined && isLeaving(edit, info));
+  const waits = isHeld || [holder, ...others].some((info) => info !== undefined && isLeaving(edit, info));
   if (delayMs > 0) pass.sinceMs(`restart:${id}`);
   const moves = isMove && replaced !== undefined ? movesAfter(pass, replaced, specNumber) : 0;
   const waitMs = holdMs(moves);
@@ -37,7 +39,7 @@ export function makeTask(pass: Pass, edit: SlotEdit, { replaced, restart, specNu
     specNumber,
     slot: pass.isGlobal ? 0 : Number(key),
     nodeId: pass.isGlobal ? key : '',
-    desired: delayMs > 0 || isHeld ? TaskState.READY : TaskState.RUNNING,
+    desired: delayMs > 0 || waits ? TaskState.READY : TaskState.RUNNING,
     // One that never had a node leaves no trace: what it stood in for is what is replaced.
     replaces: replaced === undefined ? '' : replaced.isWaiting ? replaced.task.replaces : replaced.row.id,
     restart,

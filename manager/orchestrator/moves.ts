@@ -2,6 +2,7 @@
 // the update limits allow, so that the service keeps what it must have; but what must not be on its node any more goes at once.
 import { TaskState } from '../../proto/index.ts';
 import { isGivenUp } from './failure.ts';
+import { staysFirst } from './fallback.ts';
 import type { Pass } from './pass.ts';
 import type { SlotEdit } from './slot-edit.ts';
 import { makeTask, nextSpecNumber } from './making.ts';
@@ -109,10 +110,13 @@ function isInDelay(pass: Pass, holder: TaskInfo): boolean {
 /** `why`: of a rebalancing. */
 export function moveTask(pass: Pass, edit: SlotEdit, holder: TaskInfo, reason: MoveReason, why = ''): void {
   const isStartFirst = holder.isUp && startsFirst(pass.spec, pass.config.order);
-  if (!isStartFirst) stopTask(pass, edit, holder, TaskState.SHUTDOWN, stopVerdict(pass, holder));
+  const stays = !isStartFirst && (reason === 'update' || reason === 'misfit') && staysFirst(pass, holder);
+  if (stays)
+    edit.addEvent(taskEvent(pass, edit.slot, holder, 'stay', 'no node would take its replacement: it is not stopped before one does'));
+  if (!isStartFirst && !stays) stopTask(pass, edit, holder, TaskState.SHUTDOWN, stopVerdict(pass, holder));
   // Updates and rebalancing have limits of their own.
   const isMove = reason !== 'update' && reason !== 'rebalance';
-  makeTask(pass, edit, { replaced: holder, restart: undefined, specNumber: nextSpecNumber(pass, holder), isMove });
+  makeTask(pass, edit, { replaced: holder, restart: undefined, specNumber: nextSpecNumber(pass, holder), isMove, isHeld: stays });
   if (reason === 'rebalance')
     edit.addEvent(taskEvent(pass, edit.slot, holder, 'move', `rebalancing (${why}): the task is replaced elsewhere`));
   if (reason === 'drain') edit.addEvent(taskEvent(pass, edit.slot, holder, 'move', 'its node is drained: the task is replaced elsewhere'));

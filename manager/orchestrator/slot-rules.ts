@@ -2,7 +2,7 @@
 // replaced brought to an end; history kept short. Moves that count against the update limits are not made here (moves.ts).
 import { OnReturn, TaskState } from '../../proto/index.ts';
 import { formatDurationMs } from '../../lib/units.ts';
-import { fallsBack } from './fallback.ts';
+import { fallsBack, goesBefore } from './fallback.ts';
 import { makeTask, nextSpecNumber } from './making.ts';
 import { evictionReason, stopVerdict } from './misfit.ts';
 import { holdLeftMs, notePlaced } from './move-damping.ts';
@@ -11,7 +11,7 @@ import type { Pass } from './pass.ts';
 import { decideFor, settleWindow } from './restart-window.ts';
 import type { RestartDecision } from './restart.ts';
 import type { SlotEdit } from './slot-edit.ts';
-import { samePlacement } from './spec-rules.ts';
+import { samePlacement, startsFirst } from './spec-rules.ts';
 import { slotKeyOf } from './slot.ts';
 import { isLeaving, orphaned, stopTask } from './stop.ts';
 import { endReason, taskEvent } from './task-events.ts';
@@ -83,7 +83,8 @@ function release(pass: Pass, edit: SlotEdit, holder: TaskInfo): void {
 function promote(pass: Pass, edit: SlotEdit, holder: TaskInfo): void {
   const leftMs = delayLeftMs(pass, holder);
   if (leftMs > 0) pass.wakeIn(leftMs);
-  else if (!edit.slot.others.some((other) => isLeaving(edit, other))) edit.patch(holder, { desired: TaskState.RUNNING });
+  else if (!edit.slot.others.some((other) => isLeaving(edit, other) || goesBefore(pass, other)))
+    edit.patch(holder, { desired: TaskState.RUNNING });
 }
 
 /** Of the delay before the task may start. */
@@ -169,10 +170,15 @@ function settleOther(pass: Pass, edit: SlotEdit, other: TaskInfo, holder: TaskIn
     else edit.patch(other, { lost: true });
     return;
   }
-  const isFallback = holder !== undefined && !task.drain && fallsBack(pass, other, holder);
+  const mustMove = moveReason(pass, other) !== undefined;
+  const isFallback = holder !== undefined && !task.drain && mustMove && fallsBack(pass, other, holder);
   if (isFallback) tellFallback(pass, edit, other, holder);
   const isRelieved =
-    task.drain || holder?.isUp === true || isFallback || servesNext(edit, other) || (holder !== undefined && mustGo(pass, other, holder));
+    task.drain ||
+    holder?.isUp === true ||
+    isFallback ||
+    servesNext(edit, other) ||
+    (holder !== undefined && (mustGo(pass, other, holder) || (mustMove && isAwaited(pass, other, holder))));
   if (isRelieved) stopTask(pass, edit, other, TaskState.SHUTDOWN, stopVerdict(pass, other));
   // Its node is back before its replacement is up: until then it serves on.
   else if (task.lost && other.nodeCondition === 'ready') edit.patch(other, { lost: false });
@@ -181,6 +187,12 @@ function settleOther(pass: Pass, edit: SlotEdit, other: TaskInfo, holder: TaskIn
 /** One that had taken over from it serves on until the holder is up: it came back with its node, and one is enough. */
 function servesNext({ slot: { others } }: SlotEdit, other: TaskInfo): boolean {
   return others.slice(others.indexOf(other) + 1).some((next) => next.isUp && !next.task.drain && !next.task.lost);
+}
+
+/** It was not to go before its replacement had a place, and that has one now, and may start. */
+function isAwaited(pass: Pass, other: TaskInfo, holder: TaskInfo): boolean {
+  const isHeld = !holder.isWaiting && holder.task.desired === TaskState.READY;
+  return isHeld && goesBefore(pass, other) && delayLeftMs(pass, holder) === 0;
 }
 
 /** Its replacement waits for a node, and it must leave its own even if there is none at all. */
@@ -209,7 +221,9 @@ function goesBack(pass: Pass, edit: SlotEdit, holder: TaskInfo): boolean {
   const isFailed = holder.status?.state === TaskState.FAILED || holder.status?.state === TaskState.REJECTED;
   const isRefused = holder.isWaiting && (holder.task.verdict?.message ?? '') !== '';
   if (!isUnwanted && !isFailed && !isRefused) return false;
-  const earlier = edit.slot.others.findLast((other) => other.isUp && !other.task.lost && pass.isClean(other));
+  // Nothing moves any more: what found no node until now is not waited for.
+  const isPaused = pass.phase === 'paused' && isRefused;
+  const earlier = edit.slot.others.findLast((other) => other.isUp && !other.task.lost && (isPaused || pass.isClean(other)));
   if (earlier === undefined || slotKeyOf(earlier.task) !== edit.slot.key) return false;
   // What was to take over comes to nothing, and nothing (any more) says that this one must go.
   if (!isUnwanted && moveReason(pass, earlier) !== undefined) return false;
@@ -224,6 +238,7 @@ function goesBack(pass: Pass, edit: SlotEdit, holder: TaskInfo): boolean {
 }
 
 function tellFallback(pass: Pass, edit: SlotEdit, old: TaskInfo, holder: TaskInfo): void {
+  if (!startsFirst(pass.spec, pass.config.order)) return;
   const why = holder.task.verdict?.message ?? '';
   edit.addEvent(taskEvent(pass, edit.slot, old, 'fallback', `no node takes its replacement beside it (${why}): it is stopped first`));
 }

@@ -7,7 +7,7 @@ import { seededRng } from '../../lib/rng.ts';
 import { FirstSeenTimes } from '../../manager/leader/first-seen.ts';
 import { reconcileService } from '../../manager/orchestrator/index.ts';
 import type { BalanceSource, ReconcileContext, WriteGroup } from '../../manager/orchestrator/plan.ts';
-import { betterPlace, fitsInPlaceOf } from '../../manager/scheduler/index.ts';
+import { betterPlace, findsPlace, fitsInPlaceOf } from '../../manager/scheduler/index.ts';
 import { activeSpecOf, type ClusterState, specId, specOf, type StateView } from '../../manager/state/index.ts';
 import {
   type Availability,
@@ -230,6 +230,7 @@ export class ReconcileModel {
       ids: this.#ids,
       seen: this.#seen,
       fitsInPlaceOf: (taskId, spec) => fitsInPlaceOf(inventoryOf(this.state), taskId, spec),
+      findsPlace: (next) => findsPlace(inventoryOf(this.state), next, nowMs),
       balance: this.#balance(),
     };
     const plan = this.#reconcile(this.state, serviceId, context);

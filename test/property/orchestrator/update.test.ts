@@ -222,6 +222,49 @@ describe('an update', () => {
       { numRuns: 30 },
     );
   });
+
+  it('that no node can run takes nothing down, whoever is to go first, and fails by its action at the progress deadline', () => {
+    const cases = fc.record({
+      config,
+      action: fc.constantFrom(FAILURE_PAUSE, FAILURE_CONTINUE, FAILURE_ROLLBACK),
+      image: fc.constantFrom('v1', 'v2'),
+      wish: fc.constantFrom<Wish[]>(
+        { constraints: ['node.labels.typo==1'] },
+        { cpus: 999 },
+        { platforms: [{ os: 'linux', arch: 'sparc' }] },
+      ),
+      leaderAfterMs: fc.option(fc.nat(20_000)),
+    });
+    fc.assert(
+      fc.property(replicas, cases, (count, { config: update, action, image, wish, leaderAfterMs }) => {
+        const settings = { ...update, failureAction: action, progressDeadlineMs: 10_000 };
+        const model = running(web({ replicas: count, update: settings, rollback: update }));
+        const allServe = (): void => assert.equal(serving(model).length, count);
+        model.update('web', toImage(image, wish));
+        model.run(leaderAfterMs ?? 0, allServe);
+        if (leaderAfterMs !== null) model.changeLeader();
+        model.run(count * (update.delayMs + 20_000), allServe);
+        switch (action) {
+          case FAILURE_PAUSE:
+            assert.equal(stateOf(model), UpdateState.UPDATE_PAUSED);
+            break;
+          case FAILURE_CONTINUE:
+            assert.equal(stateOf(model), UpdateState.UPDATE_COMPLETED);
+            break;
+          default:
+            assert.equal(stateOf(model), UpdateState.ROLLBACK_COMPLETED);
+            checkRest(model, count);
+        }
+        assert.equal(existing(model), count);
+        // What could be done about it is done by the next update.
+        model.update('web', toImage('v3'));
+        model.run(count * (update.delayMs + 1000) + 2 * MONITOR_MS);
+        assert.equal(stateOf(model), UpdateState.UPDATE_COMPLETED);
+        checkRest(model, count);
+      }),
+      { numRuns: 120 },
+    );
+  });
 });
 
 type Command =
