@@ -1,3 +1,4 @@
+export { displacedTasks } from './displaced-tasks.ts';
 export { explainService } from './explain-service.ts';
 export { KeptInventory } from './kept-inventory.ts';
 export { plannedTasks, type TaskOutcome } from './planned-tasks.ts';
