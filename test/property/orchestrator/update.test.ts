@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
 import { describe, it } from 'mocha';
+import { explainService } from '../../../manager/explain/index.ts';
 import {
   FailureAction,
   PortProtocol,
@@ -239,7 +240,10 @@ describe('an update', () => {
       fc.property(replicas, cases, (count, { config: update, action, image, wish, leaderAfterMs }) => {
         const settings = { ...update, failureAction: action, progressDeadlineMs: 10_000 };
         const model = running(web({ replicas: count, update: settings, rollback: update }));
-        const allServe = (): void => assert.equal(serving(model).length, count);
+        const allServe = (): void => {
+          assert.equal(serving(model).length, count);
+          assert.equal(explainService(model.state, 'web', model.clock).running, count);
+        };
         model.update('web', toImage(image, wish));
         model.run(leaderAfterMs ?? 0, allServe);
         if (leaderAfterMs !== null) model.changeLeader();
