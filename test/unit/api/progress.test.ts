@@ -146,7 +146,7 @@ describe('progress', () => {
     assert.deepEqual([progressOf(state, ID).running, progressOf(state, ID).earlier], [0, 2]);
     putRows(state, task(2, { id: 'next', specNumber: 2, nodeId: '', verdict: TaskVerdict.create({ state: TaskState.PENDING }) }));
     assert.deepEqual([progressOf(state, ID).running, progressOf(state, ID).earlier], [0, 2]);
-    putRows(state, deleteRow('tasks', 'next'));
+    deleteRow(state, 'tasks', 'next');
     putRows(state, task(1, { specNumber: 2 }), active(2, UpdateState.UPDATE_PAUSED));
     assert.deepEqual(waitingOf(state), [`2: ${message}`]);
     putRows(state, task(2, { specNumber: 2 }), active(2, UpdateState.UPDATE_COMPLETED));
