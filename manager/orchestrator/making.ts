@@ -1,6 +1,7 @@
 // New tasks: by which spec, and held back or not.
 import { type TaskRestart, TaskState } from '../../proto/index.ts';
 import { hasJustFailed } from './failure.ts';
+import { goesBefore } from './fallback.ts';
 import { holdMessage, holdMs, movesAfter } from './move-damping.ts';
 import type { Pass } from './pass.ts';
 import { noteAttempt } from './restart-window.ts';
@@ -16,16 +17,14 @@ export interface Making {
   readonly specNumber: number;
   /** The one that is replaced has to leave its node, or has lost it: what happens too often is slowed down. */
   readonly isMove?: boolean;
-  /** The one that is replaced goes first, though not yet. */
-  readonly isHeld?: boolean;
 }
 
-/** A new task for the slot. It is held at READY while its delay runs, or while somebody who leaves the slot is not gone. */
-export function makeTask(pass: Pass, edit: SlotEdit, { replaced, restart, specNumber, isMove = false, isHeld = false }: Making): void {
+/** A new task for the slot. It is held at READY while its delay runs, or while somebody who is to leave the slot is not gone. */
+export function makeTask(pass: Pass, edit: SlotEdit, { replaced, restart, specNumber, isMove = false }: Making): void {
   const id = pass.context.ids.next();
   const { key, holder, others } = edit.slot;
   const delayMs = restart?.delayMs ?? 0;
-  const waits = isHeld || [holder, ...others].some((info) => info !== undefined && isLeaving(edit, info));
+  const waits = [holder, ...others].some((info) => info !== undefined && (isLeaving(edit, info) || goesBefore(pass, info)));
   if (delayMs > 0) pass.sinceMs(`restart:${id}`);
   const moves = isMove && replaced !== undefined ? movesAfter(pass, replaced, specNumber) : 0;
   const waitMs = holdMs(moves);

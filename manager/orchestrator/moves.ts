@@ -116,7 +116,7 @@ export function moveTask(pass: Pass, edit: SlotEdit, holder: TaskInfo, reason: M
   if (!isStartFirst && !stays) stopTask(pass, edit, holder, TaskState.SHUTDOWN, stopVerdict(pass, holder));
   // Updates and rebalancing have limits of their own.
   const isMove = reason !== 'update' && reason !== 'rebalance';
-  makeTask(pass, edit, { replaced: holder, restart: undefined, specNumber: nextSpecNumber(pass, holder), isMove, isHeld: stays });
+  makeTask(pass, edit, { replaced: holder, restart: undefined, specNumber: nextSpecNumber(pass, holder), isMove });
   if (reason === 'rebalance')
     edit.addEvent(taskEvent(pass, edit.slot, holder, 'move', `rebalancing (${why}): the task is replaced elsewhere`));
   if (reason === 'drain') edit.addEvent(taskEvent(pass, edit.slot, holder, 'move', 'its node is drained: the task is replaced elsewhere'));

@@ -70,7 +70,10 @@ function settleHolder(pass: Pass, edit: SlotEdit, holder: TaskInfo): void {
 function isSuperseded(pass: Pass, holder: TaskInfo): boolean {
   if (holder.task.specNumber === pass.specNumber) return false;
   if (holder.spec === undefined) return true;
-  return pass.phase !== 'paused' && (!pass.isClean(holder) || !samePlacement(holder.spec, pass.spec));
+  if (pass.phase === 'paused') return false;
+  // What an earlier update could not place is this one's now, and its progress deadline runs anew.
+  const isLeftOver = pass.phase === 'updating' && holder.task.replaces !== '' && !holder.task.held;
+  return isLeftOver || !pass.isClean(holder) || !samePlacement(holder.spec, pass.spec);
 }
 
 /** The slot was moved too often; when that is over it gets a node. */
@@ -223,7 +226,9 @@ function goesBack(pass: Pass, edit: SlotEdit, holder: TaskInfo): boolean {
   if (!isUnwanted && !isFailed && !isRefused) return false;
   // Nothing moves any more: what found no node until now is not waited for.
   const isPaused = pass.phase === 'paused' && isRefused;
-  const earlier = edit.slot.others.findLast((other) => other.isUp && !other.task.lost && (isPaused || pass.isClean(other)));
+  // Beside one that is not up either, nothing may start where it has to stop first.
+  const isKept = (other: TaskInfo): boolean => other.isUp || (isUnwanted && isPresent(other) && !startsFirst(pass.spec, pass.config.order));
+  const earlier = edit.slot.others.findLast((other) => isKept(other) && !other.task.lost && (isPaused || pass.isClean(other)));
   if (earlier === undefined || slotKeyOf(earlier.task) !== edit.slot.key) return false;
   // What was to take over comes to nothing, and nothing (any more) says that this one must go.
   if (!isUnwanted && moveReason(pass, earlier) !== undefined) return false;
@@ -235,6 +240,11 @@ function goesBack(pass: Pass, edit: SlotEdit, holder: TaskInfo): boolean {
   stopTask(pass, edit, holder, TaskState.SHUTDOWN);
   forgetHistory(pass, edit);
   return true;
+}
+
+/** It has a node, and was not told to stop. */
+function isPresent({ isEnded, nodeCondition, task }: TaskInfo): boolean {
+  return !isEnded && nodeCondition !== 'down' && task.desired === TaskState.RUNNING;
 }
 
 function tellFallback(pass: Pass, edit: SlotEdit, old: TaskInfo, holder: TaskInfo): void {

@@ -12,6 +12,7 @@ import { isOpen, isRollbackState, type RolloutKind } from './rollout.ts';
 import type { SlotEdit } from './slot-edit.ts';
 import type { SlotTasks } from './slot.ts';
 import { serviceEvent } from './task-events.ts';
+import type { TaskInfo } from './task-info.ts';
 
 /** What the failure of new tasks leads to now; undefined: nothing failed, or that is allowed, or it has led to it before. */
 export type Setback =
@@ -23,7 +24,7 @@ export type Setback =
 export function lookOut(pass: Pass, wanted: readonly SlotTasks[]): Setback | undefined {
   const { isNewSpec, status } = pass.rollout;
   if (isNewSpec) {
-    const isUpdate = wanted.some(({ holder }) => holder !== undefined && (!pass.isClean(holder) || isOutgrown(pass, holder)));
+    const isUpdate = wanted.some(({ holder }) => holder !== undefined && isAffected(pass, holder));
     pass.phase = isUpdate ? 'updating' : 'steady';
     return undefined;
   }
@@ -45,6 +46,12 @@ export function lookOut(pass: Pass, wanted: readonly SlotTasks[]): Setback | und
     default:
       return undefined;
   }
+}
+
+/** The spec concerns it, or it is what an update that this one ends has not placed yet. */
+function isAffected(pass: Pass, holder: TaskInfo): boolean {
+  const isLeftOver = holder.isWaiting && holder.task.replaces !== '' && isOpen(pass.rollout.status?.value.update?.state);
+  return isLeftOver || !pass.isClean(holder) || isOutgrown(pass, holder);
 }
 
 function setbackOf(pass: Pass, reason: string): Setback {
