@@ -7,6 +7,7 @@ import { grpcTransport } from '../lib/rpc/index.ts';
 import type { Agent, AgentOptions } from './agent-options.ts';
 import { describeNode } from './description.ts';
 import { engineWatch } from './engine-watch.ts';
+import { meshStatus } from './mesh/mesh-status.ts';
 import { runningMeshes } from './mesh/other-meshes.ts';
 import { routeRelay } from './mesh/route-relay.ts';
 import { routeReports } from './mesh/route-reports.ts';
@@ -204,7 +205,14 @@ export function createAgent(options: AgentOptions): Agent {
     others.stop();
     clearing = clearRemovedNode({ dataDir, worker, endMesh: async () => await mesh?.end(REMOVED_MESH_DRAIN_MS), clock, log });
   };
-  const streams = taskStreams({ runtime, has: (taskId) => parts?.worker.has(taskId) ?? false, clock, log });
+  const mesh = meshStatus(routes.mesh, clock);
+  const streams = taskStreams({
+    runtime,
+    has: (taskId) => parts?.worker.has(taskId) ?? false,
+    meshPages: (targets, signal) => mesh.pages(targets, signal),
+    clock,
+    log,
+  });
 
   /** Once this node knows who it is: at the start, or after its very first registration. */
   const begin = (): void => {
@@ -222,9 +230,9 @@ export function createAgent(options: AgentOptions): Agent {
       onAdopted() {
         up.statusesChanged();
       },
-      mesh: routes.mesh,
+      mesh: mesh.handlers,
     });
-    const { worker, mesh, cleaner } = parts;
+    const { worker, cleaner } = parts;
     if (identity.removed()) {
       worker.start();
       leave();
@@ -232,7 +240,7 @@ export function createAgent(options: AgentOptions): Agent {
     }
     worker.apply(assignments.applied().tasks, false);
     worker.start();
-    mesh?.start();
+    parts.mesh?.start();
     cleaner?.start();
     clock.after(
       ADOPTION_PATIENCE_MS,

@@ -32,12 +32,19 @@ export function configureAgent(command: Command): void {
     .option('--kill', 'with --purge: give the tasks no time to stop', false)
     .option('--log-level <level>', 'error, warn, info or debug', 'info')
     .option('--log-format <format>', 'auto, json or short', 'auto')
+    .allowUnknownOption()
+    .allowExcessArguments()
     .action(async (flags: AgentFlags) => {
       const { checkAgentFlags } = await import('./options.ts');
       const { foreignAddress } = await import('./ports/bindable.ts');
       // What is purged needs no address.
       const foreign = flags.dataAddr === undefined || flags.purge ? undefined : await foreignAddress(flags.dataAddr);
-      const settings = checkAgentFlags(flags, foreign);
+      const { strayArguments } = await import('../lib/unknown-flags.ts');
+      const strays = strayArguments(
+        command.args,
+        command.options.flatMap(({ long }) => long ?? []),
+      );
+      const settings = checkAgentFlags(flags, foreign, strays);
       const { agentProcess } = await import('./process.ts');
       await agentProcess(settings);
     });

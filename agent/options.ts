@@ -74,9 +74,12 @@ const MAX_OFFSET = 60_000;
 const MIN_GC_INTERVAL_MS = 10_000;
 const MAX_GC_CONTAINERS = 100_000;
 
-/** Throws `invalid_argument` with every wrong flag. `foreign`: why the data address that was given is none of this host, where it is none. */
-export function checkAgentFlags(flags: AgentFlags, foreign?: string): AgentSettings {
-  const problems: FieldProblem[] = [];
+/**
+ * Throws `invalid_argument` with every wrong flag. `foreign`: why the data address that was given is none of this host, where it is none.
+ * `strays`: what is wrong with arguments that are no flags of the agent.
+ */
+export function checkAgentFlags(flags: AgentFlags, foreign?: string, strays: readonly FieldProblem[] = []): AgentSettings {
+  const problems: FieldProblem[] = [...strays];
   const wrong = (path: string, message: string): void => {
     problems.push({ path, message });
   };
@@ -122,7 +125,7 @@ export function checkAgentFlags(flags: AgentFlags, foreign?: string): AgentSetti
     logLevel: flags.logLevel as LogLevel,
     logFormat: flags.logFormat as AgentSettings['logFormat'],
   };
-  if (problems.length > 0) throw ShoalError.invalid('shoal agent', problems);
+  if (problems.length > 0) throw ShoalError.invalid('wrong flags; `shoal agent --help` lists what there is', problems);
   return settings;
 }
 

@@ -18,9 +18,16 @@ export function configureManager(command: Command): void {
     .option('--health-addr <host:port>', '/livez, /readyz and /metrics, or "none"', '127.0.0.1:7421')
     .option('--log-level <level>', 'error, warn, info or debug', 'info')
     .option('--log-format <format>', 'auto, json or short', 'auto')
+    .allowUnknownOption()
+    .allowExcessArguments()
     .action(async (flags: ManagerFlags) => {
       const { checkManagerFlags } = await import('./options.ts');
-      const options = checkManagerFlags(flags);
+      const { strayArguments } = await import('../lib/unknown-flags.ts');
+      const strays = strayArguments(
+        command.args,
+        command.options.flatMap(({ long }) => long ?? []),
+      );
+      const options = checkManagerFlags(flags, strays);
       const { runManager } = await import('./main.ts');
       const { runDaemon } = await import('../lib/daemon.ts');
       const log = { role: 'manager', level: options.logLevel, format: options.logFormat };

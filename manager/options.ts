@@ -43,9 +43,9 @@ const WILDCARDS: readonly string[] = ['0.0.0.0', '::'];
 const LOG_LEVELS: readonly string[] = ['error', 'warn', 'info', 'debug'];
 const LOG_FORMATS: readonly string[] = ['auto', 'json', 'short'];
 
-/** Throws `invalid_argument` with every wrong flag, `permission_denied` for an open port without certificates or --insecure. */
-export function checkManagerFlags(flags: ManagerFlags): ManagerOptions {
-  const problems: FieldProblem[] = [];
+/** Throws `invalid_argument` with every wrong flag, `permission_denied` for an open port without certificates or --insecure. `strays`: arguments that are no flags of the manager. */
+export function checkManagerFlags(flags: ManagerFlags, strays: readonly FieldProblem[] = []): ManagerOptions {
+  const problems: FieldProblem[] = [...strays];
   const listen = addressOf('--listen', flags.listen, problems);
   const health = flags.healthAddr === 'none' ? undefined : addressOf('--health-addr', flags.healthAddr, problems);
   if (flags.advertiseAddr !== undefined) addressOf('--advertise-addr', flags.advertiseAddr, problems);
@@ -61,7 +61,7 @@ export function checkManagerFlags(flags: ManagerFlags): ManagerOptions {
     problems.push({ path: '--etcd-prefix', message: 'begins and ends with a slash, such as /shoal/' });
   if (!LOG_LEVELS.includes(flags.logLevel)) problems.push({ path: '--log-level', message: `one of ${LOG_LEVELS.join(', ')}` });
   if (!LOG_FORMATS.includes(flags.logFormat)) problems.push({ path: '--log-format', message: `one of ${LOG_FORMATS.join(', ')}` });
-  if (problems.length > 0) throw ShoalError.invalid('shoal manager', problems);
+  if (problems.length > 0) throw ShoalError.invalid('wrong flags; `shoal manager --help` lists what there is', problems);
   if (!isLoopback(listen.host) && !flags.insecure) {
     throw new ShoalError(
       'permission_denied',

@@ -77,8 +77,6 @@ export function routeRelay(): RouteRelay {
     up(target, epoch) {
       mesh = target;
       acked = epoch;
-      idle = undefined;
-      problems = [];
       const waiting = held;
       held = undefined;
       if (waiting !== undefined) return sameEpoch(waiting.epoch, epoch) || target.sendTable(waiting.bytes) ? PASSED : dropped();
@@ -91,6 +89,8 @@ export function routeRelay(): RouteRelay {
     },
     down() {
       mesh = undefined;
+      // Not in `up`: what the next mesh greets with may be here before it is said to be up. Who was idle stays so, as draining tasks get nothing new.
+      problems = [];
     },
     acknowledged(epoch) {
       acked = epoch;

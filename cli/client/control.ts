@@ -129,7 +129,7 @@ function nobodyAnswers(refusals: readonly Refusal[]): ShoalError {
   }
   const { manager, error, answered } = first;
   if (answered) return new ShoalError('unavailable', `${manager}: ${error.message}`, cause);
-  const way = 'start one with `shoal dev up` or `shoal manager`, or name another with --host';
+  const way = 'start one with `shoal dev up` (one that has ended: `shoal dev restart`) or `shoal manager`, or name another with --host';
   return new ShoalError('unavailable', `no manager answers at ${manager} (${error.message}); ${way}`, cause);
 }
 

@@ -2,7 +2,7 @@
 import { type Command, Option } from 'commander';
 import type { Control } from '../client/control.ts';
 import type { Shell } from '../shell.ts';
-import { suggest } from '../../lib/suggest.ts';
+import { unknownFlags } from '../../lib/unknown-flags.ts';
 import { withTogglesSpelledOut } from './toggles.ts';
 import { usageError } from './usage-error.ts';
 
@@ -45,30 +45,27 @@ function strict(command: Command, stopsAtOperand: boolean): Command {
   const parse = command.parseOptions.bind(command);
   command.parseOptions = (args) => {
     const result = parse(withTogglesSpelledOut(command, args, stopsAtOperand));
-    refuseUnknownFlags(command, result.unknown);
+    refuseUnknownFlags(command, stopsAtOperand ? unknownOnes(result.unknown, (rest) => parse(rest).unknown) : result.unknown);
     return result;
   };
   return command.allowExcessArguments(false);
 }
 
-function refuseUnknownFlags(command: Command, unknown: readonly string[]): void {
-  const end = unknown.indexOf('--');
-  const flags = unknown
-    .slice(0, end === -1 ? unknown.length : end)
-    .filter((arg) => arg.startsWith('-') && arg !== '-' && !/^-\d/.test(arg));
-  if (flags.length === 0 || flags.some((flag) => flag === '--help' || flag === '-h')) return;
-  const known = command.options.filter((option) => !option.hidden).flatMap((option) => option.long ?? []);
-  const problems = flags.map((flag) => {
-    const name = flag.replace(/=.*/s, '');
-    return { path: name, message: `unknown flag${hint(command, name, known)}` };
-  });
-  throw usageError(command, problems);
+/** Where parsing stops at the first word that is no flag of the command, it has stopped at an unknown flag, too: those after it may be known. */
+function unknownOnes(left: readonly string[], parse: (args: string[]) => readonly string[]): readonly string[] {
+  const [unknown, ...rest] = left;
+  return unknown === undefined ? [] : [unknown, ...unknownOnes(parse(rest), parse)];
 }
 
-function hint(command: Command, name: string, known: readonly string[]): string {
-  if (name === '--host' || name === '-H') return ` here: put it before "${command.parent?.name() ?? ''}", as in shoal --host HOST:PORT ...`;
-  const near = suggest(name, known);
-  return near === undefined ? '' : ` (did you mean ${near}?)`;
+function refuseUnknownFlags(command: Command, unknown: readonly string[]): void {
+  const known = command.options.filter((option) => !option.hidden).flatMap((option) => option.long ?? []);
+  const problems = unknownFlags(unknown, known);
+  if (problems.length === 0 || problems.some(({ path }) => path === '--help' || path === '-h')) return;
+  const misplaced = `unknown flag here: put it before "${command.parent?.name() ?? ''}", as in shoal --host HOST:PORT ...`;
+  throw usageError(
+    command,
+    problems.map((problem) => (problem.path === '--host' || problem.path === '-H' ? { ...problem, message: misplaced } : problem)),
+  );
 }
 
 /** A flag that may be given several times; its values come as a list. */

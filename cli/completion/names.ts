@@ -2,10 +2,11 @@
 import { TaskState } from '../../proto/index.ts';
 import type { Control } from '../client/control.ts';
 import type { VerbContext } from '../command-line/verb.ts';
+import { findLayout, readCluster } from '../dev/layout.ts';
 
 export async function run(context: VerbContext, [kind = '']: readonly string[]): Promise<undefined> {
   try {
-    const names = await namesOf(kind, await context.control());
+    const names = kind === 'parts' ? partNames(context) : await namesOf(kind, await context.control());
     context.shell.out.write(
       [...new Set(names)]
         .sort()
@@ -32,6 +33,11 @@ async function namesOf(kind: string, control: Control): Promise<readonly string[
     default:
       return [];
   }
+}
+
+/** Of the development cluster here: they are not asked for at a manager, which may be the one that has ended. */
+function partNames({ shell }: VerbContext): readonly string[] {
+  return readCluster(findLayout(shell.cwd))?.processes.map(({ name }) => name) ?? [];
 }
 
 async function serviceNames(control: Control): Promise<readonly string[]> {

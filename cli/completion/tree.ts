@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 
 /** What stands in a place of a command line: one of these, or a name that `shoal __complete KIND` lists. */
-export type NameKind = 'services' | 'nodes' | 'tasks' | 'logs';
+export type NameKind = 'services' | 'nodes' | 'tasks' | 'logs' | 'parts';
 
 export interface CompletionFlag {
   readonly long: string | undefined;
@@ -80,6 +80,7 @@ const VALUES: Readonly<Record<string, readonly string[]>> = {
   '--role': ['worker', 'manager'],
   '--format': ['table', 'json'],
   '--runtime': ['docker', 'process'],
+  '--store': ['etcd', 'embedded'],
   '--log-level': ['error', 'warn', 'info', 'debug'],
   '--log-format': ['auto', 'json', 'short'],
 };
@@ -96,6 +97,8 @@ function nameKind(argument: string | undefined): NameKind | undefined {
       return 'nodes';
     case 'TASK':
       return 'tasks';
+    case 'PART':
+      return 'parts';
     default:
       return undefined;
   }

@@ -1,81 +1,69 @@
-// `shoal dev up|down|status`: a whole cluster on this machine, for trying things out.
-import { type Command, InvalidArgumentError, Option } from 'commander';
+// `shoal dev up|down|status|restart`: a whole cluster on this machine, for trying things out.
+import type { Command } from 'commander';
 import { messageOf } from '../../lib/errors.ts';
+import { makeNoun } from '../command-line/noun.ts';
+import { toggle } from '../command-line/toggles.ts';
+import { addVerb } from '../command-line/verb.ts';
 import type { Shell } from '../shell.ts';
-import type { DevCluster } from './layout.ts';
-
-interface UpFlags {
-  readonly store?: 'etcd' | 'embedded';
-  readonly runtime?: 'docker' | 'process';
-  readonly nodes: number;
-  readonly managerPort: number;
-  readonly port: number;
-  readonly demo: boolean;
-  readonly detach: boolean;
-}
+import type { DevCluster, DevLayout } from './layout.ts';
+import { readUpFlags, type UpFlags, type UpSettings } from './up-flags.ts';
 
 const WATCH_MS = 1000;
 
-export function configureDev(command: Command, shell: Shell): void {
-  command
-    .command('up')
-    .description('start a cluster on this machine: one manager, and nodes with agent and mesh each')
-    .addOption(
-      new Option('--store <store>', 'where state is kept (default: etcd where its binary is on the PATH)').choices(['etcd', 'embedded']),
+export function configureDev(dev: Command, shell: Shell): void {
+  makeNoun(dev);
+
+  const upVerb = addVerb(dev, 'up', 'Start a cluster on this machine: one manager, and nodes with agent and mesh each')
+    .option('--store <store>', 'where state is kept, etcd or embedded (default: etcd where its binary is on the PATH)')
+    .option('--runtime <runtime>', 'what tasks run as, docker or process (default: containers where an engine answers)')
+    .option('--nodes <number>', 'how many nodes', '3')
+    .option('--manager-port <port>', 'port of the manager on 127.0.0.1', '7420')
+    .option('--port <port>', 'published port of the demo', '8080');
+  toggle(upVerb, '--demo', 'deploy a demo service and ask every node for it');
+  toggle(upVerb, '-d, --detach', 'return when it is up, instead of running until Ctrl-C');
+  upVerb.action(async (flags: UpFlags) => {
+    await up(readUpFlags(upVerb, flags), shell);
+  });
+
+  addVerb(dev, 'down', 'Stop the cluster, its tasks and everything it started, and forget its state').action(async () => {
+    await down(shell);
+  });
+
+  addVerb(dev, 'status', 'Show what of the cluster runs; exit code 1 where a part of it has ended').action(async () => {
+    await status(shell);
+  });
+
+  addVerb(dev, 'restart [PART...]', 'Start parts that have ended again: all of them, or those named (manager, node-1, ...)')
+    .addHelpText(
+      'after',
+      '\nTasks of a node that has ended go on meanwhile. A part that is named and runs is stopped first, a node with its tasks.',
     )
-    .addOption(
-      new Option('--runtime <runtime>', 'what tasks run as (default: containers where an engine answers)').choices(['docker', 'process']),
-    )
-    .option('--nodes <number>', 'how many nodes', boundedInteger(1, 9), 3)
-    .option('--manager-port <port>', 'port of the manager on 127.0.0.1', boundedInteger(1, 65_535), 7420)
-    .option('--demo', 'deploy a demo service and ask every node for it', false)
-    .option('--port <port>', 'published port of the demo', boundedInteger(1, 65_535), 8080)
-    .option('-d, --detach', 'return when it is up, instead of running until Ctrl-C', false)
-    .action(async (flags: UpFlags) => {
-      await up(flags, shell);
-    });
-  command
-    .command('down')
-    .description('stop the cluster, its tasks and everything it started, and forget its state')
-    .action(async () => {
-      await down(shell);
-    });
-  command
-    .command('status')
-    .description('what of the cluster runs; exit code 1 where a part of it has ended')
-    .action(async () => {
-      await status(shell);
+    .action(async (names: readonly string[]) => {
+      await restart(names, shell);
     });
 }
 
-function boundedInteger(least: number, most: number): (text: string) => number {
-  return (text) => {
-    const value = Number(text);
-    if (Number.isInteger(value) && value >= least && value <= most) return value;
-    throw new InvalidArgumentError(`a whole number from ${least} to ${most} is needed.`);
-  };
-}
-
-async function up(flags: UpFlags, shell: Shell): Promise<void> {
-  const { layoutIn } = await import('./layout.ts');
+async function up(settings: UpSettings, shell: Shell): Promise<void> {
+  const { layoutIn, readCluster } = await import('./layout.ts');
   const { say, startCluster } = await import('./up.ts');
   const signal = shell.interrupt();
   // What was started is stopped again, also when the terminal is gone.
   shell.outliveOutput();
   const layout = layoutIn(shell.cwd);
-  const options = { ...flags, store: flags.store, runtime: flags.runtime, publishedPorts: flags.demo ? [flags.port] : [] };
+  const { port, demo: isDemo, detach } = settings;
+  const options = { ...settings, publishedPorts: isDemo ? [port] : [] };
   const cluster = await startCluster(layout, options, shell, signal);
   let failed = false;
   try {
-    if (flags.demo) await demo(cluster, flags.port, shell, signal);
+    if (isDemo) await demo(cluster, port, shell, signal);
     else shell.out.write(`the cluster runs: ${cluster.nodes.length} nodes, manager at ${cluster.managers.join(', ')}\n`);
-    shell.out.write(nextCommands(flags));
-    if (!flags.detach) await untilInterrupted(cluster, shell, signal);
+    shell.out.write(nextCommands(settings, cluster));
+    if (!detach) await untilInterrupted(layout, shell, signal);
   } catch (error) {
     failed = true;
     throw error;
   } finally {
-    if (failed || !flags.detach) {
+    if ((failed || !detach) && readCluster(layout) !== undefined) {
       const { stopCluster } = await import('./down.ts');
       say(shell, 'stopping everything... (Ctrl-C again kills it)');
       const hurry = shell.hurry();
@@ -93,10 +81,12 @@ async function demo(cluster: DevCluster, port: number, shell: Shell, signal: Abo
   await showDemo(cluster, await runDemo(cluster, port, shell, signal), shell, signal);
 }
 
-function nextCommands({ demo, port, detach }: UpFlags): string {
+function nextCommands({ demo, port, detach }: UpSettings, { nodes }: DevCluster): string {
+  // Not the first one, where there are others: any node answers.
+  const { address, portOffset } = nodes[1] ?? nodes[0] ?? { address: '127.0.0.1', portOffset: 0 };
   const service = demo
     ? [
-        `  curl http://127.0.0.2:${port}/`,
+        `  curl http://${address}:${port + portOffset}/`,
         '  npx shoal service scale demo=6',
         '  npx shoal service ps demo',
         '  npx shoal service logs demo',
@@ -106,17 +96,26 @@ function nextCommands({ demo, port, detach }: UpFlags): string {
   return `\nNext, ${detach ? '' : 'in another terminal '}here:\n  npx shoal node ls\n${service.join('\n')}\n${end}\n`;
 }
 
-/** Until Ctrl-C; says once of each part that ends meanwhile. */
-async function untilInterrupted(cluster: DevCluster, shell: Shell, signal: AbortSignal): Promise<void> {
+/** Until Ctrl-C, or until the cluster is stopped from elsewhere; says once of each part that ends meanwhile. */
+async function untilInterrupted(layout: DevLayout, shell: Shell, signal: AbortSignal): Promise<void> {
   const { say } = await import('./up.ts');
   const { sleep } = await import('../../lib/clock.ts');
   const { isAlive } = await import('../../lib/process-id.ts');
-  let watched = cluster.processes;
+  const { readCluster } = await import('./layout.ts');
+  const { stoppedParts } = await import('./parts.ts');
+  let told = new Set<number>();
   while (!signal.aborted) {
     await sleep(shell.clock, WATCH_MS, signal).catch(() => undefined);
-    for (const process of watched.filter((candidate) => !isAlive(candidate)))
-      say(shell, `${process.name} has ended; see ${process.logFile}`);
-    watched = watched.filter(isAlive);
+    // Read anew: parts may have been restarted, or everything stopped, from elsewhere.
+    const cluster = readCluster(layout);
+    if (cluster === undefined) {
+      say(shell, 'the cluster was stopped');
+      return;
+    }
+    const dead = cluster.processes.filter((process) => !isAlive(process));
+    const news = dead.filter(({ pid }) => !told.has(pid));
+    if (news.length > 0) say(shell, stoppedParts({ processes: news }) ?? '');
+    told = new Set(dead.map(({ pid }) => pid));
   }
 }
 
@@ -124,6 +123,7 @@ async function down(shell: Shell): Promise<void> {
   const { findLayout, readCluster } = await import('./layout.ts');
   const { stopCluster } = await import('./down.ts');
   const { removeDemoImages } = await import('./demo-image.ts');
+  const { processesText } = await import('./parts.ts');
   const { say } = await import('./up.ts');
   const hurry = shell.interrupt();
   shell.outliveOutput();
@@ -133,28 +133,31 @@ async function down(shell: Shell): Promise<void> {
   const layout = findLayout(shell.cwd);
   const cluster = readCluster(layout);
   const stopped = await stopCluster(layout, shell.clock, hurry);
-  shell.out.write(stopped === undefined ? 'no cluster runs here\n' : `stopped (${stopped} processes); its state is gone\n`);
+  shell.out.write(stopped === undefined ? 'no cluster runs here\n' : `stopped (${processesText(stopped)}); its state is gone\n`);
   if (cluster?.runtime !== 'docker') return;
   const left = await removeDemoImages(cluster.dockerSocket).catch((error: unknown) => [`those of the demo (${messageOf(error)})`]);
   if (left.length > 0) say(shell, `images that are still in the container engine: ${left.join(', ')}`);
 }
 
 async function status(shell: Shell): Promise<void> {
-  const { findLayout, readCluster } = await import('./layout.ts');
+  const { findLayout, requireCluster } = await import('./layout.ts');
+  const { stoppedParts } = await import('./parts.ts');
   const { isAlive } = await import('../../lib/process-id.ts');
   const { ShoalError } = await import('../../lib/errors.ts');
-  const layout = findLayout(shell.cwd);
-  const cluster = readCluster(layout);
-  if (cluster === undefined) throw new ShoalError('not_found', 'no cluster runs here; start one with `shoal dev up`');
+  const cluster = requireCluster(findLayout(shell.cwd));
   shell.out.write(`store ${cluster.store}, runtime ${cluster.runtime}, manager ${cluster.managers.join(', ')}\n`);
   for (const process of cluster.processes) {
     shell.out.write(`${process.name.padEnd(10)} ${isAlive(process) ? `running (pid ${process.pid})` : 'DEAD'}  ${process.logFile}\n`);
   }
-  const dead = cluster.processes.filter((process) => !isAlive(process));
-  if (dead.length === 0) return;
-  const names = dead.map(({ name, logFile }) => `${name} (see ${logFile})`).join(', ');
-  throw new ShoalError(
-    'failed_precondition',
-    `${dead.length === 1 ? 'a part has' : 'parts have'} ended: ${names}. \`npx shoal dev down\` clears what is left, \`npx shoal dev up\` starts a new cluster`,
-  );
+  const stopped = stoppedParts(cluster);
+  if (stopped !== undefined) throw new ShoalError('failed_precondition', stopped);
+}
+
+async function restart(names: readonly string[], shell: Shell): Promise<void> {
+  const { findLayout } = await import('./layout.ts');
+  const { restartParts } = await import('./restart.ts');
+  const signal = shell.interrupt();
+  const restarted = await restartParts(findLayout(shell.cwd), names, shell, signal);
+  if (restarted.length === 0) shell.out.write('every part runs; nothing to restart\n');
+  for (const { name, pid } of restarted) shell.out.write(`${name} restarted (pid ${pid})\n`);
 }

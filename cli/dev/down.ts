@@ -4,7 +4,7 @@ import { promisify } from 'node:util';
 import type { Clock } from '../../lib/clock.ts';
 import { messageOf, ShoalError } from '../../lib/errors.ts';
 import { isAlive } from '../../lib/process-id.ts';
-import { type DevCluster, type DevLayout, type DevNode, readCluster, removeAll } from './layout.ts';
+import { type DevCluster, type DevLayout, type DevNode, type DevProcess, readCluster, removeAll } from './layout.ts';
 import { stopProcesses } from './processes.ts';
 import { agentArgs } from './roles.ts';
 
@@ -23,12 +23,21 @@ export async function stopCluster(layout: DevLayout, clock: Clock, hurry: AbortS
   if (cluster === undefined) return undefined;
   const of = (role: string) => cluster.processes.filter((process) => process.role === role);
   const orphaned = cluster.nodes.filter((node) => !of('agent').some((agent) => agent.name === node.hostname && isAlive(agent)));
-  let stopped = await stopProcesses(of('agent'), AGENT_STOP_MS, clock, hurry);
+  let stopped = await stopParts(of('agent'), clock, hurry);
   if (!hurry.aborted) await Promise.all(orphaned.map((node) => purgeNode(layout, cluster, node, hurry)));
-  stopped += await stopProcesses(of('manager'), STOP_MS, clock, hurry);
-  stopped += await stopProcesses(of('etcd'), STOP_MS, clock, hurry);
+  stopped += await stopParts([...of('manager'), ...of('etcd')], clock, hurry);
   if (hurry.aborted) await Promise.all(cluster.nodes.map((node) => purgeNode(layout, cluster, node, hurry)));
   removeAll(layout);
+  return stopped;
+}
+
+/** In the order in which they need each other, agents first. Resolves to how many were running. */
+export async function stopParts(parts: readonly DevProcess[], clock: Clock, hurry: AbortSignal): Promise<number> {
+  let stopped = 0;
+  for (const role of ['agent', 'manager', 'etcd']) {
+    const own = parts.filter((part) => part.role === role);
+    stopped += await stopProcesses(own, role === 'agent' ? AGENT_STOP_MS : STOP_MS, clock, hurry);
+  }
   return stopped;
 }
 

@@ -9,6 +9,9 @@ export interface DevProcess extends ProcessId {
   readonly name: string;
   readonly role: 'etcd' | 'manager' | 'agent';
   readonly logFile: string;
+  /** How it was started, and is started again. */
+  readonly command: string;
+  readonly args: readonly string[];
 }
 
 export interface DevNode {
@@ -60,6 +63,13 @@ export function findLayout(cwd: string): DevLayout {
     if (readCluster(layout) !== undefined) return layout;
     if (dirname(root) === root) return layoutIn(cwd);
   }
+}
+
+/** Throws `not_found` where there is none. */
+export function requireCluster(layout: DevLayout): DevCluster {
+  const cluster = readCluster(layout);
+  if (cluster === undefined) throw new ShoalError('not_found', 'no cluster runs here; start one with `npx shoal dev up`');
+  return cluster;
 }
 
 export function readCluster(layout: DevLayout): DevCluster | undefined {

@@ -6,6 +6,13 @@ import type { DevNode } from './layout.ts';
 /** Between the published ports of nodes that share one address. */
 const OFFSET_STEP = 10_000;
 
+export interface NeededAddress {
+  readonly host: string;
+  readonly port: number;
+  /** For people, where it is taken. */
+  readonly wayOut: string;
+}
+
 /** 127.0.0.1 to .N where the system has them; elsewhere all at 127.0.0.1, each with its published ports moved up. */
 export async function devNodes(count: number): Promise<readonly DevNode[]> {
   const ownAddresses = count === 1 || (await listenProblem('127.0.0.2', 0)) === undefined;
@@ -17,13 +24,11 @@ export async function devNodes(count: number): Promise<readonly DevNode[]> {
 }
 
 /** Throws `unavailable` that names every taken address, and the way out. */
-export async function requireFree(
-  addresses: readonly { readonly host: string; readonly port: number; readonly flag: string }[],
-): Promise<void> {
+export async function requireFree(addresses: readonly NeededAddress[]): Promise<void> {
   const taken: string[] = [];
-  for (const { host, port, flag } of addresses) {
+  for (const { host, port, wayOut } of addresses) {
     const problem = await listenProblem(host, port);
-    if (problem !== undefined) taken.push(`${host}:${port} (${problem}): free it, or choose another with ${flag}`);
+    if (problem !== undefined) taken.push(`${host}:${port} (${problem}): ${wayOut}`);
   }
   if (taken.length > 0) throw new ShoalError('unavailable', `needed here and not free:\n  ${taken.join('\n  ')}`);
 }

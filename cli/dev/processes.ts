@@ -10,12 +10,7 @@ import type { DevLayout, DevProcess } from './layout.ts';
 const POLL_MS = 25;
 const LOG_TAIL_LINES = 5;
 
-export interface Launch {
-  readonly name: string;
-  readonly role: DevProcess['role'];
-  readonly command: string;
-  readonly args: readonly string[];
-}
+export type Launch = Pick<DevProcess, 'name' | 'role' | 'command' | 'args'>;
 
 /** Started detached, so that Ctrl-C reaches only `shoal dev`, which then stops the parts in order. */
 export function launch(layout: DevLayout, { name, role, command, args }: Launch): DevProcess {
@@ -26,7 +21,7 @@ export function launch(layout: DevLayout, { name, role, command, args }: Launch)
     child.on('error', () => undefined);
     if (child.pid === undefined) throw new ShoalError('unavailable', `cannot start ${name}: ${command} cannot be run`);
     child.unref();
-    return { name, role, logFile, ...processId(child.pid) };
+    return { name, role, logFile, command, args, ...processId(child.pid) };
   } finally {
     closeSync(log);
   }
@@ -51,9 +46,9 @@ export async function stopProcesses(
   return running.length;
 }
 
-/** Repeats `attempt` until it gives something; fails with the end of the log when `process` has died, or after the deadline. */
+/** Repeats `attempt` until it gives something; fails with the end of its log when one of `processes`, which are not empty, has died, or after the deadline. */
 export async function untilUp<T>(
-  process: DevProcess,
+  processes: readonly DevProcess[],
   what: string,
   deadlineMs: number,
   clock: Clock,
@@ -63,13 +58,14 @@ export async function untilUp<T>(
   const endMs = clock.nowMs() + deadlineMs;
   for (;;) {
     const result = await attempt();
+    const dead = processes.find((process) => !isAlive(process));
+    if (dead !== undefined)
+      throw new ShoalError('unavailable', `${dead.name} ended while waiting for ${what}; see ${dead.logFile}:\n${logTail(dead)}`);
     if (result !== undefined) return result;
-    if (!isAlive(process)) throw new ShoalError('unavailable', `${process.name} ended before ${what}:\n${logTail(process)}`);
     if (clock.nowMs() > endMs) {
-      throw new ShoalError(
-        'deadline_exceeded',
-        `${what} took longer than ${deadlineMs / 1000} s; see ${process.logFile}:\n${logTail(process)}`,
-      );
+      const [first] = processes;
+      const tail = first === undefined ? '' : `; see ${first.logFile}:\n${logTail(first)}`;
+      throw new ShoalError('deadline_exceeded', `waited ${deadlineMs / 1000} s in vain for ${what}${tail}`);
     }
     await sleep(clock, POLL_MS, signal);
   }

@@ -5,8 +5,9 @@ import { createControl } from '../client/control.ts';
 import type { Shell } from '../shell.ts';
 import { chooseRuntime, chooseStore, type RuntimeChoice, type StoreChoice } from './choices.ts';
 import { stopCluster } from './down.ts';
-import { type DevCluster, type DevLayout, type DevProcess, readCluster, writeCluster } from './layout.ts';
-import { devNodes, freePort, requireFree } from './ports.ts';
+import { type DevCluster, type DevLayout, type DevNode, type DevProcess, readCluster, writeCluster } from './layout.ts';
+import { addressesOfMeshes, processesText, stoppedParts } from './parts.ts';
+import { devNodes, freePort, type NeededAddress, requireFree } from './ports.ts';
 import { type Launch, launch, untilUp } from './processes.ts';
 import { agentLaunch, etcdLaunch, managerLaunch } from './roles.ts';
 import { isAlive } from '../../lib/process-id.ts';
@@ -24,18 +25,24 @@ const UP_DEADLINE_MS = 30_000;
 
 /** Resolves when every node is ready. On failure whatever was started is stopped again. */
 export async function startCluster(layout: DevLayout, options: UpOptions, shell: Shell, signal: AbortSignal): Promise<DevCluster> {
-  await clearLeftover(layout, shell);
+  const leftover = readCluster(layout);
+  if (leftover !== undefined) refuseWhileItRuns(layout, leftover);
   const store = chooseStore(options.store, shell.env['PATH']);
   const runtime = await chooseRuntime(options.runtime, shell, signal);
   say(shell, `store: ${store.words}`);
   say(shell, `runtime: ${runtime.words}`);
   const nodes = await devNodes(options.nodes);
-  await requireFree([
-    { host: '127.0.0.1', port: options.managerPort, flag: '--manager-port' },
-    ...options.publishedPorts.flatMap((port) =>
-      nodes.map((node) => ({ host: node.address, port: port + node.portOffset, flag: '--port' })),
-    ),
-  ]);
+  const needed = neededAddresses(nodes, options);
+  if (leftover === undefined) {
+    await requireFree(needed);
+  } else {
+    // Nothing is cleared for a cluster that could not start then. What the leftover itself holds is free afterwards.
+    const held = addressesOfMeshes(layout, leftover);
+    await requireFree(needed.filter(({ host, port }) => port === options.managerPort || !held.has(host)));
+    const stopped = await stopCluster(layout, shell.clock, shell.hurry());
+    say(shell, `cleared what an earlier run left (${processesText(stopped ?? 0)} stopped)`);
+    await requireFree(needed);
+  }
   const plan: DevCluster = {
     managers: [`127.0.0.1:${options.managerPort}`],
     store: store.choice,
@@ -52,17 +59,27 @@ export async function startCluster(layout: DevLayout, options: UpOptions, shell:
   }
 }
 
-async function clearLeftover(layout: DevLayout, shell: Shell): Promise<void> {
-  const earlier = readCluster(layout);
-  if (earlier === undefined) return;
-  if (earlier.processes.some((process) => process.role === 'manager' && isAlive(process))) {
-    throw new ShoalError(
-      'failed_precondition',
-      `a cluster already runs here (${layout.clusterFile}): see \`npx shoal dev status\`, stop it with \`npx shoal dev down\``,
-    );
-  }
-  const stopped = await stopCluster(layout, shell.clock, shell.hurry());
-  say(shell, `cleared what an earlier run left (${stopped ?? 0} processes stopped)`);
+function refuseWhileItRuns(layout: DevLayout, earlier: DevCluster): void {
+  if (!earlier.processes.some(isAlive)) return;
+  const wayOut = stoppedParts(earlier) ?? '`npx shoal dev status` shows it, `npx shoal dev down` stops it';
+  throw new ShoalError('failed_precondition', `a cluster already runs here (${layout.clusterFile}): ${wayOut}`);
+}
+
+function neededAddresses(nodes: readonly DevNode[], { managerPort, publishedPorts }: UpOptions): readonly NeededAddress[] {
+  return [
+    {
+      host: '127.0.0.1',
+      port: managerPort,
+      wayOut: 'free it (a cluster of another folder: `npx shoal dev down` there), or choose another with --manager-port',
+    },
+    ...publishedPorts.flatMap((port) =>
+      nodes.map(({ address, portOffset }) => ({
+        host: address,
+        port: port + portOffset,
+        wayOut: 'free it, or choose another with --port',
+      })),
+    ),
+  ];
 }
 
 async function startProcesses(
@@ -91,25 +108,25 @@ async function startProcesses(
   const settings = { manager: listen, runtime: runtime.choice, dockerSocket: runtime.socket };
   const agents = cluster.nodes.map((node) => start(agentLaunch(layout, node, settings)));
   say(shell, `starting ${cluster.nodes.length} nodes...`);
-  await nodesReady(cluster, manager, agents, shell, signal);
+  await nodesReady(cluster, [manager, ...agents], cluster.nodes, shell, signal);
   return cluster;
 }
 
-async function nodesReady(
+/** Resolves when the manager answers and all of `wanted` are ready; rejects early where one of `started`, which is not empty, has ended. */
+export async function nodesReady(
   cluster: DevCluster,
-  manager: DevProcess,
-  agents: readonly DevProcess[],
+  started: readonly DevProcess[],
+  wanted: readonly DevNode[],
   shell: Shell,
   signal: AbortSignal,
 ): Promise<void> {
   const control = createControl({ managers: cluster.managers, clock: shell.clock, signal });
   try {
-    await untilUp(manager, 'the nodes were ready', UP_DEADLINE_MS, shell.clock, signal, async () => {
-      const dead = agents.find((agent) => !isAlive(agent));
-      if (dead !== undefined) throw new ShoalError('unavailable', `${dead.name} ended early; see ${dead.logFile}`);
-      const nodes = await control.read((client, call) => client.listNodes({ filters: [], refs: [] }, call)).catch(() => undefined);
-      const ready = nodes?.nodes.filter((node) => node.status?.state === NodeState.NODE_READY) ?? [];
-      return ready.length >= cluster.nodes.length ? true : undefined;
+    await untilUp(started, 'the nodes to be ready', UP_DEADLINE_MS, shell.clock, signal, async () => {
+      const answer = await control.read((client, call) => client.listNodes({ filters: [], refs: [] }, call)).catch(() => undefined);
+      const ready = answer?.nodes.filter(({ status }) => status?.state === NodeState.NODE_READY);
+      const names = new Set(ready?.map(({ status }) => status?.description?.hostname));
+      return ready !== undefined && wanted.every(({ hostname }) => names.has(hostname)) ? true : undefined;
     });
   } finally {
     control.close();

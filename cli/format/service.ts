@@ -1,5 +1,6 @@
 // How `service ls` shows a service.
-import { ServiceMode, type ServiceView } from '../../proto/index.ts';
+import { type CanaryView, ServiceMode, type ServiceView } from '../../proto/index.ts';
+import { shareText } from './canary.ts';
 import { mapOf } from './go-template/index.ts';
 import { formatPorts } from './ports.ts';
 import type { ResourceFormat } from './resource.ts';
@@ -46,8 +47,14 @@ export function modeName(mode: ServiceMode): string {
 function replicasOf(service: ServiceView, nowUnixMs: number): string {
   const count = `${String(service.runningTasks)}/${String(service.desiredTasks)}`;
   if (isJobMode(service.spec?.mode)) return `${count} (${[completionsOf(service), ...scheduleOf(service, nowUnixMs)].join(', ')})`;
+  const notes = [...(service.canary === undefined ? [] : [canaryNote(service.canary)]), ...(service.pause === undefined ? [] : ['paused'])];
   const maxPerNode = service.spec?.task?.placement?.maxReplicasPerNode ?? 0;
-  return maxPerNode === 0 ? count : `${count} (max ${String(maxPerNode)} per node)`;
+  if (maxPerNode > 0) notes.push(`max ${String(maxPerNode)} per node`);
+  return notes.length === 0 ? count : `${count} (${notes.join(', ')})`;
+}
+
+function canaryNote({ permille, up, tasks, paused }: CanaryView): string {
+  return paused === '' ? `canary ${shareText(permille)}: ${String(up)}/${String(tasks)}` : 'canary paused';
 }
 
 export function isJobMode(mode: ServiceMode | undefined): boolean {

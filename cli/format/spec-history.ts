@@ -27,7 +27,8 @@ export const specHistoryFormat: ResourceFormat<ServiceSpecEntry> = {
 };
 
 /** What tasks are brought to; what a rollback goes to; what failed, and was left by itself. */
-function statusOf({ active, previous, rolledBack }: ServiceSpecEntry): string {
+function statusOf({ active, previous, rolledBack, canary }: ServiceSpecEntry): string {
+  if (canary) return 'canary';
   if (active) return 'active';
   if (previous) return 'previous';
   return rolledBack ? 'rolled back' : '';

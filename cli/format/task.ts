@@ -26,7 +26,7 @@ export const taskFormat: ResourceFormat<TaskView> = {
     const container = task.spec?.container;
     return {
       ID: truncate ? shortId(task.id) : task.id,
-      Name: task.name,
+      Name: nameOf(task),
       Image: truncate ? withoutDigest(container?.image ?? '') : container?.resolvedImage || (container?.image ?? ''),
       Node: task.nodeHostname || task.nodeId,
       DesiredState: stateName(task.desired),
@@ -37,8 +37,14 @@ export const taskFormat: ResourceFormat<TaskView> = {
       Readiness: readiness(task),
     };
   },
-  inTable: (fields, task, previous) => (previous?.name === task.name ? { ...fields, Name: ` \\_ ${task.name}` } : fields),
+  inTable: (fields, task, previous) =>
+    previous !== undefined && nameOf(previous) === nameOf(task) ? { ...fields, Name: ` \\_ ${nameOf(task)}` } : fields,
 };
+
+/** What runs on trial beside a slot is told from the slot's own task. */
+function nameOf({ name, canary }: TaskView): string {
+  return canary ? `${name} (canary)` : name;
+}
 
 export function stateName(state: TaskState): string {
   return capitalized(enumName(TaskState, state));
@@ -72,6 +78,7 @@ export function sortTasks(tasks: readonly TaskView[]): readonly TaskView[] {
       compareText(a.serviceName, b.serviceName) ||
       a.slot - b.slot ||
       compareText(a.name, b.name) ||
+      Number(a.canary) - Number(b.canary) ||
       Number(isFinished(a)) - Number(isFinished(b)) ||
       b.createdUnixMs - a.createdUnixMs ||
       compareText(a.id, b.id),

@@ -25,6 +25,11 @@ export function capitalized(text: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1).toLowerCase();
 }
 
+/** With one full stop, whatever it ends in: what nodes and managers say is text of its own or a part of another. */
+export function sentence(text: string): string {
+  return /[.!?]$/.test(text) ? text : `${text}.`;
+}
+
 /** Docker's words for how long something took: "Less than a second", "About a minute", "3 hours". */
 export function humanDuration(durationMs: number): string {
   const seconds = Math.floor(durationMs / 1000);

@@ -1,4 +1,5 @@
 // `service inspect --pretty`.
+import { canaryText, canaryWays, pauseText } from '../format/canary.ts';
 import { formatDurationMs, formatSizeBytes } from '../../lib/units.ts';
 import {
   enumName,
@@ -41,6 +42,7 @@ export function renderServicePretty(service: ServiceView, nowUnixMs: number): st
     { indent: 1, name: 'Replicas', value: `${String(service.runningTasks)}/${String(service.desiredTasks)} running` },
     ...(isJobMode(spec?.mode) ? jobLines(service, nowUnixMs) : []),
     ...updateStatusLines(service, nowUnixMs),
+    ...canaryLines(service),
     ...rebalanceStatusLines(service, nowUnixMs),
     ...placementLines(spec?.task?.placement),
     ...updateConfigLines('UpdateConfig', spec?.update),
@@ -95,6 +97,19 @@ function updateStatusLines(service: ServiceView, nowUnixMs: number): readonly Pr
     { indent: 1, name: 'Started', value: ago(update.startedUnixMs, nowUnixMs) },
     { indent: 1, name: 'Completed', value: update.completedUnixMs === 0 ? undefined : ago(update.completedUnixMs, nowUnixMs) },
     { indent: 1, name: 'Message', value: update.message },
+  ];
+}
+
+function canaryLines({ canary, pause, spec }: ServiceView): readonly PrettyItem[] {
+  return [
+    ...(pause === undefined ? [] : [{ name: 'Paused', value: pauseText(pause) }]),
+    ...(canary === undefined
+      ? []
+      : [
+          { heading: 'Canary' },
+          { indent: 1, name: 'State', value: canaryText(canary) },
+          { indent: 1, name: 'Next', value: canaryWays(canary, spec?.name ?? '') },
+        ]),
   ];
 }
 

@@ -1,5 +1,13 @@
 // `service inspect`: the JSON under Docker's field names.
-import { enumName, RebalanceState, type RebalanceStatus, type ServiceView, UpdateState, type UpdateStatus } from '../../proto/index.ts';
+import {
+  type CanaryView,
+  enumName,
+  RebalanceState,
+  type RebalanceStatus,
+  type ServiceView,
+  UpdateState,
+  type UpdateStatus,
+} from '../../proto/index.ts';
 import type { Struct } from '../format/go-template/index.ts';
 import { protocolName } from '../format/ports.ts';
 import { isJobMode } from '../format/service.ts';
@@ -8,7 +16,7 @@ import { jobStatusStruct } from './job.ts';
 import { portStruct, serviceSpecStruct } from './service-spec.ts';
 
 export function serviceStruct(service: ServiceView): Struct {
-  const { spec, previousSpec, status, portProblems, notReady } = service;
+  const { spec, previousSpec, status, portProblems, notReady, canary, pause } = service;
   const update = status?.update;
   const ports = (spec?.ports ?? []).map(portStruct);
   return {
@@ -20,6 +28,8 @@ export function serviceStruct(service: ServiceView): Struct {
     PreviousSpec: previousSpec === undefined ? undefined : serviceSpecStruct(previousSpec),
     Endpoint: { Spec: { Ports: ports }, Ports: ports },
     UpdateStatus: update === undefined || update.state === UpdateState.UPDATE_NONE ? undefined : updateStatusStruct(update),
+    Canary: canary === undefined ? undefined : canaryStruct(canary),
+    Pause: pause === undefined ? undefined : { StartedAt: timestamp(pause.startedUnixMs), LongestMs: pause.maxMs },
     RebalanceStatus: status?.rebalance === undefined ? undefined : rebalanceStatusStruct(status.rebalance),
     ServiceStatus: {
       RunningTasks: service.runningTasks,
@@ -56,6 +66,20 @@ function updateStatusStruct(update: UpdateStatus): Struct {
     StartedAt: timestamp(update.startedUnixMs),
     CompletedAt: update.completedUnixMs === 0 ? undefined : timestamp(update.completedUnixMs),
     Message: update.message || undefined,
+  };
+}
+
+function canaryStruct(canary: CanaryView): Struct {
+  const { specNumber, baseSpecNumber, permille, promoteAfterMs, tasks, up, paused, image } = canary;
+  return {
+    Spec: specNumber,
+    BaseSpec: baseSpecNumber,
+    Image: image,
+    Share: permille / 1000,
+    PromoteAfterMs: promoteAfterMs || undefined,
+    Tasks: tasks,
+    RunningTasks: up,
+    Paused: paused || undefined,
   };
 }
 

@@ -1,6 +1,6 @@
 // Changes a service from what it is now: reads it, sends the new spec with the version read, and starts over where somebody else was quicker.
 import { ShoalError } from '../../lib/errors.ts';
-import type { ServiceChange, ServiceSpec, ServiceView, UpdateServiceRequest } from '../../proto/index.ts';
+import type { CanaryWish, ServiceChange, ServiceSpec, ServiceView, UpdateServiceRequest } from '../../proto/index.ts';
 import type { Control } from '../client/control.ts';
 import type { IfVersion } from './plan/plan-flags.ts';
 import { inFlags, type SpecPurpose } from './spec/flag-paths.ts';
@@ -12,6 +12,8 @@ export interface Edited {
   readonly spec: ServiceSpec;
   readonly registryAuth: string;
   readonly noResolveImage: boolean;
+  /** Tried beside the present spec; unset: rolled out. */
+  readonly canary?: CanaryWish | undefined;
 }
 
 export interface ChangedService {
@@ -32,7 +34,13 @@ export async function editOf(
     const message = `service ${before.spec.name} is at version ${String(before.version)}, not ${String(ifVersion.version)}: somebody changed it meanwhile; plan again`;
     throw new ShoalError('conflict', message);
   }
-  const request = { ref: before.id, version: before.version, plannedDigest: ifVersion?.digest ?? '', ...(await edit(before.spec)) };
+  const request = {
+    ref: before.id,
+    version: before.version,
+    plannedDigest: ifVersion?.digest ?? '',
+    canary: undefined,
+    ...(await edit(before.spec)),
+  };
   return { before, request };
 }
 

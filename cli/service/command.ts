@@ -70,6 +70,13 @@ export function configureService(service: Command, launch: Launch): void {
   rebalance.option('--format <FORMAT>', 'of --plan: "json" or a Go template such as "{{.Fits}}"');
   rebalance.action(launch(() => import('./rebalance.ts')));
 
+  const pause = addVerb(service, 'pause <SERVICE...>', 'Let new clients of published ports wait, for a short while');
+  pause.option('--for <DURATION>', 'how long at most, 1s to 10m (default: 1m); `service resume` ends it earlier');
+  pause.action(launch(async () => ({ run: (await import('./pause.ts')).runPause })));
+
+  const resume = addVerb(service, 'resume <SERVICE...>', 'Let the clients of paused services go on');
+  resume.action(launch(async () => ({ run: (await import('./pause.ts')).runResume })));
+
   const rm = addVerb(service, 'rm <SERVICE...>', 'Remove services').alias('remove');
   declareIfVersion(rm);
   rm.action(launch(() => import('./rm.ts')));

@@ -2,13 +2,9 @@
 import { PortMode, type ServiceChange, type ServiceView } from '../../proto/index.ts';
 import { parseTimeout, parseVerify } from '../command-line/values.ts';
 import type { VerbContext } from '../command-line/verb.ts';
-import { styled } from '../style.ts';
+import { tellClosedPorts } from './warnings.ts';
 import type { Change, WaitFlags, WaitTimes } from './progress/wait.ts';
 import { waitForConvergence } from './progress/wait.ts';
-
-export function tellWarnings({ shell }: VerbContext, { warnings }: Pick<ServiceChange, 'warnings'>): void {
-  for (const warning of warnings) shell.err.write(`${styled(shell, shell.err, 'yellow', 'warning:')} ${warning}\n`);
-}
 
 /** `before`: the service as it was, if it was there. */
 export async function finishChange(
@@ -19,19 +15,11 @@ export async function finishChange(
   isRollback = false,
 ): Promise<void> {
   if (flags.detach === true) return;
-  await waitForConvergence(context, changeOf(change, before, isRollback), flags.quiet === true, waitTimes(flags));
-  if (change.service?.spec?.ports.some(({ mode }) => mode === PortMode.INGRESS) === true) await tellClosedPorts(context, change.service.id);
-}
-
-/** The service has converged, and a node may yet be unable to answer for it: something else has the port there. */
-async function tellClosedPorts(context: VerbContext, ref: string): Promise<void> {
-  const control = await context.control();
-  // What was asked for is done, whether or not this can be told.
-  const service = await control.read((client, options) => client.getService({ ref }, options)).catch(() => undefined);
-  const warnings = (service?.portProblems ?? []).map(
-    ({ hostname, problem }) => `${hostname} does not answer port ${problem?.publishedPort ?? 0}: ${problem?.message ?? ''}`,
-  );
-  tellWarnings(context, { warnings });
+  await waitForConvergence(context, { ...changeOf(change, before), isRollback }, flags.quiet === true, waitTimes(flags));
+  if (change.service?.spec?.ports.some(({ mode }) => mode === PortMode.INGRESS) === true) {
+    // The service has converged, and a node may yet be unable to answer for it.
+    await tellClosedPorts(context, [change.service.id]);
+  }
 }
 
 /** Throws `invalid_argument`: verbs call it before they change anything. */
@@ -39,7 +27,7 @@ export function waitTimes(flags: WaitFlags): WaitTimes {
   return { stableMs: parseVerify(flags.verify), timeoutMs: parseTimeout(flags.timeout) };
 }
 
-function changeOf({ service, revision, specNumber }: ServiceChange, before: ServiceView | undefined, isRollback: boolean): Change {
+function changeOf({ service, revision, specNumber }: ServiceChange, before: ServiceView | undefined): Omit<Change, 'isRollback'> {
   const id = service?.id ?? before?.id ?? '';
   const isChanged = before === undefined || service?.version !== before.version;
   return {
@@ -48,6 +36,5 @@ function changeOf({ service, revision, specNumber }: ServiceChange, before: Serv
     revision,
     isChanged,
     specNumber,
-    isRollback,
   };
 }

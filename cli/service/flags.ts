@@ -62,6 +62,16 @@ export function declareUpdateFlags(command: Command): void {
   command.option('--args <ARGS>', 'arguments of the command, split as a shell would');
   toggle(command, '--force', 'replace all tasks even though nothing changed');
   toggle(command, '--rollback', 'go back to the spec before this one, as `service rollback` does');
+  command.option(
+    '--canary <SHARE>',
+    'try the new version beside the present one with that share of new connections, such as 10%; or change the share',
+  );
+  command.option(
+    '--canary-promote-after <DURATION>',
+    'promote the canary when all of its tasks have been up for so long (default: never by itself)',
+  );
+  toggle(command, '--promote', 'bring all tasks to the version of the canary');
+  toggle(command, '--abort', 'give the canary up');
   for (const [name, , value, what] of LISTS) {
     listFlag(command, `--${name}-add <${value}>`, `add or replace: ${what}`);
     listFlag(command, `--${name}-rm <${REMOVAL_VALUES[name] ?? 'KEY'}>`, `remove: ${what.replace(/:.*/, '')}`);

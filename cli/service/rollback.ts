@@ -1,7 +1,8 @@
 // `service rollback`, and `service update --rollback`
 import { ShoalError } from '../../lib/errors.ts';
 import type { VerbContext } from '../command-line/verb.ts';
-import { finishChange, tellWarnings, waitTimes } from './finish.ts';
+import { finishChange, waitTimes } from './finish.ts';
+import { tellWarnings } from './warnings.ts';
 import type { WaitFlags } from './progress/wait.ts';
 
 /** Prints the service as it was named; progress goes to stderr. */

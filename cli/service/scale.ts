@@ -3,9 +3,11 @@ import { type FieldProblem, ShoalError } from '../../lib/errors.ts';
 import { ServiceMode, type ServiceSpec } from '../../proto/index.ts';
 import { forEach } from '../command-line/each.ts';
 import type { Control } from '../client/control.ts';
+import { refuseAll } from '../command-line/refusal.ts';
 import type { VerbContext } from '../command-line/verb.ts';
 import { type ChangedService, changeService, type Edited, editOf } from './change.ts';
-import { finishChange, tellWarnings, waitTimes } from './finish.ts';
+import { finishChange, waitTimes } from './finish.ts';
+import { tellWarnings } from './warnings.ts';
 import { type PlanFlags, readPlanFlags } from './plan/plan-flags.ts';
 import { showPlan } from './plan/show.ts';
 import type { WaitFlags } from './progress/wait.ts';
@@ -19,11 +21,13 @@ interface Scaling {
 /** All services are changed before the first is waited for, and none where one of the names is wrong. */
 export async function run(context: VerbContext, args: readonly string[], flags: WaitFlags & PlanFlags): Promise<number> {
   const { shell } = context;
-  const scalings = parseScalings(args);
+  const { scalings, problems } = parseScalings(args);
+  if (problems.length > 0)
+    await refuseAll('cannot scale', problems, async () => refuseNames(await wrongNames(await context.control(), scalings)));
   const ifVersion = readPlanFlags(flags, scalings.length);
   waitTimes(flags);
   const control = await context.control();
-  if (scalings.length > 1) await checkNames(control, scalings);
+  if (scalings.length > 1) refuseNames(await wrongNames(control, scalings));
   if (flags.plan === true) {
     return forEach(shell, scalings, (scaling) =>
       showPlan(context, 'scale', flags.format, async () => {
@@ -48,23 +52,33 @@ export async function run(context: VerbContext, args: readonly string[], flags: 
   return Math.max(changing, waiting);
 }
 
-/** Throws what is wrong with the names, all of them at once. */
-async function checkNames(control: Control, scalings: readonly Scaling[]): Promise<void> {
-  const wrong: ShoalError[] = [];
-  for (const { ref } of scalings) {
+interface WrongName {
+  readonly ref: string;
+  readonly error: ShoalError;
+}
+
+/** What cannot be scaled, and why. Rejects where that cannot be known. */
+async function wrongNames(control: Control, scalings: readonly Scaling[]): Promise<readonly WrongName[]> {
+  const wrong: WrongName[] = [];
+  for (const ref of new Set(scalings.map((scaling) => scaling.ref))) {
     try {
       const { spec } = await control.read((client, options) => client.getService({ ref }, options));
       if (!isScalable(spec?.mode)) throw notScalable(ref);
     } catch (thrown) {
       const error = ShoalError.from(thrown);
       if (!['not_found', 'invalid_argument', 'conflict'].includes(error.code)) throw error;
-      wrong.push(error);
+      wrong.push({ ref, error });
     }
   }
+  return wrong;
+}
+
+/** Throws all of them at once. */
+function refuseNames(wrong: readonly WrongName[]): void {
   const [first] = wrong;
   if (first === undefined) return;
-  const all = wrong.map(({ message }) => message).join('; ');
-  throw new ShoalError(first.code, `${all}; nothing was scaled`, { cause: first });
+  const fields = wrong.map(({ ref, error }): FieldProblem => ({ path: ref, message: error.message }));
+  throw new ShoalError(first.error.code, 'nothing was scaled:', { cause: first.error, fields });
 }
 
 function scaled({ ref, replicas }: Scaling): (spec: ServiceSpec) => Promise<Edited> {
@@ -83,10 +97,16 @@ function notScalable(ref: string): ShoalError {
   return new ShoalError('conflict', `${ref} is not replicated: it runs one task on each node and cannot be scaled`);
 }
 
-function parseScalings(args: readonly string[]): readonly Scaling[] {
+interface Scalings {
+  /** Those that name a service. */
+  readonly scalings: readonly Scaling[];
+  readonly problems: readonly FieldProblem[];
+}
+
+function parseScalings(args: readonly string[]): Scalings {
   const problems: FieldProblem[] = [];
   const seen = new Set<string>();
-  const scalings = args.map((arg): Scaling => {
+  const scalings = args.flatMap((arg): readonly Scaling[] => {
     const [, ref = '', count = ''] = /^([^=]*)=(.*)$/.exec(arg) ?? [];
     const replicas = Number(count);
     if (ref === '') problems.push({ path: arg, message: 'is not SERVICE=REPLICAS, such as web=3' });
@@ -94,8 +114,7 @@ function parseScalings(args: readonly string[]): readonly Scaling[] {
       problems.push({ path: arg, message: `"${count}" is not a number of replicas from 0 to ${String(MAX_REPLICAS)}` });
     else if (seen.has(ref)) problems.push({ path: arg, message: `${ref} is named twice` });
     seen.add(ref);
-    return { ref, replicas };
+    return ref === '' ? [] : [{ ref, replicas }];
   });
-  if (problems.length > 0) throw ShoalError.invalid('cannot scale', problems);
-  return scalings;
+  return { scalings, problems };
 }

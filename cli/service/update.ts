@@ -2,14 +2,17 @@
 import type { VerbContext } from '../command-line/verb.ts';
 import { registryAuthFor } from '../registry/registry-auth.ts';
 import { ShoalError } from '../../lib/errors.ts';
-import type { ServiceSpec } from '../../proto/index.ts';
+import { CanaryEnd, type ServiceSpec } from '../../proto/index.ts';
 import { changeService, type Edited, editOf } from './change.ts';
 import { checkedSpec } from './checked-spec.ts';
-import { finishChange, tellWarnings, waitTimes } from './finish.ts';
+import { endCanary } from './end-canary.ts';
+import { finishChange, waitTimes } from './finish.ts';
+import { tellWarnings } from './warnings.ts';
 import { type PlanFlags, readPlanFlags } from './plan/plan-flags.ts';
 import { showPlan } from './plan/show.ts';
 import type { WaitFlags } from './progress/wait.ts';
 import { run as rollback } from './rollback.ts';
+import { readCanaryWish } from './spec/canary.ts';
 import type { FlagValues } from './spec/flag-reader.ts';
 import { updateSpec, withRegistryAuth } from './spec/service-spec.ts';
 
@@ -17,21 +20,30 @@ import { updateSpec, withRegistryAuth } from './spec/service-spec.ts';
 export async function run(context: VerbContext, [ref = '']: readonly string[], flags: FlagValues & WaitFlags & PlanFlags): Promise<number> {
   const { shell } = context;
   if (flags['rollback'] === true) {
-    refuseOtherFlags(flags);
+    refuseOtherFlags(flags, 'rollback', 'goes back to the earlier spec as it is');
     await rollback(context, [ref], flags);
     return 0;
   }
+  for (const [flag, end] of ENDS) {
+    if (flags[flag] !== true) continue;
+    refuseOtherFlags(flags, flag, 'ends the canary that is on');
+    await endCanary(context, ref, end, flags);
+    return 0;
+  }
+  const canary = readCanaryWish(flags);
   const ifVersion = readPlanFlags(flags);
   waitTimes(flags);
   const control = await context.control();
   const edit = async (old: ServiceSpec): Promise<Edited> => {
     const refusal = `the service ${old.name} cannot be updated`;
-    const spec = await checkedSpec(context, updateSpec(old, flags, shell), { purpose: 'update', ref, refusal });
+    const draft = updateSpec(old, flags, shell);
+    const problems = [...draft.problems, ...canary.problems];
+    const spec = await checkedSpec(context, { ...draft, problems }, { purpose: 'update', ref, refusal });
     const image = spec.task?.container?.image ?? '';
     const registryAuth = flags['withRegistryAuth'] === true ? await registryAuthFor(image, shell, shell.interrupt()) : '';
     // Docker's: only a new --image is asked for, so that other changes neither wait for a registry nor bring another image.
     const noResolveImage = flags['resolveImage'] === false || flags['image'] === undefined;
-    return { spec: withRegistryAuth(spec, registryAuth), registryAuth, noResolveImage };
+    return { spec: withRegistryAuth(spec, registryAuth), registryAuth, noResolveImage, canary: canary.wish };
   };
   if (flags.plan === true)
     return showPlan(context, 'update', flags.format, async () => ({ case: 'update', value: (await editOf(control, ref, edit)).request }));
@@ -42,16 +54,22 @@ export async function run(context: VerbContext, [ref = '']: readonly string[], f
   return 0;
 }
 
-const WITH_ROLLBACK: ReadonlySet<string> = new Set(['rollback', 'detach', 'quiet', 'timeout', 'verify']);
+const ENDS = [
+  ['promote', CanaryEnd.CANARY_PROMOTE],
+  ['abort', CanaryEnd.CANARY_ABORT],
+] as const;
 
-/** Docker's: a rollback takes the earlier spec as it is. */
-function refuseOtherFlags(flags: FlagValues): void {
-  const given = Object.entries(flags).filter(([name, value]) => value !== undefined && !WITH_ROLLBACK.has(name));
+const ALWAYS: ReadonlySet<string> = new Set(['detach', 'quiet', 'timeout', 'verify']);
+
+/** What is brought to its end is a spec that is there already, as it is. */
+function refuseOtherFlags(flags: FlagValues, flag: string, what: string): void {
+  const isAllowed = (name: string): boolean => name === flag || ALWAYS.has(name) || (flag !== 'rollback' && name === 'ifVersion');
+  const given = Object.entries(flags).filter(([name, value]) => value !== undefined && !isAllowed(name));
   if (given.length === 0) return;
   const names = given.map(
     ([name, value]) => `--${value === false ? 'no-' : ''}${name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`,
   );
-  throw ShoalError.invalid('the service cannot be rolled back', [
-    { path: '--rollback', message: `goes back to the earlier spec as it is, and cannot be combined with ${names.join(', ')}` },
+  throw ShoalError.invalid(`the service cannot be ${flag === 'rollback' ? 'rolled back' : 'updated'}`, [
+    { path: `--${flag}`, message: `${what}, and cannot be combined with ${names.join(', ')}` },
   ]);
 }

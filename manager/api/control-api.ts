@@ -11,12 +11,16 @@ import { exec } from './exec.ts';
 import { streamLogs } from './logs.ts';
 import { evictNode, listNodes, removeNode, updateNode } from './nodes.ts';
 import { watchProgress } from './progress.ts';
+import { listMeshRoutes } from './mesh/routes.ts';
+import { getMeshStatus } from './mesh/status.ts';
 import { reachClientRevision } from './revision.ts';
 import { checkService } from './services/check.ts';
+import { endCanary } from './services/canary.ts';
 import { explainServiceByRef } from './services/explain.ts';
 import { createService } from './services/create.ts';
 import { getServiceSpec, listServiceSpecs } from './services/history.ts';
 import { getService, listServices } from './services/list.ts';
+import { pauseService, resumeService } from './services/pause.ts';
 import { planService } from './services/plan.ts';
 import { rebalanceService } from './services/rebalance.ts';
 import { removeService } from './services/remove.ts';
@@ -53,6 +57,9 @@ export function createControlApi(context: ApiContext): HandlersOf<typeof Control
     checkService: atRevision((request) => checkService(state, request)),
     updateService: atRevision((request, { signal }) => updateService(context, request, signal)),
     rollbackService: atRevision((request) => rollbackService(context, request)),
+    endCanary: atRevision((request) => endCanary(context, request)),
+    pauseService: atRevision((request) => pauseService(context, request)),
+    resumeService: atRevision((request) => resumeService(context, request)),
     rebalanceService: atRevision((request) => rebalanceService(context, request)),
     removeService: atRevision((request) => removeService(context, request)),
     getService: atRevision((request) => getService(state, request.ref)),
@@ -67,6 +74,8 @@ export function createControlApi(context: ApiContext): HandlersOf<typeof Control
     removeNode: atRevision((request) => removeNode(context, request)),
     evictNode: atRevision((request) => evictNode(context, request)),
     updateCluster: atRevision((request) => updateCluster(context, request)),
+    getMeshStatus: atRevision((request, { signal }) => getMeshStatus(context, request, signal)),
+    listMeshRoutes: atRevision((request, { signal }) => listMeshRoutes(context, request, signal)),
     watchDrain: streaming(watchDrain),
     getCluster: atRevision(() => getCluster(context)),
     watchProgress: streaming(watchProgress),

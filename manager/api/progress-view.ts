@@ -2,26 +2,28 @@
 //
 // As in Docker, a service has converged when every slot's task runs (and carries traffic, where it publishes ports) by the active spec, no
 // other task of it shall run, and no update is under way. Tasks that were told to stop may still be stopping.
-import { isDeepStrictEqual } from 'node:util';
 import {
   NodeState,
+  type Service,
   ServiceMode,
   ServiceProgress,
   type ServiceSpec,
   SlotProgress,
   type Task,
-  type TaskSpec,
   TaskState,
   UpdateState,
+  type UpdateStatus,
 } from '../../proto/index.ts';
-import { activeSpecOf, type Row, seenSpecNumber, specOf, type StateView } from '../state/index.ts';
+import { activeSpecOf, canaryOf, canaryTasks, isCanaryState, type Row, seenSpecNumber, specOf, type StateView } from '../state/index.ts';
 import { eligibleNodes } from './eligible-nodes.ts';
 import { jobProgressOf } from './job-progress.ts';
 import { isJobMode } from './job-mode.ts';
+import { canaryView } from './services/canary-view.ts';
 import { isUnderWay } from './services/rebalance.ts';
 import { portsNotReady } from './task-remark.ts';
 import { hostnameOf, slotOf } from './task-names.ts';
 import { isFinished, type SeenTask, seenTask, shallRun } from './task-state.ts';
+import { runsTheSame } from './task-runs.ts';
 import { earlierError } from './task-words.ts';
 
 /** A view with more lines helps nobody. */
@@ -48,21 +50,24 @@ interface Look {
 
 /** `sinceRevision`: of the change that is waited for; a slot whose task failed after it says so, even when its next one runs. */
 export function progressOf(state: StateView, serviceId: string, sinceRevision = Infinity): ServiceProgress {
-  const service = state.get('services', serviceId)?.value;
+  const row = state.get('services', serviceId);
+  const service = row?.value;
   const active = activeSpecOf(state, serviceId);
-  if (service === undefined || active === undefined) return ServiceProgress.create({ serviceId, removed: service === undefined });
+  if (row === undefined || service === undefined || active === undefined)
+    return ServiceProgress.create({ serviceId, removed: service === undefined });
   if (isJobMode(active.spec.mode)) return jobProgressOf(state, serviceId, active.spec, service.specNumber);
   const status = state.get('serviceStatus', serviceId)?.value;
   const update = status?.update;
   const hasReacted = seenSpecNumber(status) === service.specNumber;
 
   // Once the leader has seen the newest spec and updates nothing, every task is as it wants it.
-  const isSettled = hasReacted && !isMoving(update?.state);
+  const isSettled = hasReacted && !isMoving(update?.state) && !isAwaited(service, update);
   const isClean = isSettled ? () => true : cleanCheck(state, serviceId, active.spec, active.number);
   const views = slotViews({ state, spec: active.spec, isClean, sinceRevision }, serviceId);
+  const trials = trialViews(state, row, sinceRevision);
   const wanted = views.filter((view) => !view.isSurplus);
   const running = wanted.filter((view) => view.isThere).length;
-  const waiting = views
+  const waiting = [...views, ...trials]
     .filter((view) => !view.isThere && !view.isStopping)
     .sort((one, other) => Number(other.isTelling) - Number(one.isTelling));
   const converged = isSettled && waiting.length === 0 && !isUnderWay(state, serviceId);
@@ -75,8 +80,14 @@ export function progressOf(state: StateView, serviceId: string, sinceRevision = 
     update,
     rebalance: status?.rebalance,
     converged,
-    slots: views.length <= MAX_SLOTS ? views.map((view) => view.progress) : [],
+    slots: views.length + trials.length <= MAX_SLOTS ? [...views, ...trials].map((view) => view.progress) : [],
+    canary: canaryView(state, row),
   });
+}
+
+/** A user has said something of the canary that the leader has not acted on yet. */
+function isAwaited({ canary }: Service, update: UpdateStatus | undefined): boolean {
+  return canary !== undefined && isCanaryState(update?.state) && (canary.promoted || update?.canaryRound !== canary.round);
 }
 
 function isMoving(update: UpdateState | undefined): boolean {
@@ -99,7 +110,7 @@ function slotViews(look: Look, serviceId: string): AnySlotView[] {
   const tasks = new Map<string, Row<Task>[]>();
   const stopping = new Map<string, Row<Task>[]>();
   for (const row of state.tasksOfService(serviceId)) {
-    if (row.value.lost) continue;
+    if (row.value.lost || row.value.canary) continue;
     const slots = shallRun(row.value) ? tasks : stopping;
     if (slots === stopping && isOver(state, row.value)) continue;
     const slot = slotOf(row.value);
@@ -115,6 +126,30 @@ function slotViews(look: Look, serviceId: string): AnySlotView[] {
     ...wanted.map((slot) => ({ ...slotView(look, slot, tasks.get(slot) ?? []), isSurplus: false })),
     ...[...surplus, ...leaving].map(([slot, rows]) => ({ ...surplusView(state, spec, slot, rows), isSurplus: true })),
   ];
+}
+
+/** What runs beside the slots by the spec on trial, and what is to; or what is left of one that was given up. */
+function trialViews(state: StateView, { id, value: service }: Row<Service>, sinceRevision: number): readonly AnySlotView[] {
+  const active = activeSpecOf(state, id);
+  if (active === undefined) return [];
+  const on = canaryOf(service, state.get('serviceStatus', id)?.value);
+  const number = on?.specNumber ?? active.number;
+  const spec = specOf(state, id, number) ?? active.spec;
+  const look: Look = { state, spec, isClean: cleanCheck(state, id, spec, number), sinceRevision };
+  const slots = new Map<string, Row<Task>[]>();
+  for (const row of state.tasksOfService(id)) {
+    if (!row.value.canary || row.value.lost || !shallRun(row.value)) continue;
+    const slot = `${slotOf(row.value)} (canary)`;
+    slots.set(slot, [...(slots.get(slot) ?? []), row]);
+  }
+  if (on === undefined) {
+    // What is about to take over its slot is no surplus.
+    const left = [...slots].filter(([, rows]) => !rows.some((row) => look.isClean(row.value)));
+    return left.map(([slot, rows]) => ({ ...surplusView(state, spec, slot, rows), isSurplus: true }));
+  }
+  const missing = Math.max(0, canaryTasks(on.permille, active.spec.replicas) - slots.size);
+  const views = [...slots].map(([slot, rows]) => slotView(look, slot, rows));
+  return [...views, ...Array.from({ length: missing }, () => slotView(look, 'canary', []))].map((view) => ({ ...view, isSurplus: false }));
 }
 
 /** Nothing of it runs, or shall any more. */
@@ -153,17 +188,11 @@ function cleanCheck(state: StateView, serviceId: string, active: ServiceSpec, ac
     let clean = known.get(specNumber);
     if (clean === undefined) {
       const made = specOf(state, serviceId, specNumber);
-      clean = made !== undefined && isDeepStrictEqual(runtimePart(made.task), runtimePart(active.task));
+      clean = made !== undefined && runsTheSame(made.task, active.task);
       known.set(specNumber, clean);
     }
     return clean;
   };
-}
-
-/** What restarts tasks when it changes: all but placement and the login for the registry. */
-function runtimePart(task: TaskSpec | undefined): TaskSpec | undefined {
-  if (task?.container === undefined) return task;
-  return { ...task, placement: undefined, container: { ...task.container, registryAuth: '' } };
 }
 
 function slotView(look: Look, slot: string, rows: readonly Row<Task>[]): SlotView {

@@ -1,6 +1,6 @@
 // Why a task is not what it shall be, though it has not failed: in the words that progress and `service ps` share. Pure.
 import { type ServiceSpec, type Task, TaskState, type TaskStatus } from '../../proto/index.ts';
-import { portId, specOf, type StateView } from '../state/index.ts';
+import { isPublishedBy, portId, specOf, type StateView } from '../state/index.ts';
 import { ingressTargets } from './services/service-view.ts';
 import { type SeenTask } from './task-state.ts';
 
@@ -22,9 +22,10 @@ export function remarkOf(state: StateView, task: Task, seen: SeenTask, nowUnixMs
 /** What its node says of published ports of its service: the other nodes answer there, this one does not. */
 function portsNotOpened(state: StateView, { nodeId, serviceId }: Task): string {
   const problems = state.get('nodeStatus', nodeId)?.value.portProblems ?? [];
-  const own = problems.filter(
-    ({ protocol, publishedPort }) => state.get('byPort', portId(protocol, publishedPort))?.value.objectId === serviceId,
-  );
+  const own = problems.filter(({ protocol, publishedPort }) => {
+    const claim = state.get('byPort', portId(protocol, publishedPort))?.value;
+    return claim !== undefined && isPublishedBy(claim, serviceId);
+  });
   return own.map(({ message }) => `not answered on this node: ${message}`).join('; ');
 }
 

@@ -33,6 +33,7 @@ export function taskView(state: StateView, row: Row<Task>, nowUnixMs: number): T
     version: row.modRevision,
     remark: remarkOf(state, task, seen, nowUnixMs),
     jobIteration: task.jobIteration,
+    canary: task.canary,
   });
 }
 

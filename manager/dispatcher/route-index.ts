@@ -2,7 +2,7 @@
 import { type PortRoute, type Task, TaskState } from '../../proto/index.ts';
 import type { Change, StateView } from '../state/index.ts';
 import type { Revision } from '../store/store.ts';
-import { isRolledBack, isRouteInput, mergePorts, portRoutesOf, routeRevision } from './route-table.ts';
+import { isRouteInput, isStatusInput, mergePorts, portRoutesOf, routeRevision } from './route-table.ts';
 
 export class RouteIndex {
   readonly #state: StateView;
@@ -77,7 +77,7 @@ export class RouteIndex {
         return;
       case 'serviceStatus':
         this.#dirty.add(change.id);
-        if (isRolledBack(this.#state, change.id)) this.#see(change.after?.modRevision);
+        if (isStatusInput(this.#state, change.id)) this.#see(change.after?.modRevision);
         return;
       case 'cluster':
       case 'rebalance':

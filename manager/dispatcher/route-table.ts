@@ -1,7 +1,7 @@
 // The route table as a pure function of the state: what is published where, which tasks answer for it, and the revision that names it.
 //
-// Inputs: all services (a spec lands in one transaction with its service), the status of those whose update was rolled back by the leader, nodes
-// and node statuses; tasks of services that publish, tasks that are drained, and their statuses; and `route-floor`, which every transaction
+// Inputs: all services (a spec lands in one transaction with its service), the status of those whose update was rolled back by the leader, that try a
+// canary or were paused, nodes and node statuses; tasks of services that publish, tasks that are drained, and their statuses; and `route-floor`, which every transaction
 // rewrites that deletes one of these. So the newest mod revision among them never falls (a status ceases to be one by a newer service row), and
 // every manager that has a state at least that new finds the same one.
 import {
@@ -22,11 +22,12 @@ import {
   type Task,
   TaskState,
 } from '../../proto/index.ts';
-import { activeSpecNumber, activeSpecOf, type Row, specOf, type StateView } from '../state/index.ts';
+import { activeSpecNumber, activeSpecOf, canaryPermille, type Row, specOf, type StateView } from '../state/index.ts';
 import type { Revision } from '../store/store.ts';
 import { epochAt } from './epochs.ts';
+import { pauseMs, withHold } from './route-pause.ts';
 
-/** Canary weights come later; until then all targets are equal. */
+/** All targets are equal; the share of a canary is the port's, not its targets'. */
 const WEIGHT = 1;
 
 export function routeTableOf(state: StateView, cluster: Cluster): RouteTable {
@@ -44,7 +45,7 @@ export function routeRevision(state: StateView): Revision {
   see(state.get('routeFloor', ''));
   for (const row of state.all('services')) {
     see(row);
-    if (isRolledBack(state, row.id)) see(state.get('serviceStatus', row.id));
+    if (isStatusInput(state, row.id)) see(state.get('serviceStatus', row.id));
   }
   for (const row of state.all('nodes')) see(row);
   for (const row of state.all('nodeStatus')) see(row);
@@ -63,22 +64,28 @@ export function isRouteInput(state: StateView, task: Task): boolean {
 
 /** The routes of one service; its active spec says which ports are published. Targets are sorted by task id. */
 export function portRoutesOf(state: StateView, serviceId: string): readonly PortRoute[] {
+  const service = state.get('services', serviceId)?.value;
   const spec = activeSpecOf(state, serviceId)?.spec;
-  if (spec === undefined) return [];
+  if (service === undefined || spec === undefined) return [];
   const ports = spec.ports.filter(isIngress);
   if (ports.length === 0) return [];
   const tasks = [...state.tasksOfService(serviceId)].map((row) => row.value).filter((task) => carriesTraffic(state, task));
   tasks.sort((a, b) => compareText(a.id, b.id));
-  return ports.map((port) => ({
-    protocol: port.protocol,
-    publishedPort: port.publishedPort,
-    serviceId,
-    serviceName: spec.name,
-    targets: tasks.flatMap((task) => targetOf(state, task, port) ?? []),
-    settings: port.ingress,
-    paused: false,
-    canaryPermille: 0,
-  }));
+  const permille = canaryPermille(service, state.get('serviceStatus', serviceId)?.value);
+  return ports.map((port) => {
+    const targets = tasks.flatMap((task) => targetOf(state, task, port) ?? []);
+    const pausedMs = pauseMs(state, service, spec, targets);
+    return {
+      protocol: port.protocol,
+      publishedPort: port.publishedPort,
+      serviceId,
+      serviceName: spec.name,
+      targets,
+      settings: pausedMs === 0 ? port.ingress : withHold(port, pausedMs),
+      paused: pausedMs > 0,
+      canaryPermille: permille,
+    };
+  });
 }
 
 /** All ports in order; a port that two services claim (which the API refuses) goes to the one with the lower id. */
@@ -94,8 +101,14 @@ export function mergePorts(byService: ReadonlyMap<string, readonly PortRoute[]>)
   return [...merged.values()].sort((a, b) => comparePortKeys(keyOfRoute(a), keyOfRoute(b)));
 }
 
+/** Its status has a say in its routes. Once it has, only a newer service row takes that away: no change of the status itself. */
+export function isStatusInput(state: StateView, serviceId: string): boolean {
+  const service = state.get('services', serviceId)?.value;
+  return service?.canary !== undefined || service?.pause !== undefined || isRolledBack(state, serviceId);
+}
+
 /** The leader went back from the newest spec by itself: its status says which ports are published. */
-export function isRolledBack(state: StateView, serviceId: string): boolean {
+function isRolledBack(state: StateView, serviceId: string): boolean {
   const service = state.get('services', serviceId)?.value;
   return service !== undefined && activeSpecNumber(service, state.get('serviceStatus', serviceId)?.value) !== service.specNumber;
 }
@@ -145,7 +158,7 @@ function toTarget(task: Task, endpoint: Endpoint): RouteTarget {
     containerPort: endpoint.containerPort,
     weight: WEIGHT,
     state: task.drain ? TargetState.TARGET_DRAINING : TargetState.TARGET_ACTIVE,
-    canary: false,
+    canary: task.canary,
   };
 }
 

@@ -1,9 +1,10 @@
 // What a task that is on its way out is waited for: meshes that have yet to acknowledge, open connections, its own end.
 import { Finding, TaskState } from '../../proto/index.ts';
 import { formatDurationMs } from '../../lib/units.ts';
-import { ACK_DEADLINE_MS, DEFAULT_DRAIN_PERIOD_MS } from '../orchestrator/drain.ts';
+import { ACK_DEADLINE_MS } from '../orchestrator/drain.ts';
 import { stopGraceMs } from '../orchestrator/stop.ts';
 import type { TaskInfo } from '../orchestrator/task-info.ts';
+import { drainPeriodOf } from '../state/index.ts';
 import { nodeName } from './node-tenants.ts';
 import { type ServiceScene, slotName } from './service-scene.ts';
 
@@ -39,7 +40,7 @@ export function leavingFinding(scene: ServiceScene, key: string, info: TaskInfo)
     });
   }
   const busy = acks.awaited.filter(({ id }) => !reportOf(id).isIdle).map(({ id }) => nodeName(scene.view, id));
-  const periodMs = scene.spec.drainPeriodMs === 0 ? DEFAULT_DRAIN_PERIOD_MS : scene.spec.drainPeriodMs;
+  const periodMs = drainPeriodOf(scene.spec);
   return Finding.create({
     ...about,
     kind: 'drain-connections',

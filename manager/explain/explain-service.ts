@@ -13,7 +13,7 @@ import { nodeTenants } from './node-tenants.ts';
 import { portFindings } from './port-findings.ts';
 import { jobFindings, jobSummary } from './job-findings.ts';
 import { preemptionFinding } from './preemption-finding.ts';
-import { rolloutFindings } from './rollout-findings.ts';
+import { pauseFindings, rolloutFindings } from './rollout-findings.ts';
 import { servedSlots } from './served-slots.ts';
 import { sceneOf, type ServiceScene, slotName, isServiceMode } from './service-scene.ts';
 import { NO_NODE, OUTDATED, taskFinding } from './task-finding.ts';
@@ -42,7 +42,7 @@ export function explainService(
   }
   tasks.push(...missingTasks(scene, considered));
   tasks.sort((one, other) => urgency(other) - urgency(one));
-  const rollout = [...rolloutFindings(scene), ...jobFindings(scene)];
+  const rollout = [...pauseFindings(scene), ...rolloutFindings(scene), ...jobFindings(scene)];
   const ports = portFindings(scene);
   const served = servedSlots(scene);
   return ServiceExplanation.create({
@@ -138,7 +138,7 @@ function missingTasks(scene: ServiceScene, consider: Consider): readonly Explain
     const finding = Finding.create({ kind: NO_NODE, reason: 'no node is one that it runs on, so it runs nowhere' });
     return [ExplainedTask.create({ name, state, finding: withWayOut(finding, nodes), nodes, moreNodes: more })];
   }
-  const count = Math.max(0, spec.replicas - filled.length);
+  const count = Math.max(0, spec.replicas - filled.filter(({ holder }) => holder?.task.canary !== true).length);
   if (count === 0) return [];
   const finding = Finding.create({
     kind: 'not-made',

@@ -1,3 +1,4 @@
+export { canaryProblem } from './canary-fit.ts';
 export { displacedTasks } from './displaced-tasks.ts';
 export { explainService } from './explain-service.ts';
 export { KeptInventory } from './kept-inventory.ts';

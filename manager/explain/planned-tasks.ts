@@ -1,7 +1,7 @@
 // What a rehearsed change does to the tasks of a service: slot by slot, before against after.
 import { PlannedAction, PlannedTask, ServiceMode, type ServiceSpec, TaskState } from '../../proto/index.ts';
 import { taskDigest } from '../orchestrator/spec-rules.ts';
-import { slotsOf } from '../orchestrator/slot.ts';
+import { besideSlotKey, slotsOf } from '../orchestrator/slot.ts';
 import type { TaskInfo } from '../orchestrator/task-info.ts';
 import type { StateView } from '../state/index.ts';
 import { nodeName } from './node-tenants.ts';
@@ -30,7 +30,9 @@ export function plannedTasks(
   const tasks: PlannedTask[] = [];
   let unchanged = 0;
   for (const key of keys) {
-    const name = `${spec.name}.${isGlobal ? nodeName(after, placeOf(key)) : placeOf(key)}`;
+    const beside = besideSlotKey(key);
+    const place = beside === undefined ? placeOf(key) : `${beside} (canary)`;
+    const name = `${spec.name}.${isGlobal ? nodeName(after, placeOf(key)) : place}`;
     // Of runs of a job that are over, nothing is left to be planned.
     if (isOver(was.get(key)) && (is.get(key) === undefined || isOver(is.get(key)))) continue;
     const planned = actionOf(was.get(key), is.get(key), spec, isCut);

@@ -2,7 +2,7 @@
 import { Finding, TaskState, UpdateState } from '../../proto/index.ts';
 import { formatDurationMs } from '../../lib/units.ts';
 import type { SlotTasks } from '../orchestrator/slot.ts';
-import { updateConfigOf } from '../state/index.ts';
+import { isPaused, updateConfigOf } from '../state/index.ts';
 import { countText } from './amounts.ts';
 import { leavingFinding } from './drain-finding.ts';
 import { isClean, isOutdated, type ServiceScene, slotName } from './service-scene.ts';
@@ -11,6 +11,14 @@ import { aboutText } from './times.ts';
 
 /** An update of hundreds at once has as many reasons; more help nobody. */
 const MAX_FINDINGS = 20;
+
+/** Its clients wait though nothing may be wrong with its tasks. */
+export function pauseFindings({ name, service: { value: service }, status }: ServiceScene): readonly Finding[] {
+  const { pause } = service;
+  if (pause === undefined || !isPaused(service, status)) return [];
+  const reason = `the service is paused: new clients wait, ${formatDurationMs(pause.maxMs)} at most`;
+  return [finding('service-paused', reason, `\`shoal service resume ${name}\``, pause.startedUnixMs)];
+}
 
 export function rolloutFindings(scene: ServiceScene): readonly Finding[] {
   const { leaderSince, status, service } = scene;
@@ -37,6 +45,9 @@ export function rolloutFindings(scene: ServiceScene): readonly Finding[] {
         ),
       ];
     }
+    case UpdateState.CANARY:
+    case UpdateState.CANARY_PAUSED:
+      return canaryFindings(scene);
     case UpdateState.UPDATING:
     case UpdateState.ROLLBACK_STARTED:
       return updateFindings(scene).slice(0, MAX_FINDINGS);
@@ -45,6 +56,31 @@ export function rolloutFindings(scene: ServiceScene): readonly Finding[] {
         ? []
         : [finding('new-spec', 'the leader has not looked at the newest version yet', '')];
   }
+}
+
+/** It waits, and so does the service's way to its newest spec. */
+function canaryFindings({ name, service, status, wallMs, canary }: ServiceScene): readonly Finding[] {
+  const { update } = status ?? {};
+  const ends = `\`shoal service update --promote ${name}\` or \`shoal service update --abort ${name}\``;
+  if (canary === undefined) return [finding('new-spec', 'the leader has not acted yet on the end of the canary', '')];
+  const share = `${canary.permille / 10}%`;
+  const since = update?.startedUnixMs ?? 0;
+  if (canary.isPaused) {
+    const way = `\`shoal service update --canary ${share} ${name}\` tries on; ${ends}`;
+    return [finding('canary-paused', `the canary (spec ${canary.specNumber}) gets nothing new: ${update?.message ?? ''}`, way, since)];
+  }
+  const waits =
+    canary.promoteAfterMs === 0
+      ? 'it waits until somebody says what becomes of it'
+      : `it is promoted when all of its tasks have been up for ${formatDurationMs(canary.promoteAfterMs)} without a break`;
+  return [
+    finding(
+      'canary',
+      `spec ${service.value.specNumber} is a canary with ${share} of new connections: ${waits}`,
+      ends,
+      Math.min(since, wallMs),
+    ),
+  ];
 }
 
 function pausedWayOut({ name }: ServiceScene, state: UpdateState): string {

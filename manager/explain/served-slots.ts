@@ -3,9 +3,10 @@ import type { SlotTasks } from '../orchestrator/slot.ts';
 import type { TaskInfo } from '../orchestrator/task-info.ts';
 import { isOutdated, type ServiceScene } from './service-scene.ts';
 
-/** `earlier`: those of `running` whose task is of an earlier version. */
+/** Not what runs beside them on trial. `earlier`: those of `running` whose task is of an earlier version. */
 export function servedSlots(scene: ServiceScene): { readonly running: number; readonly earlier: number } {
-  const serving = scene.filled.map(servingTask).filter((info) => info !== undefined);
+  const slots = scene.filled.filter(({ holder }) => holder?.task.canary !== true);
+  const serving = slots.map(servingTask).filter((info) => info !== undefined);
   return { running: serving.length, earlier: serving.filter((info) => isOutdated(scene, info)).length };
 }
 

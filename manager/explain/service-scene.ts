@@ -5,9 +5,9 @@ import { readAcks, type MeshAcks } from '../orchestrator/drain.ts';
 import { isDone } from '../orchestrator/job-view.ts';
 import { isOpen } from '../orchestrator/rollout.ts';
 import { taskDigest } from '../orchestrator/spec-rules.ts';
-import { slotsOf, type SlotTasks } from '../orchestrator/slot.ts';
+import { besideSlotKey, slotsOf, type SlotTasks } from '../orchestrator/slot.ts';
 import type { TaskInfo } from '../orchestrator/task-info.ts';
-import { activeSpecOf, type Row, type StateView } from '../state/index.ts';
+import { activeSpecOf, canaryOf, type CanaryState, type Row, specOf, type StateView } from '../state/index.ts';
 import type { Service } from '../../proto/index.ts';
 import { nodeName } from './node-tenants.ts';
 
@@ -23,6 +23,7 @@ export interface ServiceScene {
   readonly filled: readonly SlotTasks[];
   readonly isGlobal: boolean;
   readonly isUpdating: boolean;
+  readonly canary: CanaryState | undefined;
   /** Undefined: nobody leads. */
   readonly leaderSince: number | undefined;
   acks(): MeshAcks;
@@ -37,7 +38,8 @@ export function sceneOf(view: StateView, serviceId: string, wallMs: number): Ser
   const { spec } = active;
   const slots = [...slotsOf(view, serviceId).values()];
   const filled = slots.filter((slot) => slot.holder !== undefined && (isServiceMode(spec.mode) || isUnderWay(status?.job, slot)));
-  const nameKey = ({ key }: SlotTasks): string => (isNumber(placeOf(key)) ? placeOf(key).padStart(10, '0') : nodeName(view, placeOf(key)));
+  const nameKey = ({ key }: SlotTasks): string =>
+    /^\d+~?$/.test(placeOf(key)) ? placeOf(key).padStart(10, '0') : nodeName(view, placeOf(key));
   filled.sort((one, other) => (nameKey(one) < nameKey(other) ? -1 : 1));
   const update = status?.update?.state;
   let acks: MeshAcks | undefined;
@@ -47,13 +49,16 @@ export function sceneOf(view: StateView, serviceId: string, wallMs: number): Ser
     name: service.value.name,
     isGlobal: spec.mode === ServiceMode.GLOBAL || spec.mode === ServiceMode.GLOBAL_JOB,
     isUpdating: update === UpdateState.UPDATING || update === UpdateState.ROLLBACK_STARTED,
+    canary: canaryOf(service.value, status),
     leaderSince: view.get('leader', '')?.createRevision,
     acks: () => (acks ??= readAcks(view)),
   };
 }
 
 /** It runs what the active spec says, under whatever number it was made. */
-export function isClean({ specNumber, spec }: ServiceScene, info: TaskInfo): boolean {
+export function isClean({ specNumber, spec, canary, view }: ServiceScene, info: TaskInfo): boolean {
+  const trial = info.task.canary && canary !== undefined ? specOf(view, info.task.serviceId, canary.specNumber) : undefined;
+  if (trial !== undefined) return info.spec !== undefined && taskDigest(info.spec) === taskDigest(trial);
   if (info.task.specNumber === specNumber) return true;
   return info.spec !== undefined && taskDigest(info.spec) === taskDigest(spec);
 }
@@ -69,6 +74,8 @@ export function isOutdated(scene: ServiceScene, info: TaskInfo): boolean {
 
 /** "web.3"; of a global service "web.<hostname>". */
 export function slotName({ view, name }: ServiceScene, key: string): string {
+  const beside = besideSlotKey(key);
+  if (beside !== undefined) return `${name}.${beside} (canary)`;
   return `${name}.${isNumber(placeOf(key)) ? placeOf(key) : nodeName(view, placeOf(key))}`;
 }
 

@@ -7,7 +7,6 @@ import type { Row, StateView } from '../state/index.ts';
 import type { FirstSeen } from './plan.ts';
 
 export const ACK_DEADLINE_MS = 5000;
-export const DEFAULT_DRAIN_PERIOD_MS = 10_000;
 
 /** What the meshes have said, as far as drains are concerned. */
 export interface MeshAcks {

@@ -5,7 +5,7 @@ import { formatDurationMs } from '../../lib/units.ts';
 import type { Pass } from './pass.ts';
 import type { SlotTasks } from './slot.ts';
 import { leaveLeftMs } from './stop.ts';
-import { endReason } from './task-events.ts';
+import { endReason, slotName } from './task-events.ts';
 import type { TaskInfo } from './task-info.ts';
 
 /** "failure of task web.3, which failed: exit code 1"; undefined: it goes on. */
@@ -25,7 +25,7 @@ export function failureOf(pass: Pass, wanted: readonly SlotTasks[]): string | un
 
 /** What has just gone wrong with the slot, if anything. */
 function newsOf(pass: Pass, slot: SlotTasks, holder: TaskInfo): string | undefined {
-  const name = `${pass.service.name}.${slot.key}`;
+  const name = slotName(pass, slot);
   if (hasJustFailed(pass, holder)) return `failure of task ${name}, which ${endReason(holder)}`;
   if (!isStalled(pass, slot)) return undefined;
   const why = holder.task.verdict?.message || holder.status?.error || holder.status?.message || '';
@@ -37,13 +37,14 @@ export function hasJustFailed(pass: Pass, holder: TaskInfo): boolean {
   if (pass.phase !== 'updating' || !pass.isNew(holder) || holder.task.desired > TaskState.RUNNING) return false;
   if (holder.status?.state !== TaskState.FAILED && holder.status?.state !== TaskState.REJECTED) return false;
   const upMs = pass.notedUpMs(holder);
-  return upMs === undefined || upMs <= pass.config.monitorMs;
+  // What is on trial is watched as long as that lasts.
+  return pass.rollout.isTrial || upMs === undefined || upMs <= pass.config.monitorMs;
 }
 
 /** The slot was given a new task by the update, and for the progress deadline none of its tasks has proved itself. */
 function isStalled(pass: Pass, { key, holder, others }: SlotTasks): boolean {
   if (pass.phase !== 'updating' || pass.progressDeadlineMs === 0 || holder === undefined) return false;
-  if (!pass.isNew(holder) || holder.task.replaces === '' || pass.hasProved(holder)) return false;
+  if (!pass.isNew(holder) || (holder.task.replaces === '' && !pass.rollout.isTrial) || pass.hasProved(holder)) return false;
   // A global task waits for its node as long as that takes.
   if (holder.nodeCondition === 'down') return false;
   // The time that the ones before it have for leaving is not its own: the deadline runs from when they are gone, or should be.

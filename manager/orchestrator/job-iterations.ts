@@ -38,6 +38,7 @@ export function planIterations(pass: Pass, job: JobStatus, views: readonly Itera
     update: undefined,
     job: next,
     nodeFailures: before?.value.nodeFailures ?? [],
+    endedPause: 0,
   };
   const writes = [{ kind: 'put', table: 'serviceStatus', id: pass.serviceId, value, before } as const];
   return { serviceId: pass.serviceId, writes, requires: [], events };

@@ -5,6 +5,7 @@ import { goesBefore } from './fallback.ts';
 import { holdMessage, holdMs, movesAfter } from './move-damping.ts';
 import type { Pass } from './pass.ts';
 import { noteAttempt } from './restart-window.ts';
+import { besideSlotKey } from './slot.ts';
 import type { SlotEdit } from './slot-edit.ts';
 import { samePlacement } from './spec-rules.ts';
 import { isLeaving } from './stop.ts';
@@ -36,7 +37,7 @@ export function makeTask(pass: Pass, edit: SlotEdit, { replaced, restart, specNu
   edit.create({
     id,
     specNumber,
-    slot: pass.isGlobal ? 0 : Number(key),
+    slot: pass.isGlobal ? 0 : Number(besideSlotKey(key) ?? key),
     nodeId: pass.isGlobal ? key : '',
     desired: delayMs > 0 || waits ? TaskState.READY : TaskState.RUNNING,
     // One that never had a node leaves no trace: what it stood in for is what is replaced.
@@ -45,6 +46,8 @@ export function makeTask(pass: Pass, edit: SlotEdit, { replaced, restart, specNu
     failedUpdate: replaced !== undefined && specNumber === pass.specNumber && hasFailedUpdate(pass, replaced),
     moves,
     holdMessage: waitMs > 0 ? holdMessage(moves) : undefined,
+    canary: pass.rollout.isTrial,
+    awaited: replaced !== undefined && restart === undefined && (replaced.task.awaited || edit.taskOf(replaced).drain),
   });
   if (delayMs > 0) pass.wakeIn(delayMs);
 }

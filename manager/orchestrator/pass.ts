@@ -1,7 +1,7 @@
 // One look at one service: what all its rules read, and what they leave behind besides writes.
 import { type Cluster, type Service, ServiceMode, type ServiceSpec, type UpdateConfig } from '../../proto/index.ts';
-import type { StateView } from '../state/index.ts';
-import { DEFAULT_DRAIN_PERIOD_MS, type MeshAcks, readAcks } from './drain.ts';
+import { drainPeriodOf, type StateView } from '../state/index.ts';
+import { type MeshAcks, readAcks } from './drain.ts';
 import type { ReconcileContext } from './plan.ts';
 import type { Rollout } from './rollout.ts';
 import { DEFAULT_PROGRESS_DEADLINE_MS, taskDigest } from './spec-rules.ts';
@@ -64,7 +64,7 @@ export class Pass {
   }
 
   get drainPeriodMs(): number {
-    return this.spec.drainPeriodMs === 0 ? DEFAULT_DRAIN_PERIOD_MS : this.spec.drainPeriodMs;
+    return drainPeriodOf(this.spec);
   }
 
   /** It runs what the active spec says, under whatever number it was made. */
@@ -74,7 +74,10 @@ export class Pass {
   }
 
   /** Made by the roll-out under way, not before it. */
-  isNew({ task, row }: TaskInfo): boolean {
+  isNew(info: TaskInfo): boolean {
+    const { task, row } = info;
+    // Scaled meanwhile, it has another number.
+    if (this.rollout.isTrial) return this.isClean(info);
     if (task.specNumber !== this.specNumber) return false;
     return !this.rollout.isAutomatic || row.createRevision > (this.rollout.status?.modRevision ?? 0);
   }

@@ -10,7 +10,7 @@ export function releasePorts(pass: Pass): readonly WriteGroup[] {
   const { view, serviceId, rollout } = pass;
   // Until the newest spec's roll-out has begun, nothing is known of what it may go back to.
   if (rollout.isNewSpec) return [];
-  const kept = portsByRow([...pass.spec.ports, ...fallbackPorts(pass)]);
+  const kept = portsByRow([...pass.spec.ports, ...fallbackPorts(pass), ...trialPorts(pass)]);
   const ids = new Set([...view.specsOfService(serviceId)].flatMap(({ value }) => [...portsByRow(value.spec?.ports ?? []).keys()]));
   // A newer spec may have taken one of them again.
   const requires = [{ table: 'services', id: serviceId, row: view.get('services', serviceId) }] as const;
@@ -23,6 +23,11 @@ export function releasePorts(pass: Pass): readonly WriteGroup[] {
       value === undefined ? { kind: 'delete', table: 'byPort', row } : { kind: 'put', table: 'byPort', id, value, before: row };
     return [{ serviceId, writes: [write], requires, events: [] }];
   });
+}
+
+/** It publishes them once it is promoted. */
+function trialPorts({ view, serviceId, rollout }: Pass): readonly PortSpec[] {
+  return rollout.canary === undefined ? [] : (specOf(view, serviceId, rollout.canary.specNumber)?.ports ?? []);
 }
 
 /** Of the spec to which a failure would lead by itself. */

@@ -1,7 +1,9 @@
 // One service brought to its spec: what is, what shall be, and the writes between. Pure, and repeatable: run again on a state that has its writes,
 // it has nothing to say until something else changes or the time it named has come.
-import { ServiceMode, TaskState } from '../../proto/index.ts';
+import { ServiceMode } from '../../proto/index.ts';
 import type { StateView } from '../state/index.ts';
+import { adoptTrials, planTrial, withoutTrials } from './canary.ts';
+import { clearSlot } from './clear-slot.ts';
 import { reconcileJob } from './job.ts';
 import { markLateMeshes } from './late-meshes.ts';
 import { planMoves } from './moves.ts';
@@ -14,9 +16,8 @@ import { chooseSlots } from './scale.ts';
 import { planRebalance } from './rebalance.ts';
 import { rolloutOf } from './rollout.ts';
 import { SlotEdit } from './slot-edit.ts';
-import { MAX_FORGOTTEN, settleSlot } from './slot-rules.ts';
+import { settleSlot } from './slot-rules.ts';
 import { slotsOf, type SlotTasks } from './slot.ts';
-import { stopTask } from './stop.ts';
 import { lookOut, planStatus } from './update.ts';
 
 const NOTHING: Plan = { groups: [], wakeInMs: undefined };
@@ -33,7 +34,11 @@ export function reconcileService(view: StateView, serviceId: string, context: Re
 }
 
 function planService(pass: Pass): Plan {
-  const slots = slotsOf(pass.view, pass.serviceId);
+  const all = slotsOf(pass.view, pass.serviceId);
+  const { slots, trials } = withoutTrials(all);
+  const adopted = adoptTrials(pass, slots, trials);
+  // Who fills these slots now is seen by the next pass.
+  if (adopted.length > 0) return { groups: adopted, wakeInMs: 0 };
   const choice = chooseSlots(pass, slots);
   if (choice.isCut) pass.wakeIn(0);
   const setback = lookOut(pass, choice.wanted);
@@ -47,14 +52,15 @@ function planService(pass: Pass): Plan {
   for (const edit of unwanted) clearSlot(pass, edit);
 
   const groups: WriteGroup[] = [];
-  const status = planStatus(pass, setback, wanted, moves, rebalance);
+  const trial = planTrial(pass, trials, choice.wanted);
+  const status = planStatus(pass, setback, wanted, moves, rebalance, trial.outcome);
   if (status !== undefined && rebalance.moved === undefined) groups.push(status);
-  for (const edit of [...wanted, ...unwanted]) {
+  for (const edit of [...wanted, ...unwanted, ...trial.edits]) {
     const group = edit.build();
     if (group === undefined) continue;
     groups.push(edit === rebalance.moved && status !== undefined ? joined(status, group) : group);
   }
-  groups.push(...markLateMeshes(pass), ...releasePorts(pass), ...oldSpecs(pass, usedSpecs(slots)));
+  groups.push(...markLateMeshes(pass), ...releasePorts(pass), ...oldSpecs(pass, usedSpecs(all)));
   return { groups, wakeInMs: pass.wakeInMs };
 }
 
@@ -66,18 +72,6 @@ function joined(status: WriteGroup, slot: WriteGroup): WriteGroup {
     [...status.requires, ...slot.requires],
   ];
   return { serviceId, writes, requires, events: [...status.events, ...slot.events] };
-}
-
-/** The slot is not wanted any more: whoever is in it ends, and is forgotten. */
-function clearSlot(pass: Pass, edit: SlotEdit): void {
-  const { holder, others } = edit.slot;
-  let ended = 0;
-  for (const info of others) {
-    if (info.isEnded && ++ended > MAX_FORGOTTEN) continue;
-    stopTask(pass, edit, info, TaskState.REMOVE);
-  }
-  if (ended > MAX_FORGOTTEN) pass.wakeIn(0);
-  if (holder !== undefined) stopTask(pass, edit, holder, TaskState.REMOVE);
 }
 
 function usedSpecs(slots: ReadonlyMap<string, SlotTasks>): ReadonlySet<number> {

@@ -1,7 +1,18 @@
 // What the tasks of a service are brought to at present, and by which settings: its newest spec, or the one that the leader went back to after
 // the update to the newest failed. Pure; read once per pass.
 import { type Service, type ServiceSpec, type ServiceStatus, type UpdateConfig, UpdateState } from '../../proto/index.ts';
-import { rollbackConfigOf, type Row, seenSpecNumber, specId, specOf, type StateView, updateConfigOf } from '../state/index.ts';
+import {
+  canaryOf,
+  type CanaryState,
+  isCanaryState,
+  rollbackConfigOf,
+  type Row,
+  seenSpecNumber,
+  specId,
+  specOf,
+  type StateView,
+  updateConfigOf,
+} from '../state/index.ts';
 
 /** `rollback`: by the rollback settings, and never itself rolled back. */
 export type RolloutKind = 'update' | 'rollback';
@@ -18,13 +29,43 @@ export interface Rollout {
   readonly fromSpecNumber: number;
   readonly config: UpdateConfig;
   readonly status: Row<ServiceStatus> | undefined;
+  /** The newest spec is on trial beside `spec`. */
+  readonly canary: CanaryState | undefined;
+  /** This is the roll-out of what is on trial, to its own tasks. */
+  readonly isTrial: boolean;
+  /** A user has just promoted what was on trial. */
+  readonly isPromotion: boolean;
 }
 
 /** Undefined where the spec is not there (yet). */
 export function rolloutOf(view: StateView, service: Service): Rollout | undefined {
   const status = view.get('serviceStatus', service.id);
-  const isNewSpec = seenSpecNumber(status?.value) !== service.specNumber;
+  const canary = canaryOf(service, status?.value);
+  if (canary !== undefined) return beside(view, service, status, canary);
+  const isNewSpec = seenSpecNumber(status?.value) !== service.specNumber || isPromotion(service, status?.value);
   return isNewSpec ? begun(view, service, status) : underWay(view, service, status);
+}
+
+/** The spec of before goes on, as if the newest one were not there. */
+function beside(view: StateView, service: Service, status: Row<ServiceStatus> | undefined, canary: CanaryState): Rollout | undefined {
+  const { baseSpecNumber: specNumber } = canary;
+  const spec = specOf(view, service.id, specNumber);
+  if (spec === undefined || specOf(view, service.id, canary.specNumber) === undefined) return undefined;
+  const isNewSpec = seenSpecNumber(status?.value) !== service.specNumber;
+  return {
+    ...{ kind: 'update', spec, specNumber, isNewSpec, isAutomatic: false, fromSpecNumber: specNumber },
+    ...{ config: updateConfigOf(spec), status, canary, isTrial: false, isPromotion: false },
+  };
+}
+
+/** Of the spec on trial to its own tasks, beside `rollout`. */
+export function trialOf(view: StateView, serviceId: string, rollout: Rollout, { specNumber }: CanaryState): Rollout | undefined {
+  const spec = specOf(view, serviceId, specNumber);
+  return spec && { ...rollout, spec, specNumber, isNewSpec: false, config: updateConfigOf(spec), isTrial: true };
+}
+
+function isPromotion({ canary, specNumber }: Service, status: ServiceStatus | undefined): boolean {
+  return canary?.promoted === true && seenSpecNumber(status) === specNumber && isCanaryState(status?.update?.state);
 }
 
 function begun(view: StateView, service: Service, status: Row<ServiceStatus> | undefined): Rollout | undefined {
@@ -46,6 +87,9 @@ function begun(view: StateView, service: Service, status: Row<ServiceStatus> | u
     fromSpecNumber,
     config: configOf(view, service.id, kind, spec, fromSpecNumber),
     status,
+    canary: undefined,
+    isTrial: false,
+    isPromotion: isPromotion(service, status?.value),
   };
 }
 
@@ -57,7 +101,10 @@ function underWay(view: StateView, service: Service, status: Row<ServiceStatus> 
   const kind = isOpen(update?.state) && isRollbackState(update?.state) ? 'rollback' : 'update';
   const fromSpecNumber = update?.fromSpecNumber ?? 0;
   const config = configOf(view, service.id, kind, spec, fromSpecNumber);
-  return { kind, spec, specNumber, isNewSpec: false, isAutomatic: specNumber !== service.specNumber, fromSpecNumber, config, status };
+  return {
+    ...{ kind, spec, specNumber, isNewSpec: false, isAutomatic: specNumber !== service.specNumber, fromSpecNumber, config, status },
+    ...{ canary: undefined, isTrial: false, isPromotion: false },
+  };
 }
 
 /** A rollback goes by the word of the spec that is left: whoever brought that in may have provided for its failure. */
@@ -76,6 +123,8 @@ export function isOpen(state: UpdateState | undefined): boolean {
     case UpdateState.UPDATE_PAUSED:
     case UpdateState.ROLLBACK_STARTED:
     case UpdateState.ROLLBACK_PAUSED:
+    case UpdateState.CANARY:
+    case UpdateState.CANARY_PAUSED:
       return true;
     default:
       return false;

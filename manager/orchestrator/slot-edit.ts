@@ -6,7 +6,9 @@ import type { SlotTasks } from './slot.ts';
 import type { TaskInfo } from './task-info.ts';
 
 /** What reconcilers change of a task. */
-export type TaskPatch = Partial<Pick<Task, 'desired' | 'drain' | 'lost' | 'held' | 'verdict' | 'restart' | 'gaveUp'>>;
+export type TaskPatch = Partial<
+  Pick<Task, 'desired' | 'drain' | 'lost' | 'held' | 'verdict' | 'restart' | 'gaveUp' | 'canary' | 'awaited' | 'replaces'>
+>;
 
 export interface NewTask {
   readonly id: string;
@@ -24,6 +26,8 @@ export interface NewTask {
   /** Why it gets no node yet; unset: it gets one. */
   readonly holdMessage?: string | undefined;
   readonly jobIteration?: number;
+  readonly canary?: boolean;
+  readonly awaited?: boolean;
 }
 
 export class SlotEdit {
@@ -85,7 +89,7 @@ export class SlotEdit {
     return this.#created;
   }
 
-  /** The slot goes back to a task that is there already. */
+  /** The slot goes to a task that is there already: one that had it before, or a canary's. */
   setHolder(info: TaskInfo): void {
     this.#holderId = info.row.id;
   }

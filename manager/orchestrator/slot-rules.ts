@@ -35,6 +35,7 @@ function settleHolder(pass: Pass, edit: SlotEdit, holder: TaskInfo): void {
   }
   settleWindow(pass, edit, holder);
   noteUp(pass, holder);
+  if (task.awaited && holder.isUp) edit.patch(holder, { awaited: false });
   notePlaced(pass, holder);
   switch (holder.nodeCondition) {
     case 'removed':
@@ -175,13 +176,16 @@ function settleOther(pass: Pass, edit: SlotEdit, other: TaskInfo, holder: TaskIn
   }
   const mustMove = moveReason(pass, other) !== undefined;
   const isFallback = holder !== undefined && !task.drain && mustMove && fallsBack(pass, other, holder);
+  const givesWay = holder !== undefined && mustMove && hasPlace(pass, holder) && goesBefore(pass, other);
   if (isFallback) tellFallback(pass, edit, other, holder);
+  if ((isFallback || givesWay) && other.isRouted) edit.patch(holder, { awaited: true });
   const isRelieved =
     task.drain ||
     holder?.isUp === true ||
     isFallback ||
+    givesWay ||
     servesNext(edit, other) ||
-    (holder !== undefined && (mustGo(pass, other, holder) || (mustMove && isAwaited(pass, other, holder))));
+    (holder !== undefined && mustGo(pass, other, holder));
   if (isRelieved) stopTask(pass, edit, other, TaskState.SHUTDOWN, stopVerdict(pass, other));
   // Its node is back before its replacement is up: until then it serves on.
   else if (task.lost && other.nodeCondition === 'ready') edit.patch(other, { lost: false });
@@ -192,10 +196,9 @@ function servesNext({ slot: { others } }: SlotEdit, other: TaskInfo): boolean {
   return others.slice(others.indexOf(other) + 1).some((next) => next.isUp && !next.task.drain && !next.task.lost);
 }
 
-/** It was not to go before its replacement had a place, and that has one now, and may start. */
-function isAwaited(pass: Pass, other: TaskInfo, holder: TaskInfo): boolean {
-  const isHeld = !holder.isWaiting && holder.task.desired === TaskState.READY;
-  return isHeld && goesBefore(pass, other) && delayLeftMs(pass, holder) === 0;
+/** It was held back until somebody goes, and nothing else keeps it from starting. */
+function hasPlace(pass: Pass, holder: TaskInfo): boolean {
+  return !holder.isWaiting && holder.task.desired === TaskState.READY && delayLeftMs(pass, holder) === 0;
 }
 
 /** Its replacement waits for a node, and it must leave its own even if there is none at all. */

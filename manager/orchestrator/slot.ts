@@ -5,7 +5,7 @@ import { type Row, slotId, type StateView } from '../state/index.ts';
 import { type TaskInfo, taskInfo } from './task-info.ts';
 
 export interface SlotTasks {
-  /** The slot's number, or its node's id for a global service; of a job its iteration before that, and a point. */
+  /** The slot's number, or its node's id for a global service; of a job its iteration before that, and a point; of a canary a tilde behind it. */
   readonly key: string;
   readonly row: Row<Slot> | undefined;
   /** The task that fills the slot; undefined: nobody, or it is to be removed. */
@@ -14,9 +14,22 @@ export interface SlotTasks {
   readonly others: readonly TaskInfo[];
 }
 
-export function slotKeyOf(task: Pick<Task, 'slot' | 'nodeId' | 'jobIteration'>): string {
+export function slotKeyOf(task: Pick<Task, 'slot' | 'nodeId' | 'jobIteration' | 'canary'>): string {
   if (task.jobIteration !== undefined) return jobSlotKey(task.jobIteration, task.slot > 0 ? String(task.slot - 1) : task.nodeId);
+  if (task.canary) return canarySlotKey(String(task.slot));
   return task.slot > 0 ? String(task.slot) : task.nodeId;
+}
+
+const BESIDE = '~';
+
+/** Where the canary's task runs beside the one of slot `key`. */
+export function canarySlotKey(key: string): string {
+  return `${key}${BESIDE}`;
+}
+
+/** The slot that a canary's task runs beside; undefined: it is no canary's. */
+export function besideSlotKey(key: string): string | undefined {
+  return key.endsWith(BESIDE) ? key.slice(0, -BESIDE.length) : undefined;
 }
 
 /** `name`: the slot's number, from 0, or its node's id. */

@@ -1,7 +1,7 @@
 // What people are told of tasks: failures with their reasons, and moves that a node caused.
 import { type Event, TaskState } from '../../proto/index.ts';
 import type { Pass } from './pass.ts';
-import type { SlotTasks } from './slot.ts';
+import { besideSlotKey, type SlotTasks } from './slot.ts';
 import type { TaskInfo } from './task-info.ts';
 
 export function taskEvent(pass: Pass, slot: SlotTasks, info: TaskInfo, action: string, message: string): Event {
@@ -10,7 +10,7 @@ export function taskEvent(pass: Pass, slot: SlotTasks, info: TaskInfo, action: s
     type: 'task',
     action,
     objectId: info.row.id,
-    objectName: `${pass.service.name}.${slot.key}`,
+    objectName: slotName(pass, slot),
     message,
     attributes: {
       'service.id': pass.serviceId,
@@ -18,6 +18,11 @@ export function taskEvent(pass: Pass, slot: SlotTasks, info: TaskInfo, action: s
       ...(info.task.nodeId === '' ? {} : { 'node.id': info.task.nodeId }),
     },
   };
+}
+
+/** "web.3" */
+export function slotName(pass: Pass, { key }: Pick<SlotTasks, 'key'>): string {
+  return `${pass.service.name}.${besideSlotKey(key) ?? key}`;
 }
 
 export function serviceEvent(pass: Pass, action: string, message: string): Event {

@@ -1,10 +1,12 @@
 // The progress of an update, or of a rollback, as users see it: begun by a spec that changes tasks, completed when all new ones are up and have
 // been for the monitor period, paused or rolled back when they fail. Pure; what is moved is decided in moves.ts.
-import { type Event, FailureAction, type ServiceStatus, UpdateState, type UpdateStatus } from '../../proto/index.ts';
-import { specId } from '../state/index.ts';
+import { type Event, FailureAction, type Service, type ServiceStatus, UpdateState, type UpdateStatus } from '../../proto/index.ts';
+import { isCanaryState, type Row, specId } from '../state/index.ts';
+import type { TrialOutcome } from './canary.ts';
 import { failureOf, isGivenUp } from './failure.ts';
 import { isOutgrown } from './misfit.ts';
 import type { MovesOutcome } from './moves.ts';
+import { pauseToEnd } from './pause.ts';
 import type { Pass } from './pass.ts';
 import type { WriteGroup } from './plan.ts';
 import type { RebalanceOutcome } from './rebalance.ts';
@@ -22,10 +24,12 @@ export type Setback =
 
 /** Before anything is moved; sets the phase of the pass. */
 export function lookOut(pass: Pass, wanted: readonly SlotTasks[]): Setback | undefined {
-  const { isNewSpec, status } = pass.rollout;
+  const { isNewSpec, status, canary } = pass.rollout;
+  // What goes on beside a canary is no update.
+  if (canary !== undefined) return undefined;
   if (isNewSpec) {
     const isUpdate = wanted.some(({ holder }) => holder !== undefined && isAffected(pass, holder));
-    pass.phase = isUpdate ? 'updating' : 'steady';
+    pass.phase = isUpdate || pass.rollout.isPromotion ? 'updating' : 'steady';
     return undefined;
   }
   switch (status?.value.update?.state) {
@@ -72,28 +76,43 @@ export function planStatus(
   wanted: readonly SlotEdit[],
   moves: MovesOutcome,
   rebalance: RebalanceOutcome,
+  trial: TrialOutcome | undefined,
 ): WriteGroup | undefined {
   const { isNewSpec, status: before, specNumber } = pass.rollout;
-  const next = isNewSpec ? begun(pass) : setback === undefined ? ended(pass, wanted, moves) : setBack(pass, setback);
-  if (!isNewSpec && next === undefined && rebalance.status === before?.value.rebalance) return undefined;
+  const next = trial !== undefined ? trial.news : nextUpdate(pass, setback, wanted, moves);
+  const endedPause = pauseToEnd(pass);
+  const isSame = next === undefined && endedPause === undefined && rebalance.status === before?.value.rebalance;
+  if (!isNewSpec && isSame) return undefined;
   const value: ServiceStatus = {
     serviceId: pass.serviceId,
-    activeSpecNumber: setback?.kind === 'turn' ? setback.toSpecNumber : specNumber,
+    activeSpecNumber: setback?.kind === 'turn' ? setback.toSpecNumber : (trial?.promoted ?? specNumber),
     seenSpecNumber: pass.service.specNumber,
     update: next?.update ?? keptUpdate(pass),
     job: undefined,
     nodeFailures: before?.value.nodeFailures ?? [],
     rebalance: rebalance.status,
+    endedPause: endedPause?.number ?? before?.value.endedPause ?? 0,
   };
   return {
     serviceId: pass.serviceId,
     writes: [{ kind: 'put', table: 'serviceStatus', id: pass.serviceId, value, before }],
-    requires: [],
-    events: [...(next?.events ?? []), ...rebalance.events],
+    // A user may have said otherwise of the canary, or ended the pause.
+    requires:
+      trial?.news === undefined && endedPause === undefined ? [] : [{ table: 'services', id: pass.serviceId, row: serviceRow(pass) }],
+    events: [...(next?.events ?? []), ...(endedPause?.events ?? []), ...rebalance.events],
   };
 }
 
-interface NextUpdate {
+function nextUpdate(pass: Pass, setback: Setback | undefined, wanted: readonly SlotEdit[], moves: MovesOutcome): NextUpdate | undefined {
+  if (pass.rollout.isNewSpec) return begun(pass);
+  return setback === undefined ? ended(pass, wanted, moves) : setBack(pass, setback);
+}
+
+function serviceRow({ view, serviceId }: Pass): Row<Service> | undefined {
+  return view.get('services', serviceId);
+}
+
+export interface NextUpdate {
   readonly update: UpdateStatus;
   readonly events: readonly Event[];
 }
@@ -112,12 +131,15 @@ function begun(pass: Pass): NextUpdate | undefined {
       completedUnixMs: 0,
       specNumber: pass.service.specNumber,
       fromSpecNumber,
+      canaryRound: 0,
     };
     return { update, events: [serviceEvent(pass, kind, `${kind} started`)] };
   }
   if (current === undefined || !isOpen(current.state)) return undefined;
   const state = isRollback ? UpdateState.ROLLBACK_COMPLETED : UpdateState.UPDATE_COMPLETED;
-  const message = `${kind} completed: a newer spec left nothing to update`;
+  const message = isCanaryState(current.state)
+    ? `the canary was ${isRollback ? 'aborted' : 'ended by a newer spec'}`
+    : `${kind} completed: a newer spec left nothing to update`;
   return finished(pass, { ...current, specNumber: pass.service.specNumber, fromSpecNumber }, kind, state, message);
 }
 

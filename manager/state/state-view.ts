@@ -1,6 +1,7 @@
 // What may be read of the cluster's state: rows by id, and the few indexes that keep every loop from passing over everything.
 import type { Service, ServiceSpec, ServiceStatus, StoredSpec, Task } from '../../proto/index.ts';
 import type { Revision } from '../store/store.ts';
+import { canaryOf, seenSpecNumber } from './canary.ts';
 import { specId, type TableName } from './keys.ts';
 import type { Row, TableTypes } from './tables.ts';
 
@@ -22,14 +23,13 @@ export function specOf(state: StateView, serviceId: string, number: number): Ser
   return state.get('specs', specId(serviceId, number))?.value.spec;
 }
 
-/** The newest spec that the leader has acted on; 0: it has not looked at the service yet. */
-export function seenSpecNumber(status: ServiceStatus | undefined): number {
-  if (status === undefined) return 0;
-  return status.seenSpecNumber === 0 ? status.activeSpecNumber : status.seenSpecNumber;
-}
-
-/** Number of the spec that the service's tasks are, or are about to be, brought to: the newest, unless its update was rolled back by the leader. */
+/**
+ * Number of the spec that the service's tasks are, or are about to be, brought to: the newest, unless its update was rolled back by the leader, or it is
+ * on trial as a canary.
+ */
 export function activeSpecNumber(service: Service, status: ServiceStatus | undefined): number {
+  const canary = canaryOf(service, status);
+  if (canary !== undefined) return canary.baseSpecNumber;
   const hasReacted = status !== undefined && seenSpecNumber(status) === service.specNumber;
   return hasReacted ? status.activeSpecNumber : service.specNumber;
 }

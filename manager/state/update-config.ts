@@ -1,6 +1,13 @@
 // How a service is updated and rolled back where its spec does not say.
 import { FailureAction, type ServiceSpec, type UpdateConfig, UpdateOrder } from '../../proto/index.ts';
 
+const DEFAULT_DRAIN_PERIOD_MS = 10_000;
+
+/** How long open connections of a task that is to stop are waited for. */
+export function drainPeriodOf({ drainPeriodMs }: ServiceSpec): number {
+  return drainPeriodMs === 0 ? DEFAULT_DRAIN_PERIOD_MS : drainPeriodMs;
+}
+
 const DEFAULT_UPDATE: UpdateConfig = {
   parallelism: 1,
   delayMs: 0,

@@ -237,7 +237,7 @@ export class Exchange implements Guest, Seeker {
     const old = this.#req.httpVersionMinor === 0;
     const headers = endToEnd(answer.rawHeaders, old ? (name) => name === 'trailer' : undefined);
     this.#stick(headers);
-    if (route.closing) headers.push('Connection', 'close');
+    if (route.sendsClientsAway) headers.push('Connection', 'close');
     try {
       res.writeHead(answer.statusCode ?? 502, answer.statusMessage ?? '', headers);
     } catch {
@@ -291,7 +291,7 @@ export class Exchange implements Guest, Seeker {
     }
     this.#timer?.cancel();
     const page = pageOf({ status, service: this.#route.service, why }, this.#req.headers.accept);
-    res.writeHead(status, [...page.headers, ...(this.#route.closing ? ['Connection', 'close'] : [])]);
+    res.writeHead(status, [...page.headers, ...(this.#route.sendsClientsAway ? ['Connection', 'close'] : [])]);
     res.end(page.body);
   }
 

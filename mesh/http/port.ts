@@ -8,7 +8,7 @@ import { type Rng } from '../../lib/rng.ts';
 import { keyOfRoute, portKeyOf, type PortRoute } from '../../proto/index.ts';
 import { type Limits, whereSet } from '../limits.ts';
 import { Listener } from '../listener.ts';
-import { type PortHost, type ServedPort } from '../served-port.ts';
+import { type PortHost, type PortLook, type ServedPort } from '../served-port.ts';
 import { type Certificates } from '../tls/certificates.ts';
 import { type HttpPortCounters, type RouteCounters } from './counters.ts';
 import { Exchange } from './exchange.ts';
@@ -57,6 +57,8 @@ export class HttpPort implements ServedPort {
   #requestTimeoutMs = REQUEST_TIMEOUT_MS;
   #sweep: Timer | undefined;
   #closed = false;
+  #handedOver = false;
+  #clients = 0;
   #acceptLoggedMs = -Infinity;
   readonly #unwatch: () => void;
 
@@ -88,7 +90,12 @@ export class HttpPort implements ServedPort {
     return problems.length === 0 ? undefined : problems.join('; ');
   }
 
+  get clients(): number {
+    return this.#clients;
+  }
+
   async open(): Promise<void> {
+    if (this.#handedOver) return;
     if (this.#tls) this.#options.certificates.load();
     this.#listeners = this.#around.addresses.map(
       (address) =>
@@ -97,6 +104,7 @@ export class HttpPort implements ServedPort {
           rng: this.#options.rng,
           address,
           port: this.#around.listenPort,
+          sockets: this.#around.sockets,
           newServer: () => this.#newServer(),
           onChange: this.#around.onProblem,
           onAcceptError: (error) => {
@@ -112,7 +120,7 @@ export class HttpPort implements ServedPort {
     const before = this.#tls;
     const hosts = this.#tlsHosts.join();
     this.#take(routes, nodeId);
-    if (before !== this.#tls) {
+    if (before !== this.#tls && !this.#handedOver) {
       for (const listener of this.#listeners) listener.close();
       this.#closeIdle();
       void this.open();
@@ -129,6 +137,13 @@ export class HttpPort implements ServedPort {
     if (this.size === 0) this.#closeIdle();
   }
 
+  /** A client with a kept connection is told with its next answer to come back on another. */
+  handOver(): void {
+    this.#handedOver = true;
+    for (const listener of this.#listeners) listener.close();
+    for (const route of this.#everyRoute()) route.handOver();
+  }
+
   closeConnections(): void {
     this.#unwatch();
     this.#sweep?.cancel();
@@ -142,6 +157,14 @@ export class HttpPort implements ServedPort {
       this.#servers.delete(server);
     }
     for (const key of this.#routes.keys()) this.#options.forgetRoute(key);
+  }
+
+  look(): PortLook {
+    const { overLimit, badRequests, badHandshakes, unknown, acceptErrors } = this.#options.counters;
+    return {
+      rejected: overLimit + badRequests + badHandshakes + unknown + acceptErrors,
+      routes: [...this.#routes.values()].map((route) => route.look()),
+    };
   }
 
   #take(routes: readonly PortRoute[], nodeId: string): void {
@@ -196,6 +219,7 @@ export class HttpPort implements ServedPort {
       route,
       nodeId,
     );
+    if (this.#handedOver) served.handOver();
     return served;
   }
 
@@ -219,7 +243,9 @@ export class HttpPort implements ServedPort {
     server.maxConnections = MAX_CLIENT_CONNECTIONS;
     server.on('connection', (socket: Socket) => {
       counters.connections++;
+      this.#clients++;
       socket.setMaxListeners(0);
+      socket.once('close', this.#clientGone);
     });
     server.on('drop', () => counters.overLimit++);
     server.on('tlsClientError', (_error: Error, socket: Socket) => {
@@ -245,6 +271,11 @@ export class HttpPort implements ServedPort {
     return server;
   }
 
+  readonly #clientGone = (): void => {
+    this.#clients--;
+    if (this.#clients === 0) this.#around.onEmpty();
+  };
+
   #serve(req: IncomingMessage, res: ServerResponse, proto: 'http' | 'https'): void {
     const visit = visitOf(req, proto, this.#options.clock.nowMs());
     if ('why' in visit) {
@@ -254,7 +285,7 @@ export class HttpPort implements ServedPort {
     }
     const route = this.#find(visit);
     if (route === undefined) {
-      answer(req, res, this.#unknown(visit), this.#closed);
+      answer(req, res, this.#unknown(visit), this.#closed || this.#handedOver);
       return;
     }
     if (this.#sweep === undefined) this.#sweepLater();
@@ -272,6 +303,8 @@ export class HttpPort implements ServedPort {
     if (asksForNothingKnown(visit)) {
       socket.unshift(Buffer.concat([headWithoutUpgrade(req), head]));
       this.#options.counters.connections--;
+      this.#clients--;
+      socket.off('close', this.#clientGone);
       server.emit(proto === 'https' ? 'secureConnection' : 'connection', socket);
       return;
     }

@@ -7,6 +7,7 @@ import { Balancer, type Replica } from '../balance/balancer.ts';
 import { type Search, type SearchField } from '../balance/search.ts';
 import { type Drains } from '../drains.ts';
 import { CONNECT_TIMEOUT_MS, type Limits, limitsOf, whereSet } from '../limits.ts';
+import { type RouteLook } from '../served-port.ts';
 import { type TrustedSources, trustedSources } from '../trusted-sources.ts';
 import { countEnd, type RouteCounters } from './counters.ts';
 import { IDLE_TIMEOUT_MS, RESPONSE_TIMEOUT_MS } from './limits.ts';
@@ -48,6 +49,7 @@ export class HttpRoute implements SearchField {
   #route: PortRoute;
   #limits: Limits;
   #closing = false;
+  #handedOver = false;
   trusted: TrustedSources | undefined;
 
   constructor(options: HttpRouteOptions, route: PortRoute, nodeId: string) {
@@ -95,9 +97,14 @@ export class HttpRoute implements SearchField {
     return this.#guests.size;
   }
 
-  /** It takes no new requests, and clients are told to come back on a new connection. */
+  /** It takes no new requests. */
   get closing(): boolean {
     return this.#closing;
+  }
+
+  /** Clients are told to come back on a new connection. */
+  get sendsClientsAway(): boolean {
+    return this.#closing || this.#handedOver;
   }
 
   update(route: PortRoute, nodeId: string): void {
@@ -121,6 +128,11 @@ export class HttpRoute implements SearchField {
     this.#retirePools(new Set());
   }
 
+  /** Another process has the port: what comes on connections that are here is served all the same. */
+  handOver(): void {
+    this.#handedOver = true;
+  }
+
   closeGuests(): void {
     for (const guest of [...this.#guests]) guest.close();
   }
@@ -129,6 +141,19 @@ export class HttpRoute implements SearchField {
     for (const guest of [...this.#guests]) {
       if (guest.sweep(nowMs, this.idleMs)) this.counters.idleClosed++;
     }
+  }
+
+  look(): RouteLook {
+    const { byClass, replicaFailures, noReplica, overLimit } = this.counters;
+    return {
+      route: this.#route,
+      replicas: this.balancer.replicas(),
+      open: this.size,
+      waiting: this.#held.size,
+      total: byClass.reduce((sum, count) => sum + count, this.size),
+      replicaFailures,
+      refused: noReplica + overLimit,
+    };
   }
 
   /** False: too many are open. */

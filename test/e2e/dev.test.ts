@@ -17,6 +17,8 @@ interface Result {
   readonly stderr: string;
 }
 
+type NamedProcess = ProcessId & { readonly name: string };
+
 function shoal(cwd: string, ...args: readonly string[]): Promise<Result> {
   return new Promise((resolve) => {
     execFile(process.execPath, [SHOAL, ...args], { cwd, timeout: 90_000 }, (error, stdout, stderr) => {
@@ -50,8 +52,9 @@ for (const store of ['embedded', 'etcd'] as const) {
       assert.equal(result.code, 0, result.stderr);
       return result;
     };
-    const processes = (): readonly ProcessId[] =>
-      (JSON.parse(readFileSync(join(folder, '.shoal/dev/cluster.json'), 'utf8')) as { readonly processes: readonly ProcessId[] }).processes;
+    const processes = (): readonly NamedProcess[] =>
+      (JSON.parse(readFileSync(join(folder, '.shoal/dev/cluster.json'), 'utf8')) as { readonly processes: readonly NamedProcess[] })
+        .processes;
 
     it('shows the demo answering on every node, and leaves nothing behind', async () => {
       const started = await shoal(folder, ...up);
@@ -84,7 +87,43 @@ for (const store of ['embedded', 'etcd'] as const) {
       const { code, stdout, stderr } = await shoal(folder, 'dev', 'status');
       assert.equal(code, 1);
       assert.match(stdout, /^manager +running .*$/m);
-      assert.match(stderr, /node-3 \(see .*node-3\.log\).*dev down/);
+      assert.match(stderr, /node-3 \(see .*node-3\.log\) has ended\. `npx shoal dev restart` starts it again, .*dev down/);
+    });
+
+    it('starts parts again that were killed, on what they left, and leaves the others and the tasks alone', async () => {
+      await started();
+      const before = processes();
+      const tasks = await shoal(folder, 'service', 'ps', '-q', '--no-trunc', 'demo');
+      const killed = before.filter(({ name }) => name === 'manager' || name === 'node-2');
+      for (const { pid } of killed) process.kill(pid, 'SIGKILL');
+      await until(() => !killed.some(isAlive), 'the end of the killed processes');
+
+      const again = await shoal(folder, ...up);
+      assert.equal(again.code, 1);
+      assert.match(again.stderr, /manager .*, node-2 .* have ended\. `npx shoal dev restart` starts them again/);
+      const restarted = await shoal(folder, 'dev', 'restart');
+      assert.equal(restarted.code, 0, restarted.stderr);
+      assert.match(restarted.stdout, /^manager restarted \(pid \d+\)\nnode-2 restarted \(pid \d+\)\n$/);
+
+      assert.equal((await shoal(folder, 'dev', 'status')).code, 0);
+      const untouched = (all: readonly NamedProcess[]) => all.filter(({ name }) => name !== 'manager' && name !== 'node-2');
+      assert.deepEqual(untouched(processes()), untouched(before));
+      assert.deepEqual(await shoal(folder, 'service', 'ps', '-q', '--no-trunc', 'demo'), tasks);
+      assert.match((await shoal(folder, 'dev', 'restart')).stdout, /nothing to restart/);
+      assert.equal((await shoal(folder, 'service', 'scale', 'demo=4', '--verify', '0s', '--timeout', '30s')).code, 0);
+    });
+
+    it('restarts a part that runs where it is named', async () => {
+      await started();
+      const before = processes();
+      const { code, stdout, stderr } = await shoal(folder, 'dev', 'restart', 'node-1');
+      assert.equal(code, 0, stderr);
+      assert.match(stdout, /^node-1 restarted/);
+      const changed = processes().filter(({ pid }, index) => pid !== before[index]?.pid);
+      assert.deepEqual(
+        changed.map(({ name }) => name),
+        ['node-1'],
+      );
     });
 
     it('stops everything in order when its terminal goes away', async () => {

@@ -5,11 +5,14 @@ import { Agent, get } from 'node:http';
 const [concurrency, ...urls] = process.argv.slice(2);
 const REQUEST_TIMEOUT_MS = 15_000;
 const MAX_FAILURES = 1000;
+/** Answers. */
+const TOLD_EVERY = 500;
 
 const counts = { requests: 0, failures: [], answers: {} };
 let turn = 0;
 let stopping = false;
 let ready = false;
+let answered = 0;
 
 function request(url) {
   return new Promise((resolve) => {
@@ -33,6 +36,7 @@ function request(url) {
       response.on('end', () => {
         const answer = `${response.statusCode} ${body.trim()}`;
         counts.answers[answer] = (counts.answers[answer] ?? 0) + 1;
+        if (++answered % TOLD_EVERY === 0) process.stdout.write(`answered ${answered}\n`);
         if (!ready) process.stdout.write('ready\n');
         ready = true;
         resolve();

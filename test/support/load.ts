@@ -21,6 +21,8 @@ export interface LoadResult {
 }
 
 export interface Load {
+  /** Resolves once so many answers, a multiple of 500, have come. */
+  answered(count: number): Promise<void>;
   /** Ends it and gives its counts. */
   stop(): Promise<LoadResult>;
 }
@@ -33,6 +35,7 @@ export async function startLoad(client: Host, urls: readonly string[], concurren
   const ended = new Promise<void>((resolve) => child.once('close', () => resolve()));
   await until(() => output.includes('ready\n'), 'a first answer to the load client', 20_000);
   return {
+    answered: (count) => until(() => output.includes(`answered ${count}\n`), `${count} answers to the load client`, 60_000),
     async stop() {
       child.stdin?.end();
       await ended;

@@ -8,15 +8,17 @@ import { FirstSeenTimes } from '../../manager/leader/first-seen.ts';
 import { reconcileService } from '../../manager/orchestrator/index.ts';
 import type { BalanceSource, ReconcileContext, WriteGroup } from '../../manager/orchestrator/plan.ts';
 import { betterPlace, findsPlace, fitsInPlaceOf } from '../../manager/scheduler/index.ts';
-import { activeSpecOf, type ClusterState, specId, specOf } from '../../manager/state/index.ts';
+import { activeSpecOf, canaryOf, type ClusterState, specId, specOf } from '../../manager/state/index.ts';
 import {
   type Availability,
+  Canary,
   Cluster,
   type Event,
   NodeSession,
   NodeState,
   RebalanceRequest,
   Service,
+  ServicePause,
   type ServiceSpec,
   StoredSpec,
   type Task,
@@ -30,6 +32,12 @@ import { inventoryOf, placed } from './model-placing.ts';
 import { makeNode, type NodeTraits } from './placement.ts';
 import { row } from './state-rows.ts';
 import { stateWorld } from './state-world.ts';
+
+interface SpecWrite {
+  readonly rollbackTo?: number;
+  readonly canary?: Canary;
+  readonly more?: Parameters<ReturnType<typeof stateWorld>['change']>[0];
+}
 
 type Reconcile = typeof reconcileService;
 
@@ -140,11 +148,50 @@ export class ReconcileModel {
   rollback(id: string, toNumber: number): void {
     const service = this.state.get('services', id)?.value ?? assert.fail(`no service ${id}`);
     const spec = specOf(this.state, id, toNumber) ?? assert.fail(`no spec ${toNumber}`);
-    this.#writeSpec(id, service.specNumber + 1, spec, toNumber);
+    this.#writeSpec(id, service.specNumber + 1, spec, { rollbackTo: toNumber });
   }
 
   scale(id: string, replicas: number): void {
-    this.update(id, (spec) => ({ ...spec, replicas }));
+    const service = this.#service(id);
+    const canary = canaryOf(service, this.state.get('serviceStatus', id)?.value);
+    if (canary === undefined) this.update(id, (spec) => ({ ...spec, replicas }));
+    else {
+      // What is on trial is scaled with the rest.
+      const trial = specOf(this.state, id, canary.specNumber) ?? assert.fail('no spec on trial');
+      const base = service.specNumber + 1;
+      const spec = StoredSpec.create({ serviceId: id, number: base, spec: { ...this.specOf(id), replicas } });
+      const kept = { ...(service.canary ?? assert.fail()), baseSpecNumber: base };
+      this.#writeSpec(id, base + 1, { ...trial, replicas }, { canary: kept, more: [row('specs', specId(id, base), spec)] });
+    }
+  }
+
+  /** As a user asks for it: the changed spec is tried beside the present one. */
+  canary(id: string, permille: number, change: (spec: ServiceSpec) => ServiceSpec, promoteAfterMs = 0): void {
+    const { specNumber, canary: before } = this.#service(id);
+    const baseSpecNumber = activeSpecOf(this.state, id)?.number ?? assert.fail(`no spec of ${id}`);
+    const canary = Canary.create({ baseSpecNumber, permille, promoteAfterMs, round: (before?.round ?? 0) + 1 });
+    this.#writeSpec(id, specNumber + 1, change(this.specOf(id)), { canary });
+  }
+
+  /** As a user asks for it: of the canary that is on. */
+  changeCanary(id: string, change: Partial<Canary>): void {
+    const service = this.#service(id);
+    const canary = service.canary ?? assert.fail(`no canary of ${id}`);
+    this.world.change([row('services', id, { ...service, canary: { ...canary, round: canary.round + 1, ...change } })]);
+  }
+
+  abortCanary(id: string): void {
+    this.rollback(id, this.#service(id).canary?.baseSpecNumber ?? assert.fail(`no canary of ${id}`));
+  }
+
+  pause(id: string, maxMs: number): void {
+    const service = this.#service(id);
+    const number = (service.pause?.number ?? 0) + 1;
+    this.world.change([row('services', id, { ...service, pause: ServicePause.create({ number, maxMs, on: true }) })]);
+  }
+
+  #service(id: string): Service {
+    return this.state.get('services', id)?.value ?? assert.fail(`no service ${id}`);
   }
 
   /** As a user asks for it. */
@@ -284,10 +331,12 @@ export class ReconcileModel {
     this.world.change([row('nodeStatus', id, { ...status, state })]);
   }
 
-  #writeSpec(id: string, number: number, spec: ServiceSpec, rollbackTo = 0): void {
+  #writeSpec(id: string, number: number, spec: ServiceSpec, { rollbackTo = 0, canary, more = [] }: SpecWrite = {}): void {
+    const pause = this.state.get('services', id)?.value.pause;
     this.world.change([
-      row('services', id, Service.create({ id, name: spec.name, specNumber: number })),
+      row('services', id, Service.create({ id, name: spec.name, specNumber: number, canary, pause })),
       row('specs', specId(id, number), StoredSpec.create({ serviceId: id, number, spec, rollbackTo })),
+      ...more,
     ]);
   }
 

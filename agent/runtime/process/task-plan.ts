@@ -36,14 +36,14 @@ export function planProcess(task: TaskContext, host: HostFacts): ProcessPlan {
     throw new ShoalError(
       'failed_precondition',
       `image "${container.image}" cannot run on this node: its agent runs plain processes, without a container engine. ` +
-        `Install Docker or Podman and start the agent with --runtime docker, or use the image "${PROCESS_IMAGE}" with a command of this host.`,
+        `Install Docker or Podman and start the agent with --runtime docker, or use the image "${PROCESS_IMAGE}" with a command of this host`,
     );
   }
   const refused = [...(spec === undefined ? [] : refusedOfTask(spec)), ...refusedOfContainer(container, host)];
   if (refused.length > 0) {
     throw new ShoalError(
       'failed_precondition',
-      `a plain process cannot honour ${refused.join(', ')}. Leave them out, or place the service on a node with Docker or Podman.`,
+      `a plain process cannot honour ${refused.join(', ')}. Leave them out, or place the service on a node with Docker or Podman`,
     );
   }
   const argv = [...container.command, ...container.args];
@@ -65,6 +65,7 @@ function refusedOfTask(spec: TaskSpec): string[] {
     ...named('the memory limit (nothing enforces it; a reservation is fine)', (spec.limits?.memoryBytes ?? 0) > 0),
     ...named('the limit of processes', (spec.limits?.pids ?? 0) > 0),
     ...named(`the log driver ${spec.logDriver?.name ?? ''}`, !LOG_DRIVERS.includes(spec.logDriver?.name ?? '')),
+    ...named('log options (the node keeps the output in files of bounded size)', Object.keys(spec.logDriver?.options ?? {}).length > 0),
   ];
 }
 

@@ -1,6 +1,7 @@
 // How a plan is shown: for people, as JSON, or through a template.
 import { enumName, PlannedAction, type PlannedTask, type ServicePlan } from '../../../proto/index.ts';
 import { goTemplate, type Struct, toJson } from '../../format/go-template/index.ts';
+import { shareText } from '../../format/canary.ts';
 import { renderTable } from '../../format/table.ts';
 import { type SpecChange, specChanges } from '../spec/spec-changes.ts';
 
@@ -17,7 +18,7 @@ export function changesOf({ before, after }: ServicePlan): readonly SpecChange[]
 
 /** Neither the service nor any of its tasks would change. */
 export function changesNothing(plan: ServicePlan): boolean {
-  return changesOf(plan).length === 0 && plan.tasks.length === 0;
+  return changesOf(plan).length === 0 && plan.tasks.length === 0 && !plan.canaryChanges;
 }
 
 /** Throws `invalid_argument` on a wrong template. */
@@ -42,13 +43,14 @@ function forPeople(plan: ServicePlan): string {
   return [
     `${serviceName} (${from}):\n`,
     indented(fields),
+    ...canaryLines(plan),
     `tasks: ${summary(plan)}\n`,
     indented(lines),
     moreTasks === 0 ? '' : `  and ${String(moreTasks)} more\n`,
     displacedText(plan),
     isCut ? 'the roll-out is too long to be played through; the rest goes on by the same rules\n' : '',
     fits ? '' : 'not every task finds a node: `shoal service explain` says afterwards what would change that\n',
-    changes.length === 0 ? '' : `apply exactly this with --if-version ${versionText(plan)}\n`,
+    changes.length === 0 && !plan.canaryChanges ? '' : `apply exactly this with --if-version ${versionText(plan)}\n`,
     unchangedTasks + tasks.length === 0 ? 'no task is wanted\n' : '',
   ].join('');
 }
@@ -67,6 +69,12 @@ function displacedText({ displaced, moreDisplaced }: ServicePlan): string {
     indented(displaced.map((task) => ['', actionName(task), task.name, whereText(task)])),
     moreDisplaced === 0 ? '' : `  and ${String(moreDisplaced)} more\n`,
   ].join('');
+}
+
+function canaryLines({ canary, canaryChanges }: ServicePlan): readonly string[] {
+  if (canary === undefined) return canaryChanges ? ['canary: ends\n'] : [];
+  const { permille, tasks } = canary;
+  return [`canary: ${shareText(permille)} of new connections to ${String(tasks)} ${tasks === 1 ? 'task' : 'tasks'} of the new version\n`];
 }
 
 function indented(rows: readonly (readonly string[])[]): string {
@@ -123,6 +131,7 @@ function structOf(plan: ServicePlan): Struct {
     MoreDisplaced: plan.moreDisplaced,
     Fits: plan.fits,
     Cut: plan.isCut,
+    Canary: plan.canary && { Share: plan.canary.permille / 1000, Tasks: plan.canary.tasks },
     Warnings: plan.warnings,
   };
 }

@@ -3,7 +3,7 @@ import type { PlanServiceRequest } from '../../../proto/index.ts';
 import type { VerbContext } from '../../command-line/verb.ts';
 import { reportError } from '../../error-report.ts';
 import { inFlags, type SpecPurpose } from '../spec/flag-paths.ts';
-import { tellWarnings } from '../finish.ts';
+import { tellWarnings } from '../warnings.ts';
 import { changesNothing, planRenderer } from './render.ts';
 
 const CHANGES = 1;

@@ -8,6 +8,7 @@ import {
   TaskState,
   UpdateState,
 } from '../../../proto/index.ts';
+import { canaryText } from '../../format/canary.ts';
 
 export interface ProgressLine {
   /** The same for the same thing over time: a view can tell what changed. */
@@ -61,7 +62,7 @@ function rebalanceLines({ rebalance }: ServiceProgress): readonly ProgressLine[]
   return [{ key: 'rebalance', text: `rebalancing: ${rebalance.moved} moved, ${rebalance.message}`, reasons: [] }];
 }
 
-function updateText({ update }: ServiceProgress): string {
+function updateText({ update, canary }: ServiceProgress): string {
   if (update === undefined) return '';
   switch (update.state) {
     case UpdateState.UPDATE_PAUSED:
@@ -69,6 +70,9 @@ function updateText({ update }: ServiceProgress): string {
       return ` (paused: ${update.message})`;
     case UpdateState.ROLLBACK_STARTED:
       return ` (${update.message})`;
+    case UpdateState.CANARY:
+    case UpdateState.CANARY_PAUSED:
+      return canary === undefined ? '' : ` (${canaryText(canary)})`;
     default:
       return '';
   }

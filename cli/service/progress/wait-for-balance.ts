@@ -3,6 +3,7 @@ import { ShoalError } from '../../../lib/errors.ts';
 import { type RebalanceAnswer, RebalanceState, type ServiceProgress } from '../../../proto/index.ts';
 import { followUntil } from '../../client/follow.ts';
 import type { VerbContext } from '../../command-line/verb.ts';
+import { sentence } from '../../format/text.ts';
 import { progressLines } from './describe.ts';
 import { type ProgressView, progressView } from './view.ts';
 
@@ -44,7 +45,7 @@ function isOver(progress: ServiceProgress, { serviceName: name, request }: Rebal
     case RebalanceState.REBALANCE_STOPPED:
       throw new ShoalError(
         'not_converged',
-        `the rebalancing of ${name} was stopped: ${rebalance.message}. \`shoal service explain ${name}\` says more`,
+        `${sentence(`the rebalancing of ${name} was stopped: ${rebalance.message}`)} \`shoal service explain ${name}\` says more`,
       );
     case RebalanceState.REBALANCE_CANCELLED:
       throw new ShoalError('not_converged', `the rebalancing of ${name} was cancelled: ${rebalance.message}`);

@@ -2,7 +2,8 @@
 import { ShoalError } from '../../../lib/errors.ts';
 import { type JobProgress, JobState, type ServiceProgress, UpdateState } from '../../../proto/index.ts';
 import { followUntil } from '../../client/follow.ts';
-import { timestamp } from '../../format/text.ts';
+import { canaryText, canaryWays } from '../../format/canary.ts';
+import { sentence, timestamp } from '../../format/text.ts';
 import type { VerbContext } from '../../command-line/verb.ts';
 import { progressLines } from './describe.ts';
 import { type ProgressView, progressView } from './view.ts';
@@ -61,10 +62,12 @@ function isOver(progress: ServiceProgress, change: Change, view: ProgressView): 
   if (progress.job !== undefined) return isJobOver(progress.converged, progress.job, change, view);
   const { update } = progress;
   const news = update !== undefined && (!change.isChanged || update.specNumber === change.specNumber) ? update : undefined;
+  if (news?.state === UpdateState.CANARY_PAUSED && progress.canary?.paused !== '') throw canaryError(change, progress, news.message);
   if (progress.converged) {
     const isUndone = news?.state === UpdateState.ROLLBACK_COMPLETED && change.isChanged && !change.isRollback;
     if (isUndone) throw undoneError(change, news.message);
-    view.finish(`service ${change.serviceName} converged${leftovers(progress)}`);
+    const canary = progress.canary && ` with a ${canaryText(progress.canary)}: ${canaryWays(progress.canary, change.serviceName)}`;
+    view.finish(`service ${change.serviceName} converged${canary ?? leftovers(progress)}`);
     return true;
   }
   if (news?.state === UpdateState.UPDATE_PAUSED) throw pausedError(change, 'update', news.message);
@@ -84,7 +87,7 @@ function isJobOver(converged: boolean, { iteration, nextRunUnixMs }: JobProgress
   const { serviceName } = change;
   const isOurs = iteration !== undefined && (!change.isChanged || iteration.specNumber === change.specNumber);
   if (isOurs && (iteration.state === JobState.JOB_FAILED || iteration.state === JobState.JOB_REPLACED)) {
-    throw new ShoalError('not_converged', `job ${serviceName} did not complete: ${iteration.message}. ${wayToLook(change)}`);
+    throw new ShoalError('not_converged', `${sentence(`job ${serviceName} did not complete: ${iteration.message}`)} ${wayToLook(change)}`);
   }
   const next = nextRunUnixMs === 0 ? '' : `; it runs next at ${timestamp(nextRunUnixMs)}`;
   view.finish(isOurs ? `job ${serviceName} complete` : `job ${serviceName} is as it shall be${next}`);
@@ -95,7 +98,15 @@ function isJobOver(converged: boolean, { iteration, nextRunUnixMs }: JobProgress
 function undoneError(change: Change, message: string): ShoalError {
   const reason = message.replace(/^rollback completed: /, '');
   const wayToSee = `\`shoal service history ${change.serviceName}\` shows which spec it runs now`;
-  return new ShoalError('not_converged', `${change.serviceName} is back at its earlier spec: ${reason}. ${wayToSee}`);
+  return new ShoalError('not_converged', `${sentence(`${change.serviceName} is back at its earlier spec: ${reason}`)} ${wayToSee}`);
+}
+
+function canaryError(change: Change, { canary }: ServiceProgress, reason: string): ShoalError {
+  const ways = canary === undefined ? '' : `; ${canaryWays(canary, change.serviceName)}`;
+  return new ShoalError(
+    'not_converged',
+    `${sentence(`the canary of ${change.serviceName} was paused: ${reason}`)} ${wayToLook(change)}${ways}`,
+  );
 }
 
 function pausedError(change: Change, what: 'update' | 'rollback', reason: string): ShoalError {
@@ -103,13 +114,13 @@ function pausedError(change: Change, what: 'update' | 'rollback', reason: string
   const where = isChanged ? `the ${what} of ${serviceName} was paused` : `${serviceName} is like that already, and its ${what} is paused`;
   const again = `\`shoal service update --force ${serviceName}\` tries it again`;
   const wayOut = what === 'update' ? `${again}, \`shoal service rollback ${serviceName}\` undoes it` : again;
-  return new ShoalError('not_converged', `${where}: ${reason}. ${wayToLook(change)}; ${wayOut}`);
+  return new ShoalError('not_converged', `${sentence(`${where}: ${reason}`)} ${wayToLook(change)}; ${wayOut}`);
 }
 
 function timedOut(change: Change, timeoutMs: number): ShoalError {
   return new ShoalError(
     'not_converged',
-    `${change.serviceName} has not converged within ${timeoutMs / 1000} s; it goes on. ${wayToLook(change)}`,
+    `${change.serviceName} has not converged within ${timeoutMs / 1000} s; it goes on. ${wayToLook(change)}, \`shoal service explain ${change.serviceName}\` why`,
   );
 }
 

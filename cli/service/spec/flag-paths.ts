@@ -24,6 +24,8 @@ const LISTS: Readonly<Record<string, string>> = {
 };
 
 const SINGLE: Readonly<Record<string, string>> = {
+  'canary.permille': 'canary',
+  'canary.promoteAfterMs': 'canary-promote-after',
   name: 'name',
   mode: 'mode',
   replicas: 'replicas',

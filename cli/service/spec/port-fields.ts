@@ -32,25 +32,34 @@ export function newPort(protocol: PortProtocol): PortSpec {
   return protocol === PortProtocol.HTTP ? withRule(port, {}) : port;
 }
 
-/** What is wrong with it is said in words. */
-export function parsePortFields(text: string): ReadPort | string {
+/** All that is wrong with it is said in words. `needsTarget`: it is a whole port, no part of one. */
+export function parsePortFields(text: string, needsTarget: boolean): ReadPort | string {
   const fields = parseCsv(text);
   if (fields === undefined) return `"${text}": a quote is not closed`;
   const given = new Set<string>();
+  const unknown: string[] = [];
+  const problems: string[] = [];
   let port = PortSpec.create();
   for (const field of fields) {
     const [name, value = ''] = splitKeyValue(field.trim());
     const key = name.toLowerCase();
     const isRule = key === 'path' && value.startsWith('/');
     const read = isRule ? readRulePath : FIELDS[key];
-    if (read === undefined) return `"${text}": "${name}" is not one of ${Object.keys(FIELDS).join(', ')}`;
+    if (read === undefined) {
+      unknown.push(`"${name}"`);
+      continue;
+    }
     const kind = isRule ? 'rule' : key;
-    if (given.has(kind) && key !== 'trusted') return `"${text}": ${name} is given twice`;
+    if (given.has(kind) && key !== 'trusted') problems.push(`${name} is given twice`);
     given.add(kind);
     const changed = read(port, value);
-    if (typeof changed === 'string') return `"${text}": ${changed}`;
-    port = changed;
+    if (typeof changed === 'string') problems.push(changed);
+    else port = changed;
   }
+  if (needsTarget && !given.has('target')) problems.push('names no target port: target=80');
+  if (unknown.length > 0)
+    problems.push(`${unknown.join(', ')} ${unknown.length === 1 ? 'is' : 'are'} not one of ${Object.keys(FIELDS).join(', ')}`);
+  if (problems.length > 0) return `"${text}": ${problems.join('; ')}`;
   return { port: port.protocol === PortProtocol.HTTP ? withRule(port, {}) : port, given };
 }
 

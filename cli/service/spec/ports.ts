@@ -83,7 +83,7 @@ function parseRemoval(text: string): readonly Removal[] | string {
     const isNamed = text.includes('/');
     return ports.map((wanted) => (port) => sameNumbers(port, wanted) && sameProtocol(port, wanted, isNamed));
   }
-  const read = parsePortFields(text);
+  const read = parsePortFields(text, false);
   if (typeof read === 'string') return read;
   const { port: wanted, given } = read;
   if (!['target', 'published', 'host', 'rule'].some((field) => given.has(field))) return `"${text}" names no port: target=80`;
@@ -110,9 +110,8 @@ function sameProtocol(port: PortSpec, wanted: PortSpec, isNamed: boolean): boole
 /** The ports that one value of --publish means, or what is wrong with it. */
 export function parsePublish(text: string): readonly PortSpec[] | string {
   if (!text.includes('=')) return parseShort(text);
-  const read = parsePortFields(text);
-  if (typeof read === 'string') return read;
-  return read.port.targetPort === 0 ? `"${text}" names no target port: target=80` : [read.port];
+  const read = parsePortFields(text, true);
+  return typeof read === 'string' ? read : [read.port];
 }
 
 function parseShort(text: string): readonly PortSpec[] | string {
@@ -121,11 +120,15 @@ function parseShort(text: string): readonly PortSpec[] | string {
   if (more.length > 0 || parts.length > 2) return malformed(text);
   const targets = parseRange(parts.at(-1) ?? '');
   const published = parts.length === 1 ? undefined : parseRange(parts[0] ?? '');
-  if (targets === undefined || (parts.length === 2 && published === undefined)) return malformed(text);
   const protocol = parseProtocol(protocolText);
-  if (typeof protocol === 'string') return protocol;
-  const outside = portOutside(targets, 1) ?? (published === undefined ? undefined : portOutside(published, 0));
-  if (outside !== undefined) return outside;
+  if (targets === undefined || (parts.length === 2 && published === undefined))
+    return typeof protocol === 'string' ? `${malformed(text)}; ${protocol}` : malformed(text);
+  const wrong = [
+    published === undefined ? undefined : portOutside(published, 0),
+    portOutside(targets, 1),
+    typeof protocol === 'string' ? protocol : undefined,
+  ].filter((problem) => problem !== undefined);
+  if (typeof protocol === 'string' || wrong.length > 0) return wrong.join('; ');
   const count = targets.last - targets.first + 1;
   if (published !== undefined && published.last - published.first + 1 !== count) return `"${text}": the two ranges have different lengths`;
   if (count > MAX_RANGE) return `"${text}" is a range of more than ${String(MAX_RANGE)} ports`;

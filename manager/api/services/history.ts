@@ -8,7 +8,7 @@ import {
   ServiceSpecView,
   type StoredSpec,
 } from '../../../proto/index.ts';
-import { activeSpecNumber, type Row, type StateView } from '../../state/index.ts';
+import { activeSpecNumber, canaryOf, type Row, type StateView } from '../../state/index.ts';
 import { serviceByRef } from '../refs.ts';
 import { withoutLogin } from '../spec-secrets.ts';
 
@@ -38,11 +38,12 @@ export function keptSpec(state: StateView, row: Row<Service>, number: number): K
 }
 
 /**
- * The one that the last roll-out left, so that what failed and was rolled back in between is passed over; else the newest that is older than the
+ * Of a canary, the one that it is tried beside; else the one that the last roll-out left, so that what failed and was rolled back in between is passed over; else the newest that is older than the
  * one that tasks are brought to; undefined: there is none.
  */
 export function previousSpec(state: StateView, row: Row<Service>): KeptSpec | undefined {
   const active = activeNumber(state, row);
+  if (onTrial(state, row) !== undefined) return keptSpecs(state, row.id).find(({ number }) => number === active);
   const older = keptSpecs(state, row.id).filter(({ number }) => number < active);
   const update = state.get('serviceStatus', row.id)?.value.update;
   const left = update?.specNumber === row.value.specNumber ? update.fromSpecNumber : 0;
@@ -57,6 +58,11 @@ export function keptSpecs(state: StateView, serviceId: string): readonly KeptSpe
   return kept.sort((one, other) => other.number - one.number);
 }
 
+/** Number of the spec on trial. */
+function onTrial(state: StateView, row: Row<Service>): number | undefined {
+  return canaryOf(row.value, state.get('serviceStatus', row.id)?.value)?.specNumber;
+}
+
 function activeNumber(state: StateView, row: Row<Service>): number {
   return activeSpecNumber(row.value, state.get('serviceStatus', row.id)?.value);
 }
@@ -69,7 +75,8 @@ function entryOf(state: StateView, row: Row<Service>, { number, createdUnixMs, r
     rollbackTo,
     active: number === active,
     previous: number === previousSpec(state, row)?.number,
-    rolledBack: number > active && number === row.value.specNumber,
+    rolledBack: number > active && number === row.value.specNumber && onTrial(state, row) === undefined,
+    canary: number === onTrial(state, row),
     image: spec.task?.container?.image ?? '',
     replicas: spec.replicas,
   });

@@ -1,34 +1,38 @@
-// Writes a spec under the next number, with the ports that it takes and gives up.
-import { FailureAction, type PortSpec, type Service, type ServiceSpec, StoredSpec } from '../../../proto/index.ts';
+// Writes a spec under the next number, or one and another that is tried beside it, with the ports that they take and give up.
+import { type Canary, FailureAction, type PortSpec, type Service, type ServiceSpec, StoredSpec } from '../../../proto/index.ts';
 import { activeSpecOf, type Row, specId, specOf, type StateView, type TransactionBuilder } from '../../state/index.ts';
 import { keptSpecs } from './history.ts';
 import { claimPorts } from './ports.ts';
 
-export interface NewSpec {
+export interface NewSpecs {
   readonly builder: TransactionBuilder;
   readonly state: StateView;
   /** As it is now. */
   readonly row: Row<Service>;
-  /** With its published ports filled in. */
-  readonly spec: ServiceSpec;
+  /** In the order of their numbers, with their published ports filled in; none: only what is said of the canary changes. */
+  readonly specs: readonly ServiceSpec[];
+  /** Of the last one; undefined: it is to be rolled out. */
+  readonly canary: Canary | undefined;
   /** 0: an update. */
   readonly rollbackTo: number;
   readonly nowUnixMs: number;
 }
 
-/** Returns its number. Throws `conflict` where others hold a port. */
-export function putSpec({ builder, state, row, spec, rollbackTo, nowUnixMs }: NewSpec): number {
-  const number = row.value.specNumber + 1;
-  builder.put('services', row.id, { ...row.value, labels: spec.labels, specNumber: number, updatedUnixMs: nowUnixMs }, row);
-  builder.put(
-    'specs',
-    specId(row.id, number),
-    StoredSpec.create({ serviceId: row.id, number, spec, createdUnixMs: nowUnixMs, rollbackTo }),
-    undefined,
-  );
-  const mayTurn = rollbackTo === 0 && spec.update?.failureAction === FailureAction.FAILURE_ROLLBACK;
+/** Returns the number of the newest. Throws `conflict` where others hold a port. */
+export function putSpecs({ builder, state, row, specs, canary, rollbackTo, nowUnixMs }: NewSpecs): number {
+  const specNumber = row.value.specNumber + specs.length;
+  const spec = specs.at(-1);
+  const labels = spec?.labels ?? row.value.labels;
+  builder.put('services', row.id, { ...row.value, labels, canary, specNumber, updatedUnixMs: nowUnixMs }, row);
+  specs.forEach((each, index) => {
+    const number = row.value.specNumber + 1 + index;
+    const stored = StoredSpec.create({ serviceId: row.id, number, spec: each, createdUnixMs: nowUnixMs, rollbackTo });
+    builder.put('specs', specId(row.id, number), stored, undefined);
+  });
+  if (spec === undefined) return specNumber;
+  const mayTurn = canary !== undefined || (rollbackTo === 0 && spec.update?.failureAction === FailureAction.FAILURE_ROLLBACK);
   claimPorts(builder, state, row.id, spec.ports, claimedPorts(state, row.id), mayTurn ? fallbackPorts(state, row.id) : []);
-  return number;
+  return specNumber;
 }
 
 /** What the leader may go back to by itself must still be the service's own then. */

@@ -13,14 +13,16 @@ import {
   type CreateServiceRequest,
 } from '../../../proto/index.ts';
 import { displacedTasks, plannedTasks, Rehearsal, type ScratchWrite } from '../../explain/index.ts';
-import { specId, TransactionBuilder } from '../../state/index.ts';
+import { specId, type StateView, TransactionBuilder } from '../../state/index.ts';
 import { checkAnswerSize } from '../answer-size.ts';
 import type { ApiContext } from '../context.ts';
 import { serviceByRef } from '../refs.ts';
 import { withoutLogin } from '../spec-secrets.ts';
+import { canaryView } from './canary-view.ts';
 import { proposedService } from './create.ts';
 import { planDigest } from './plan-digest.ts';
 import { claimPorts, fillPublishedPorts } from './ports.ts';
+import { nextSpecs } from './next-specs.ts';
 import { newWish } from './rebalance.ts';
 import { storedSpec } from './stored-spec.ts';
 import { atVersion, normalized, proposedUpdate } from './update.ts';
@@ -69,8 +71,15 @@ export async function planService(context: ApiContext, { change }: PlanServiceRe
     unchangedTasks: unchanged,
     displaced: displaced.slice(0, MAX_TASKS),
     moreDisplaced: Math.max(0, displaced.length - MAX_TASKS),
+    ...canaryOutcome(context.state, rehearsal.state, id),
   });
   return checkAnswerSize(ServicePlan, plan, plan.tasks.length + plan.displaced.length, 'tasks');
+}
+
+function canaryOutcome(before: StateView, after: StateView, id: string): Pick<ServicePlan, 'canary' | 'canaryChanges'> {
+  const [was, is] = [before, after].map((state) => state.get('services', id)).map((row) => row?.value.canary);
+  const row = after.get('services', id);
+  return { canary: row && canaryView(after, row), canaryChanges: !isDeepStrictEqual(was, is) };
 }
 
 async function play({ clock }: ApiContext, rehearsal: Rehearsal, signal: AbortSignal): Promise<void> {
@@ -131,20 +140,32 @@ async function proposeUpdate(context: ApiContext, request: UpdateServiceRequest,
   const { state, rng, clock } = context;
   const { id, service, spec, warnings } = await proposedUpdate(context, request, signal);
   // Asking a registry takes its time.
-  const { value: row } = atVersion(state, id, service.name, request.version);
+  const known = atVersion(state, id, service.name, request.version);
+  const { value: row } = known;
   const before = storedSpec(state, id);
   const after = normalized({ ...spec, ports: fillPublishedPorts(state, spec.ports, before.ports, rng) });
   claimPorts(new TransactionBuilder(), state, id, after.ports, before.ports);
   const nowUnixMs = clock.wallMs();
-  const next = { ...row, labels: after.labels, specNumber: row.specNumber + 1, updatedUnixMs: nowUnixMs };
-  const rows = isDeepStrictEqual(after, normalized(before)) ? [] : rowsOf(next, after, nowUnixMs);
-  return { id, name: service.name, version: request.version, before, after, digest: planDigest(spec), warnings, rows };
+  const next = nextSpecs(state, known, normalized(before), after, request.canary);
+  const rows: ScratchWrite[] = [];
+  if (next !== undefined) {
+    // It is played through up to where it waits.
+    const canary = next.canary && { ...next.canary, promoteAfterMs: 0 };
+    const { length } = next.specs;
+    const value = { ...row, labels: after.labels, canary, specNumber: row.specNumber + length, updatedUnixMs: nowUnixMs };
+    rows.push({ table: 'services', id, value });
+    next.specs.forEach((each, index) => rows.push(specRow(id, row.specNumber + 1 + index, each, nowUnixMs)));
+  }
+  const told = [...warnings, ...(next?.warnings ?? [])];
+  const digest = planDigest(spec, request.canary);
+  return { id, name: service.name, version: request.version, before, after, digest, warnings: told, rows };
 }
 
 function rowsOf(service: Service, spec: ServiceSpec, createdUnixMs: number): readonly ScratchWrite[] {
   const { id, specNumber } = service;
-  return [
-    { table: 'services', id, value: service },
-    { table: 'specs', id: specId(id, specNumber), value: StoredSpec.create({ serviceId: id, number: specNumber, spec, createdUnixMs }) },
-  ];
+  return [{ table: 'services', id, value: service }, specRow(id, specNumber, spec, createdUnixMs)];
+}
+
+function specRow(serviceId: string, number: number, spec: ServiceSpec, createdUnixMs: number): ScratchWrite {
+  return { table: 'specs', id: specId(serviceId, number), value: StoredSpec.create({ serviceId, number, spec, createdUnixMs }) };
 }

@@ -63,6 +63,12 @@ function refuse(state: StateView, id: string, { name, specNumber }: Service): vo
     case UpdateState.UPDATE_PAUSED:
     case UpdateState.ROLLBACK_PAUSED:
       throw new ShoalError('conflict', `the update of ${name} is paused and nothing moves: bring it to its end first; ${look}`);
+    case UpdateState.CANARY:
+    case UpdateState.CANARY_PAUSED:
+      throw new ShoalError(
+        'conflict',
+        `${name} has a canary: promote or abort it first (\`shoal service update --promote ${name}\`, \`--abort\`)`,
+      );
     default:
   }
 }

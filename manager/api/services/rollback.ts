@@ -2,14 +2,14 @@
 import { isDeepStrictEqual } from 'node:util';
 import { ShoalError } from '../../../lib/errors.ts';
 import type { RollbackServiceRequest, Service, ServiceChange } from '../../../proto/index.ts';
-import { activeSpecOf, type Row, type StateView, TransactionBuilder } from '../../state/index.ts';
+import { activeSpecOf, canaryOf, type Row, type StateView, TransactionBuilder } from '../../state/index.ts';
 import { type Attempt, commitChange } from '../change.ts';
 import { addEvent } from '../change-events.ts';
 import type { ApiContext } from '../context.ts';
 import { serviceByRef } from '../refs.ts';
 import { changeAnswer, type StoredChange } from './change-answer.ts';
 import { type KeptSpec, keptSpec, previousSpec } from './history.ts';
-import { putSpec } from './new-spec.ts';
+import { putSpecs } from './new-spec.ts';
 import { atVersion } from './update.ts';
 
 /**
@@ -29,11 +29,15 @@ export async function rollbackService(context: ApiContext, request: RollbackServ
     const builder = new TransactionBuilder();
     warnings.length = 0;
     const active = activeSpecOf(state, id);
-    if (isDeepStrictEqual(target.spec, active?.spec)) {
+    const canary = canaryOf(row.value, state.get('serviceStatus', id)?.value);
+    // From a canary one goes back to what all other tasks run by.
+    if (canary === undefined && isDeepStrictEqual(target.spec, active?.spec)) {
       warnings.push(`spec ${target.number} of service ${service.name} is what it runs already: nothing changes`);
       return { builder, result: { row, specNumber: active?.number ?? target.number } };
     }
-    const specNumber = putSpec({ builder, state, row, spec: target.spec, rollbackTo: target.number, nowUnixMs: context.clock.wallMs() });
+    if (canary !== undefined) builder.require('serviceStatus', state.get('serviceStatus', id), id);
+    const nowUnixMs = context.clock.wallMs();
+    const specNumber = putSpecs({ builder, state, row, specs: [target.spec], canary: undefined, rollbackTo: target.number, nowUnixMs });
     const attributes = { spec: String(target.number) };
     addEvent(builder, context, { type: 'service', action: 'rollback', objectId: id, objectName: service.name, message: '', attributes });
     return { builder, result: { row, specNumber } };

@@ -1,9 +1,10 @@
 // One service as users see it: newest and previous spec, progress of its update, counts, and nodes that could not open its ports.
-import { PortMode, type Service, ServiceMode, type ServiceSpec, ServiceView, TaskState } from '../../../proto/index.ts';
+import { NodeState, PortMode, type Service, ServiceMode, type ServiceSpec, ServiceView, TaskState } from '../../../proto/index.ts';
 import type { NodePortProblem, TaskReadiness } from '../../../proto/index.ts';
-import { activeSpecOf, portId, publishersOf, type Row, type StateView } from '../../state/index.ts';
+import { activeSpecOf, isPaused, portId, publishersOf, type Row, type StateView } from '../../state/index.ts';
 import { withoutLogin } from '../spec-secrets.ts';
 import { hostnameOf, taskName } from '../task-names.ts';
+import { canaryView } from './canary-view.ts';
 import { previousSpec } from './history.ts';
 import { isRunning, seenTask, shallRun } from '../task-state.ts';
 import { isJobMode } from '../job-mode.ts';
@@ -27,6 +28,8 @@ export function serviceView(state: StateView, row: Row<Service>, problems = port
     ...(spec !== undefined && isJobMode(spec.mode) ? jobCounts(state, row.id, spec) : countTasks(state, row.id, spec)),
     portProblems: problems.get(row.id) ?? [],
     notReady: notReady(state, row.id),
+    canary: canaryView(state, row),
+    pause: isPaused(service, state.get('serviceStatus', row.id)?.value) ? service.pause : undefined,
   });
 }
 
@@ -35,7 +38,7 @@ function countTasks(state: StateView, serviceId: string, spec: ServiceSpec | und
   let runningTasks = 0;
   const globalNodes = new Set<string>();
   for (const { id, value: task } of state.tasksOfService(serviceId)) {
-    if (!shallRun(task) || task.lost) continue;
+    if (!shallRun(task) || task.lost || task.canary) continue;
     globalNodes.add(task.nodeId === '' ? id : task.nodeId);
     if (isRunning(state, task)) runningTasks++;
   }
@@ -62,6 +65,8 @@ function notReady(state: StateView, serviceId: string): readonly TaskReadiness[]
 export function portProblemsByService(state: StateView): ReadonlyMap<string, readonly NodePortProblem[]> {
   const problems = new Map<string, NodePortProblem[]>();
   for (const { id: nodeId, value: status } of state.all('nodeStatus')) {
+    // One that is down answers nothing, and will tell anew when it is back.
+    if (status.state !== NodeState.NODE_READY) continue;
     for (const problem of status.portProblems) {
       const claim = state.get('byPort', portId(problem.protocol, problem.publishedPort))?.value;
       for (const serviceId of claim === undefined ? [] : publishersOf(claim)) {

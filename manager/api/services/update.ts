@@ -1,7 +1,6 @@
 // UpdateService: a new spec under the next number, if the version that it was made from is still the newest.
-import { isDeepStrictEqual } from 'node:util';
 import { ShoalError } from '../../../lib/errors.ts';
-import { type Service, type ServiceChange, ServiceSpec, type UpdateServiceRequest } from '../../../proto/index.ts';
+import { type Canary, type Service, type ServiceChange, ServiceSpec, type UpdateServiceRequest } from '../../../proto/index.ts';
 import { type Row, type StateView, TransactionBuilder } from '../../state/index.ts';
 import { type Attempt, commitChange } from '../change.ts';
 import { addEvent } from '../change-events.ts';
@@ -13,7 +12,8 @@ import { constraintWarnings, idleConstraints } from './constraint-warnings.ts';
 import { heldPorts } from './held-ports.ts';
 import { type ResolvedSpec, resolveImage } from './image.ts';
 import { changeAnswer, type StoredChange } from './change-answer.ts';
-import { putSpec } from './new-spec.ts';
+import { putSpecs } from './new-spec.ts';
+import { nextSpecs } from './next-specs.ts';
 import { refuseOtherOutcome } from './plan-digest.ts';
 import { fillPublishedPorts } from './ports.ts';
 import { numberedSpec, storedSpec } from './stored-spec.ts';
@@ -46,22 +46,28 @@ export async function proposedUpdate(context: ApiContext, request: UpdateService
 export async function updateService(context: ApiContext, request: UpdateServiceRequest, signal: AbortSignal): Promise<ServiceChange> {
   const { state, clock, rng } = context;
   const { id, service, spec, warnings } = await proposedUpdate(context, request, signal);
-  refuseOtherOutcome(spec, request.plannedDigest);
+  refuseOtherOutcome(spec, request.plannedDigest, request.canary);
+  const told: string[] = [...warnings];
 
   const attempt = (): Attempt<StoredChange> => {
     const row = atVersion(state, id, service.name, request.version);
     const { spec: before, number } = numberedSpec(state, id);
     const builder = new TransactionBuilder();
     const after = normalized({ ...spec, ports: fillPublishedPorts(state, spec.ports, before.ports, rng) });
-    if (isDeepStrictEqual(after, normalized(before))) return { builder, result: { row, specNumber: number } };
-    const specNumber = putSpec({ builder, state, row, spec: after, rollbackTo: 0, nowUnixMs: clock.wallMs() });
-    const attributes = changedAttributes(before, after);
+    const next = nextSpecs(state, row, normalized(before), after, request.canary);
+    told.splice(warnings.length, Infinity, ...(next?.warnings ?? []));
+    if (next === undefined) return { builder, result: { row, specNumber: number } };
+    const specNumber = putSpecs({ builder, state, row, ...next, rollbackTo: 0, nowUnixMs: clock.wallMs() });
+    // The leader may have ended the canary that this begins from.
+    if (row.value.canary !== undefined || request.canary !== undefined)
+      builder.require('serviceStatus', state.get('serviceStatus', id), id);
+    const attributes = { ...changedAttributes(before, after), ...canaryAttribute(next.canary) };
     addEvent(builder, context, { type: 'service', action: 'update', objectId: id, objectName: service.name, message: '', attributes });
     return { builder, result: { row, specNumber } };
   };
   const what = { object: `service ${service.name}`, verb: 'updated', look: `shoal service inspect ${service.name}` };
   const { result, revision } = await commitChange(context, what, attempt);
-  return changeAnswer(state, result, revision, warnings);
+  return changeAnswer(state, result, revision, told);
 }
 
 export function atVersion(state: StateView, id: string, name: string, version: number): Row<Service> {
@@ -90,6 +96,10 @@ function changedAttributes(before: ServiceSpec, after: ServiceSpec): Record<stri
   note('replicas', String(before.replicas), String(after.replicas));
   note('image', imageOf(before), imageOf(after));
   return attributes;
+}
+
+function canaryAttribute(canary: Canary | undefined): Record<string, string> {
+  return canary === undefined ? {} : { canary: `${canary.permille / 10}%` };
 }
 
 function imageOf(spec: ServiceSpec): string {

@@ -223,6 +223,7 @@ describe('control API: nodes, tasks, cluster', () => {
       ...service('web-id', 'web'),
       row('byPort', portId(PortProtocol.TCP, 8080), PortClaim.create({ objectId: 'web-id' })),
       ...node('n1', 'alpha', { portProblems: [problem] }),
+      ...node('n2', 'beta', { state: NodeState.NODE_DOWN, portProblems: [problem] }),
     );
     const view = await manager.client.getService(GetServiceRequest.create({ ref: 'web' }));
     assert.deepEqual(view.portProblems, [{ nodeId: 'n1', hostname: 'alpha', problem }]);

@@ -5,6 +5,7 @@ import { routeDelta } from '../../../manager/dispatcher/route-delta.ts';
 import { routeTableOf } from '../../../manager/dispatcher/route-table.ts';
 import { specId, type TableName } from '../../../manager/state/index.ts';
 import {
+  Canary,
   Cluster,
   Endpoint,
   Node,
@@ -14,12 +15,15 @@ import {
   type PortSpec,
   RouteTable,
   Service,
+  ServicePause,
   ServiceStatus,
   StoredSpec,
   Task,
   TaskState,
   TaskStatus,
   TaskVerdict,
+  UpdateState,
+  UpdateStatus,
 } from '../../../proto/index.ts';
 import { applyDelta, fromMessage, toMessage, type Table } from '../../../mesh/table/table.ts';
 import { httpPort, publish, specOf } from '../../support/service-specs.ts';
@@ -73,6 +77,38 @@ const statusOfServiceStep = fc.tuple(service, fc.nat(2)).map(([s, back]): Step =
   world.change([row('serviceStatus', id, ServiceStatus.create({ serviceId: id, activeSpecNumber, seenSpecNumber: newest }))]);
 });
 
+/** A user tries the newest spec beside one before, changes the share, promotes it. */
+const canaryStep = fc.tuple(service, fc.nat(1000), fc.boolean(), fc.nat(2)).map(([s, permille, promoted, back]): Step => (world) => {
+  const before = world.state.get('services', `s${s}`)?.value;
+  if (before === undefined) return;
+  const baseSpecNumber = before.canary?.baseSpecNumber ?? Math.max(1, before.specNumber - back);
+  const round = (before.canary?.round ?? 0) + 1;
+  world.change([row('services', before.id, { ...before, canary: Canary.create({ baseSpecNumber, permille, promoted, round }) })]);
+});
+
+/** The leader has seen it; it goes on, is paused, has come to an end. */
+const canaryStatusStep = fc
+  .tuple(service, fc.constantFrom(UpdateState.CANARY, UpdateState.CANARY_PAUSED, UpdateState.UPDATING, UpdateState.ROLLBACK_STARTED))
+  .map(([s, state]): Step => (world) => {
+    const before = world.state.get('services', `s${s}`)?.value;
+    if (before?.canary === undefined) return;
+    const { id, specNumber, canary } = before;
+    const activeSpecNumber = state === UpdateState.UPDATING ? specNumber : canary.baseSpecNumber;
+    const update = UpdateStatus.create({ state, specNumber, canaryRound: canary.round });
+    world.change([row('serviceStatus', id, ServiceStatus.create({ serviceId: id, activeSpecNumber, seenSpecNumber: specNumber, update }))]);
+  });
+
+const pauseStep = fc.tuple(service, fc.boolean(), fc.boolean()).map(([s, on, byLeader]): Step => (world) => {
+  const before = world.state.get('services', `s${s}`)?.value;
+  if (before === undefined) return;
+  const { id, pause, specNumber } = before;
+  if (byLeader && pause !== undefined) {
+    const status = world.state.get('serviceStatus', id)?.value ?? ServiceStatus.create({ serviceId: id, activeSpecNumber: specNumber });
+    world.change([row('serviceStatus', id, { ...status, endedPause: pause.number })]);
+  } else
+    world.change([row('services', id, { ...before, pause: ServicePause.create({ number: (pause?.number ?? 0) + 1, maxMs: 1000, on }) })]);
+});
+
 const removeServiceStep = service.map((s): Step => (world) => {
   const id = `s${s}`;
   const specs = [...world.state.all('specs')]
@@ -98,6 +134,9 @@ const changeTaskStep = fc
       { lost: true },
       { verdict: TaskVerdict.create({ state: TaskState.ORPHANED }) },
       { createdUnixMs: 7 },
+      { canary: true },
+      { canary: false },
+      { awaited: true },
     ),
   )
   .map(([t, fields]): Step => (world) => {
@@ -145,6 +184,9 @@ const steps = fc.array(
   fc.oneof(
     { weight: 3, arbitrary: publishStep },
     { weight: 3, arbitrary: statusOfServiceStep },
+    { weight: 2, arbitrary: canaryStep },
+    { weight: 2, arbitrary: canaryStatusStep },
+    { weight: 2, arbitrary: pauseStep },
     { weight: 1, arbitrary: removeServiceStep },
     { weight: 4, arbitrary: taskStep },
     { weight: 3, arbitrary: changeTaskStep },

@@ -271,8 +271,8 @@ export const VARIANTS: readonly Variant[] = [
       { file: 'manager/orchestrator/job-view.ts', from: 'return everybody(slot).some(hasCompleted);', to: 'return false;' },
       {
         file: 'manager/orchestrator/job-view.ts',
-        from: 'return info.isFinished && !hasCompleted(info) && info.task.desired < TaskState.SHUTDOWN',
-        to: 'return info.isFinished && info.task.desired < TaskState.SHUTDOWN',
+        from: 'if (!info.isFinished || hasCompleted(info)) return false;',
+        to: 'if (!info.isFinished) return false;',
       },
     ],
   },

@@ -46,6 +46,8 @@ export interface ProcessOptions {
 
 /** Sunday, 2026-11-01. */
 export const WALL_START_MS = 1_793_491_200_000;
+/** As setTimeout has it. Without it, what is left of a delay could be less than the clock can tell apart, and who waits for it would look again for ever. */
+const SHORTEST_TIMER_MS = 1;
 /** Monotonic clocks of different processes have nothing in common. */
 const MOST_OFFSET_MS = 1_000_000;
 
@@ -62,7 +64,7 @@ export function startProcess(options: ProcessOptions): SimProcess {
       wallMs: () => Math.floor(WALL_START_MS + scheduler.nowMs + host.wallOffsetMs),
       after(delayMs, call) {
         if (!process.alive) return { cancel: () => undefined };
-        return scheduler.after(process, delayMs, () => {
+        return scheduler.after(process, Math.max(SHORTEST_TIMER_MS, delayMs), () => {
           process.point('clock', 'timer');
           if (process.alive) call();
         });

@@ -25,6 +25,8 @@ export class Scheduler {
   nowMs = 0;
   /** Events that happened. */
   steps = 0;
+  /** Of those, so many in the present instant. */
+  stepsNow = 0;
   #order = 0;
   readonly #heap = new Heap<Entry>((a, b) => a.atMs - b.atMs || a.order - b.order);
 
@@ -55,6 +57,7 @@ export class Scheduler {
         this.#heap.push(entry);
         continue;
       }
+      this.stepsNow = entry.atMs > this.nowMs ? 1 : this.stepsNow + 1;
       this.nowMs = entry.atMs;
       this.steps++;
       call();

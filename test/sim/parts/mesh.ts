@@ -122,7 +122,10 @@ export function startMesh(options: SimMeshOptions): SimMesh {
       keeper.joinCluster(clusterId);
       agent = session;
       return [
-        { case: 'ready', value: { version: 'sim', pid: 1, epoch: keeper.acknowledgedEpoch, answersPings: true } },
+        {
+          case: 'ready',
+          value: { version: 'sim', pid: 1, epoch: keeper.acknowledgedEpoch, answersPings: true, answersStatus: false, handsOver: false },
+        },
         { case: 'idle', value: { epoch: keeper.epoch, idleTaskIds: [...drains.idle()] } },
         { case: 'portProblems', value: { ports: [] } },
       ];
@@ -231,7 +234,9 @@ export function simSupervisor(world: SupervisorWorld, options: MeshSupervisorOpt
           return open;
         },
         sendStop: () => undefined,
+        sendHandOver: () => undefined,
         sendPing: () => undefined,
+        sendStatusQuery: () => undefined,
         closed,
         close: () => {
           close('closed');

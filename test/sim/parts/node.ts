@@ -93,7 +93,7 @@ export class SimNode {
         labels: { zone: this.zone },
         identity: openIdentity(AGENT_DIR, disk),
         runtime: this.engine.of(process),
-        launchMesh: () => () => ({ pid: 1, startTime: '' }),
+        launchMesh: () => ({ start: () => ({ pid: 1, startTime: '' }), command: [''], build: '' }),
         superviseMesh: (options) =>
           simSupervisor(
             {

@@ -1,6 +1,5 @@
 // What simulated users ask of a cluster, one command at a time, through the control API of any manager.
 import { type Rng, randomInt } from '../../../lib/rng.ts';
-import { type ErrorCode, ShoalError } from '../../../lib/errors.ts';
 import type { ClientOf } from '../../../lib/rpc/index.ts';
 import {
   Availability,
@@ -16,7 +15,6 @@ import {
   RemoveNodeRequest,
   RemoveServiceRequest,
   RollbackServiceRequest,
-  type ServiceChange,
   ServiceMode,
   type ServiceSpec,
   type ServiceView,
@@ -26,8 +24,10 @@ import {
 } from '../../../proto/index.ts';
 import { chance, pick, pickOrNone } from '../core/random.ts';
 import { short } from '../core/trace.ts';
-import { isJob, MARK_LABEL, type Truth } from '../truth/truth.ts';
+import { isJob, type Truth } from '../truth/truth.ts';
+import { beginCanary, endCanary, pause } from './canaries.ts';
 import { withRandomSchedule } from './jobs.ts';
+import { acknowledge, send } from './send.ts';
 import { withRandomNeeds, withRandomPlacement } from './placements.ts';
 import {
   bulkySpec,
@@ -210,9 +210,12 @@ const look: Command = {
 /** With how often each comes, of 100. */
 const SHARES: readonly (readonly [Command, number])[] = [
   ...([
-    [create, 19],
-    [scale, 12],
-    [image, 12],
+    [create, 17.5],
+    [scale, 11],
+    [image, 10.5],
+    [beginCanary, 2],
+    [endCanary, 1.5],
+    [pause, 0.5],
     [force, 8],
     [settings, 4],
     [placement, 5],
@@ -278,33 +281,4 @@ export async function updateService(truth: Truth, control: Control, service: Ser
     control.updateService(UpdateServiceRequest.create({ ref, version, spec: marked, noResolveImage: true })),
   );
   return answer.specNumber;
-}
-
-/** Whoever is told one of these can rely on it: nothing was changed. */
-const CERTAIN: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
-  'conflict',
-  'already_exists',
-  'failed_precondition',
-  'invalid_argument',
-  'not_found',
-]);
-
-/** Under a mark of its own, so that it can be told of each request what became of it. */
-async function send(truth: Truth, spec: ServiceSpec, call: (spec: ServiceSpec) => Promise<ServiceChange>): Promise<ServiceChange> {
-  const mark = truth.nextMark();
-  const marked = { ...spec, labels: { ...spec.labels, [MARK_LABEL]: mark } };
-  try {
-    const change = await call(marked);
-    acknowledge(truth, change, marked);
-    return change;
-  } catch (error) {
-    const { code, message } = ShoalError.from(error);
-    if (CERTAIN.has(code)) truth.refused({ mark, why: message });
-    throw error;
-  }
-}
-
-/** `spec` undefined: not known to the user. */
-function acknowledge(truth: Truth, { service, specNumber }: ServiceChange, spec: ServiceSpec | undefined): void {
-  if (service !== undefined) truth.acknowledged({ serviceId: service.id, specNumber, spec });
 }

@@ -58,6 +58,8 @@ const AIMS = 2;
 const CROWDED = { every: 7, at: 6, services: 5, afterMs: 3000 };
 const ROLLS = 2;
 const LOOK_MS = 250;
+/** A whole seed has some ten thousand steps. */
+const MOST_STEPS_AT_ONCE = 20_000;
 
 const INVARIANTS: readonly ((truth: Truth) => void)[] = [
   specsAreKept,
@@ -257,6 +259,12 @@ class SeedRun {
   }
 
   async #run(untilMs: number, isDone: () => boolean = () => false): Promise<void> {
-    while (!this.#isOver() && !isDone() && (await this.#world.scheduler.step(untilMs)) !== undefined);
+    const { scheduler } = this.#world;
+    while (!this.#isOver() && !isDone()) {
+      const owner = await scheduler.step(untilMs);
+      if (owner === undefined) return;
+      if (scheduler.stepsNow > MOST_STEPS_AT_ONCE)
+        this.truth.fail('I6', `time stands still: ${owner.name} and others did ${MOST_STEPS_AT_ONCE} steps in one instant`);
+    }
   }
 }

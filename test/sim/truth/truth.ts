@@ -28,7 +28,7 @@ export interface NodeTruth {
   appliedEpoch: Epoch | undefined;
   /** When a manager's answer to a heartbeat last reached its agent. */
   answeredMs: number;
-  /** When it was last out of touch for longer than `AWAY_MS`, or off. */
+  /** When it was last out of touch for longer than `AWAY_MS`, or off, or with a manager that is itself cut off from the store. */
   awayMs: number;
 }
 
@@ -102,6 +102,8 @@ export class Truth implements WorldWatch {
   readonly specSinceMs = new Map<string, number>();
   /** Iterations of jobs, by the ids of their tasks. */
   readonly #iterations = new Map<string, number>();
+  /** Tasks that were made beside those of slots. */
+  readonly #canaries = new Set<string>();
   #marks = 0;
   readonly #disturbedMs = new Map<string, number>();
   readonly #listeners: Partial<TruthEvents>[] = [];
@@ -121,6 +123,7 @@ export class Truth implements WorldWatch {
       if (change.table === 'specs' && change.before === undefined) this.specSinceMs.set(change.id, this.nowMs);
       const iteration = change.table === 'tasks' ? change.after?.value.jobIteration : undefined;
       if (iteration !== undefined) this.#iterations.set(change.id, iteration);
+      if (change.table === 'tasks' && change.before === undefined && change.after?.value.canary === true) this.#canaries.add(change.id);
     });
     this.#tick();
   }
@@ -202,10 +205,10 @@ export class Truth implements WorldWatch {
     return specNumber === 0 ? this.newestSpec(serviceId) : this.specOf({ serviceId, specNumber });
   }
 
-  /** "<service>/3"; of a job "<service>/<iteration>.3". The node's id stands for the slot of what is global. */
+  /** "<service>/3"; of a job "<service>/<iteration>.3"; "<service>/3~" of what was begun as a canary, also once it has taken the slot over. The node's id stands for the slot of what is global. */
   slotOf({ taskId, serviceId, slot }: Pick<Container, 'taskId' | 'serviceId' | 'slot'>): string {
     const iteration = this.#iterations.get(taskId);
-    return `${serviceId}/${iteration === undefined ? '' : `${iteration}.`}${slot}`;
+    return `${serviceId}/${iteration === undefined ? '' : `${iteration}.`}${slot}${this.#canaries.has(taskId) ? '~' : ''}`;
   }
 
   /** True time, as a wall clock that is right has it. */
@@ -300,6 +303,12 @@ export class Truth implements WorldWatch {
     // It had ended before.
   }
 
+  /** Its manager answers it, and nobody else hears of it: that one's lease is over. */
+  #isOrphan({ node }: NodeTruth): boolean {
+    const managerId = this.mirror.get('sessions', this.nodeIdOf(node.name) ?? '')?.value.managerId;
+    return managerId !== undefined && this.mirror.get('managers', managerId) === undefined;
+  }
+
   #isLed(): boolean {
     const leader = this.mirror.get('leader', '')?.value.managerId;
     const manager = this.world.managers.find(({ id }) => id === leader);
@@ -310,7 +319,7 @@ export class Truth implements WorldWatch {
   #tick(): void {
     this.later(TICK_MS, () => {
       for (const truth of this.nodes.values()) {
-        if (this.isAway(truth)) truth.awayMs = this.nowMs;
+        if (this.isAway(truth) || this.#isOrphan(truth)) truth.awayMs = this.nowMs;
       }
       if (!this.#isLed()) this.undecidedMs = this.nowMs;
       for (const listener of this.#listeners) listener.tick?.();

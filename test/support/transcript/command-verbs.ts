@@ -6,7 +6,17 @@ import { shellWords } from '../../../cli/service/spec/shell-words.ts';
 import { ShoalError } from '../../../lib/errors.ts';
 import { seededIds } from '../../../lib/ids.ts';
 import { seededRng } from '../../../lib/rng.ts';
-import { Cluster, NodeSession, NodeState, Task, TaskState, TaskStatus } from '../../../proto/index.ts';
+import {
+  Cluster,
+  NodeSession,
+  NodeState,
+  ServiceStatus,
+  Task,
+  TaskState,
+  TaskStatus,
+  UpdateState,
+  UpdateStatus,
+} from '../../../proto/index.ts';
 import { NOW_UNIX_MS, shoal } from '../captured-shell.ts';
 import { type ControlManager, startControlManager } from '../control-manager.ts';
 import { manualClock } from '../manual-clock.ts';
@@ -44,6 +54,23 @@ export async function commandVerbs(): Promise<Verbs> {
           Task.create({ id: `${name}task${at}`, serviceId, specNumber: value.specNumber, slot: at + 1, nodeId, desired }),
         );
         await put(...tasks.map((task) => row('tasks', task.id, task)));
+      },
+      /** settled SERVICE [STATE]: the leader has seen its newest spec; the state of its update, if one is told of */
+      settled: async ([name = '', state]) => {
+        const { id, value } =
+          [...manager.state.all('services')].find((each) => each.value.name === name) ?? assert.fail(`no service ${name}`);
+        const { specNumber, canary } = value;
+        const activeSpecNumber = state === 'CANARY' ? (canary?.baseSpecNumber ?? specNumber) : specNumber;
+        const update =
+          state === undefined
+            ? undefined
+            : UpdateStatus.create({
+                state: UpdateState[state as keyof typeof UpdateState],
+                specNumber,
+                fromSpecNumber: activeSpecNumber,
+                canaryRound: canary?.round ?? 0,
+              });
+        await put(row('serviceStatus', id, ServiceStatus.create({ serviceId: id, activeSpecNumber, seenSpecNumber: specNumber, update })));
       },
       /** ended TASK...: as its node says it */
       ended: async (ids) => {

@@ -6,6 +6,7 @@ import { changeProblems, serviceSpecProblems } from '../../../manager/api/valida
 import { enumName, RebalanceState, type Task, TaskState, UpdateState } from '../../../proto/index.ts';
 import { modelLeader } from '../model-leader.ts';
 import { ReconcileModel } from '../reconcile-model.ts';
+import { canaryVerbs } from './canary-verbs.ts';
 import { jobVerbs } from './job-verbs.ts';
 import { nodeVerbs } from './node-verbs.ts';
 import { outlookVerbs } from './outlook-verbs.ts';
@@ -35,6 +36,7 @@ export function modelVerbs(): Verbs {
 
   const ofJobs = jobVerbs(model, settle);
   const ofNodes = nodeVerbs(model, settle);
+  const ofCanaries = canaryVerbs(model, settle);
   const seen = outlookVerbs(model);
   const refused: string[] = [];
 
@@ -93,9 +95,11 @@ export function modelVerbs(): Verbs {
         model.run(durationOf(duration), look);
       },
       ...ofJobs.acts,
+      ...ofCanaries.acts,
     },
     views: {
       ...ofJobs.views,
+      ...ofCanaries.views,
       ...seen,
       /** What was refused since that was last asked for, field by field. */
       refused: () => refused.splice(0),
@@ -145,6 +149,7 @@ function taskLine(model: ReconcileModel, task: Task): string {
     ...(verdict?.message ? [verdict.message] : []),
     ...(task.drain && task.desired <= TaskState.RUNNING ? ['draining'] : []),
     ...(task.lost ? ['lost'] : []),
+    ...(task.canary ? ['canary'] : []),
     ...(task.desired === TaskState.READY ? ['held back'] : []),
     ...(task.restart === undefined ? [] : [`restart ${task.restart.attempt} after ${formatDurationMs(task.restart.delayMs)}`]),
   ];
@@ -178,11 +183,16 @@ function rebalanceLine(model: ReconcileModel, serviceId: string): string {
   return `${state}${status.automatic ? ' by itself' : ''}, ${status.moved} moved: ${status.message}`;
 }
 
+/** "web.1"; "web.1~" is the canary's beside it. */
 function taskNamed(model: ReconcileModel, name: string): Task {
-  const [service = '', slot] = name.split('.');
+  const [service = '', place = ''] = name.split('.');
+  const [slot, beside] = place.split('~');
   const task = model
     .tasks(service)
-    .find((other) => (other.slot > 0 ? String(other.slot) : other.nodeId) === slot && model.isServing(other));
+    .find(
+      (other) =>
+        (other.slot > 0 ? String(other.slot) : other.nodeId) === slot && other.canary === (beside !== undefined) && model.isServing(other),
+    );
   return task ?? assert.fail(`no task runs as ${name}`);
 }
 

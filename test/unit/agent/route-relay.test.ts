@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { type RouteRelay, routeRelay } from '../../../agent/mesh/route-relay.ts';
-import type { Epoch } from '../../../proto/index.ts';
+import { type Epoch, PortProblem } from '../../../proto/index.ts';
 
 const epoch = (revision: number, clusterId = 'c1'): Epoch => ({ clusterId, incarnation: 'i', incarnationNumber: 1, revision });
 const bytes = (text: string): Uint8Array => Buffer.from(text);
@@ -76,6 +76,16 @@ describe('route relay', () => {
     assert.equal(relay.delta(epoch(1), epoch(2), bytes('2'), 'c1').kind, 'gap');
     target.full = false;
     assert.equal(relay.table(epoch(2), bytes('2'), 'c1').kind, 'passed');
+  });
+
+  it('keeps what a mesh says as its first word, before it is known to be up, and its problems end with it', () => {
+    const problem = PortProblem.create({ publishedPort: 8080, message: 'something else listens there' });
+    relay.portProblems([problem]);
+    relay.idle({ epoch: epoch(2), idleTaskIds: ['t1'] });
+    relay.up(mesh(), epoch(2));
+    assert.deepEqual([relay.report().portProblems, relay.report().idleTaskIds], [[problem], ['t1']]);
+    relay.down();
+    assert.deepEqual([relay.report().portProblems, relay.report().idleTaskIds], [[], ['t1']]);
   });
 
   it('reports idle targets only under an epoch that is acknowledged', () => {

@@ -196,6 +196,23 @@ describe('progress', () => {
     assert.deepEqual(surplus(), []);
   });
 
+  it('says nothing of what an earlier spec failed with, unless the newer one runs the same', () => {
+    const state = settled();
+    putRows(
+      state,
+      task(2, { desired: TaskState.SHUTDOWN }),
+      status('t2', TaskState.REJECTED, { error: 'no log driver nosuch' }),
+      task(2, { id: 'next', specNumber: 2, replaces: 't2' }),
+      status('next', TaskState.PREPARING, { message: 'pulling' }),
+      service(2),
+      active(2),
+      spec(2, specOf({ spec: { replicas: 2 }, container: { image: 'other' } })),
+    );
+    assert.deepEqual(waitingOf(state), ['2: pulling']);
+    putRows(state, spec(2, specOf({ spec: { replicas: 2, labels: { a: 'b' } } })));
+    assert.deepEqual(waitingOf(state), ['2: pulling; its last task failed: no log driver nosuch']);
+  });
+
   it('says of a slot that runs again that its last task failed since the change', () => {
     const state = settled();
     putRows(state, task(2, { desired: TaskState.SHUTDOWN }), status('t2', TaskState.FAILED, { error: 'exit code 3' }));

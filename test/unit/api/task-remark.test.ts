@@ -4,6 +4,7 @@ import { seenTask } from '../../../manager/api/task-state.ts';
 import { portId, specId } from '../../../manager/state/index.ts';
 import {
   Endpoint,
+  HttpClaim,
   NodeStatus,
   PortClaim,
   PortProblem,
@@ -45,7 +46,7 @@ describe('the remark on a task', () => {
         message: `port ${publishedPort} is taken by another program on this node`,
       });
     const rows = [
-      row('byPort', portId(PortProtocol.TCP, 8080), PortClaim.create({ objectId: 'web' })),
+      row('byPort', portId(PortProtocol.TCP, 8080), PortClaim.create({ http: [HttpClaim.create({ serviceId: 'web' })] })),
       row('byPort', portId(PortProtocol.TCP, 9090), PortClaim.create({ objectId: 'other' })),
       row('nodeStatus', 'a', NodeStatus.create({ nodeId: 'a', portProblems: [problem(8080), problem(9090)] })),
     ];

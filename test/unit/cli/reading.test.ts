@@ -7,6 +7,7 @@ import {
   type ListServicesRequest,
   type ListTasksRequest,
   NodeSpec,
+  PortProblem,
   type UpdateNodeRequest,
   type WatchEventsRequest,
 } from '../../../proto/index.ts';
@@ -48,6 +49,20 @@ describe('reading verbs', () => {
     assert.equal(stdout, 'web.1 on host1: Running 3 minutes ago\nweb.2 on host1: Running 3 minutes ago\n');
     assert.deepEqual(request?.serviceRefs, ['web']);
     assert.equal((await shoal(['service', 'ps', 'web', 'gone'], { manager })).exitCode, 3);
+  });
+
+  it('service ps tells of ports that a node cannot answer, also one without a task of the service; not where fields are asked for', async () => {
+    const problem = PortProblem.create({ publishedPort: 8080, message: 'port 8080 is taken by another program on this node' });
+    const manager = await fakes.start({
+      listTasks: () => Promise.resolve({ tasks: [taskView('web.1')], revision: 1 }),
+      getService: () => Promise.resolve({ ...serviceView('web'), portProblems: [{ nodeId: 'n9', hostname: 'host9', problem }] }),
+    });
+    const { stderr, stdout, exitCode } = await shoal(['service', 'ps', 'web', 'web'], { manager });
+    assert.match(stdout, /web\.1 .*host1/);
+    assert.equal(stderr, 'warning: host9 does not answer port 8080: port 8080 is taken by another program on this node\n');
+    assert.equal(exitCode, 0);
+    for (const flags of [['-q'], ['--format', 'json']])
+      assert.equal((await shoal(['service', 'ps', ...flags, 'web'], { manager })).stderr, '');
   });
 
   it('inspect prints what it finds, reports what it does not, and exits with the worst code', async () => {

@@ -45,3 +45,25 @@ describe('starting the executable', () => {
     assert.ok(packages.has('@grpc/grpc-js') && packages.has('protobufjs'));
   });
 });
+
+describe('a role', () => {
+  for (const [args, wrong] of [
+    [
+      ['agent', '--data-addr', 'foo', '--nosuch', '--manager', 'x:y:z'],
+      ['--nosuch', '--manager', '--data-addr'],
+    ],
+    [
+      ['manager', '--nosuch', '--listen', 'x'],
+      ['--nosuch', '--listen'],
+    ],
+  ] as const) {
+    it(`names unknown flags and wrong values at once: shoal ${args.join(' ')}`, () => {
+      const { status, stderr } = spawnSync(process.execPath, ['--import', 'tsx', 'cli/main.ts', ...args], { cwd: ROOT, encoding: 'utf8' });
+      assert.equal(status, 2, stderr);
+      assert.deepEqual(
+        [...stderr.matchAll(/^ {2}(--[\w-]+):/gm)].map(([, flag]) => flag),
+        wrong,
+      );
+    });
+  }
+});

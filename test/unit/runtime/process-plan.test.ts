@@ -53,7 +53,7 @@ describe('the plan of a plain process', () => {
       },
       spec: {
         limits: Resources.create({ nanoCpus: 1, memoryBytes: 1, pids: 1 }),
-        logDriver: LogDriver.create({ name: 'syslog' }),
+        logDriver: LogDriver.create({ name: 'syslog', options: { tag: 'web' } }),
       },
     });
     for (const word of [
@@ -61,6 +61,7 @@ describe('the plan of a plain process', () => {
       'memory limit',
       'limit of processes',
       'log driver syslog',
+      'log options',
       'mounts',
       'hostname',
       'user bob',

@@ -28,6 +28,10 @@ describe('the command line', () => {
       'service ls --fromat x --quite',
       /\n {2}--fromat: unknown flag \(did you mean --format\?\)\n {2}--quite: unknown flag \(did you mean --quiet\?\)\n$/,
     ],
+    [
+      'service create --nosuch --replicas 2 -q --alsono nginx sh -c x',
+      /lists what there is:\n {2}--nosuch: unknown flag\n {2}--alsono: unknown flag\n$/,
+    ],
     ['service ls --host 1.2.3.4:1', /--host: unknown flag here: put it before "service"/],
     ['service create', /missing required argument 'IMAGE'; see `shoal service create --help`/],
     ['service ps', /missing required argument 'SERVICE'/],

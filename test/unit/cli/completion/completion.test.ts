@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { TaskState } from '../../../../proto/index.ts';
@@ -43,6 +43,7 @@ describe('completion', () => {
       ['shoal service update services-a ', []],
       ['shoal service update --env-add A=1 ', ['services-a', 'services-b']],
       ['shoal node inspect nodes-b', ['nodes-b']],
+      ['shoal mesh status ', ['nodes-a', 'nodes-b']],
       ['shoal exec -it ', ['tasks-a', 'tasks-b']],
       ['shoal exec tasks-a ', []],
       ['shoal completion z', ['zsh']],
@@ -99,5 +100,17 @@ describe('completion', () => {
       await fake.stop();
     }
     assert.deepEqual(await shoal(['__complete', 'services'], { manager: '127.0.0.1:1' }), { exitCode: 0, stdout: '', stderr: '' });
+  });
+
+  it('knows the parts of the development cluster here, also while its manager is dead', async () => {
+    const cwd = mkdtempSync(join(tmpdir(), 'shoal-completion-'));
+    try {
+      assert.equal((await shoal(['__complete', 'parts'], { cwd })).stdout, '');
+      mkdirSync(join(cwd, '.shoal/dev'), { recursive: true });
+      writeFileSync(join(cwd, '.shoal/dev/cluster.json'), JSON.stringify({ processes: [{ name: 'node-1' }, { name: 'manager' }] }));
+      assert.equal((await shoal(['__complete', 'parts'], { cwd })).stdout, 'manager\nnode-1\n');
+    } finally {
+      rmSync(cwd, { recursive: true });
+    }
   });
 });

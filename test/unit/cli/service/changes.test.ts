@@ -289,7 +289,10 @@ service web converged
       const { exitCode, stderr, stdout } = await shoal(['service', 'create', '--timeout', '50ms', 'nginx'], { manager });
       assert.equal(exitCode, 6);
       assert.equal(stdout, `${idOf('web')}\n`);
-      assert.match(stderr, /shoal: web has not converged within 0\.05 s; it goes on\. `shoal service ps web` shows how far it is\n$/);
+      assert.match(
+        stderr,
+        /shoal: web has not converged within 0\.05 s; it goes on\. `shoal service ps web` shows how far it is, `shoal service explain web` why\n$/,
+      );
     });
 
     it('goes on without the client after Ctrl-C, says so, and exits with 130', async () => {
@@ -497,8 +500,21 @@ service web converged
       });
       const { exitCode, stdout, stderr } = await shoal(['service', 'scale', 'web=3', 'gone1=1', 'gone2=1'], { manager });
       assert.deepEqual([exitCode, stdout], [3, '']);
-      assert.equal(stderr, 'shoal: there is no service gone1; there is no service gone2; nothing was scaled\n');
+      assert.equal(stderr, 'shoal: nothing was scaled:\n  gone1: there is no service gone1\n  gone2: there is no service gone2\n');
       assert.deepEqual(fakes.current?.calls, ['getService', 'getService', 'getService']);
+    });
+
+    it('names wrong numbers and unknown services at once', async () => {
+      const manager = await fakes.start({
+        getService: ({ ref }) =>
+          ref === 'gone' ? Promise.reject(new ShoalError('not_found', 'there is no service gone')) : Promise.resolve(serviceView(ref)),
+      });
+      const { exitCode, stdout, stderr } = await shoal(['service', 'scale', 'web=4', 'gone=2', 'api=x'], { manager });
+      assert.deepEqual([exitCode, stdout], [2, '']);
+      assert.equal(
+        stderr,
+        'shoal: cannot scale:\n  api=x: "x" is not a number of replicas from 0 to 100000\n  gone: there is no service gone\n',
+      );
     });
   });
 

@@ -74,6 +74,12 @@ describe('service rollback', () => {
     assert.match(stderr, /the rollback of web was paused: rollback paused due to failure of task web\.1\. .*service ps web/);
   });
 
+  it('puts one full stop after the reason, whether or not it has one', async () => {
+    const manager = await fakes.start(telling(UpdateState.ROLLBACK_PAUSED, 'no suitable node with Docker or Podman.', false));
+    const { stderr } = await shoal(['service', 'rollback', 'web'], { manager });
+    assert.match(stderr, /with Docker or Podman\. `shoal service ps web`/);
+  });
+
   it('refuses what is no number, and other flags beside --rollback', async () => {
     const bad = await shoal(['service', 'rollback', '--to', 'last', 'web'], { manager: '127.0.0.1:1' });
     assert.equal(bad.exitCode, 2);
