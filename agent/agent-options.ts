@@ -9,7 +9,7 @@ import type { TryConnect } from './endpoints/endpoints.ts';
 import type { AskerOf } from './health/ask.ts';
 import type { HousekeepingCounts } from './housekeeping/housekeeper.ts';
 import type { HousekeepingSettings } from './housekeeping/settings.ts';
-import type { LaunchMesh } from './mesh/mesh-process.ts';
+import type { MeshLauncher } from './mesh/mesh-process.ts';
 import type { meshSupervisor } from './mesh/mesh-supervisor.ts';
 import type { CanBind } from './ports/port-leases.ts';
 import type { Runtime } from './runtime/runtime.ts';
@@ -26,7 +26,7 @@ export interface AgentOptions {
   /** Unless given, only finished containers go, beyond the usual number. */
   readonly housekeeping?: HousekeepingSettings;
   /** How the mesh of this node is started; undefined: no mesh. */
-  readonly launchMesh: ((nodeId: string) => LaunchMesh) | undefined;
+  readonly launchMesh: ((nodeId: string) => MeshLauncher) | undefined;
   readonly nonce: string;
   readonly clock: Clock;
   readonly rng: Rng;

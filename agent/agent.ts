@@ -7,6 +7,7 @@ import { grpcTransport } from '../lib/rpc/index.ts';
 import type { Agent, AgentOptions } from './agent-options.ts';
 import { describeNode } from './description.ts';
 import { engineWatch } from './engine-watch.ts';
+import { meshStatus } from './mesh/mesh-status.ts';
 import { runningMeshes } from './mesh/other-meshes.ts';
 import { routeRelay } from './mesh/route-relay.ts';
 import { routeReports } from './mesh/route-reports.ts';
@@ -22,6 +23,7 @@ import { resyncAsker } from './session/resync.ts';
 import type { Session } from './session/session.ts';
 import { statusOutbox } from './session/status-outbox.ts';
 import { uplink } from './session/uplink.ts';
+import { isFinal } from './worker/task-machine.ts';
 import { taskStreams } from './streams/task-streams.ts';
 
 /** After this long without an answer of the engine a new session hears what is recorded of the tasks. */
@@ -43,6 +45,8 @@ export function createAgent(options: AgentOptions): Agent {
   const boot = options.bootId ?? bootId();
   let parts: NodeParts | undefined;
   let sayRecorded = false;
+  /** The mesh is about to hear which tasks have ended. */
+  let endsDue = false;
   let clearing: RemovedNode | undefined;
 
   const engine = engineWatch(runtime, clock, rng, log, () => {
@@ -204,7 +208,25 @@ export function createAgent(options: AgentOptions): Agent {
     others.stop();
     clearing = clearRemovedNode({ dataDir, worker, endMesh: async () => await mesh?.end(REMOVED_MESH_DRAIN_MS), clock, log });
   };
-  const streams = taskStreams({ runtime, has: (taskId) => parts?.worker.has(taskId) ?? false, clock, log });
+  const mesh = meshStatus(routes.mesh, clock);
+  const streams = taskStreams({
+    runtime,
+    has: (taskId) => parts?.worker.has(taskId) ?? false,
+    meshPages: (targets, signal) => mesh.pages(targets, signal),
+    clock,
+    log,
+  });
+
+  /** Several that end, or are adopted, in one moment are told together. */
+  const tellEnds = (): void => {
+    if (endsDue) return;
+    endsDue = true;
+    queueMicrotask(() => {
+      endsDue = false;
+      const statuses = parts?.worker.statuses() ?? [];
+      relay.ended(statuses.filter(({ state }) => isFinal(state)).map(({ taskId }) => taskId));
+    });
+  };
 
   /** Once this node knows who it is: at the start, or after its very first registration. */
   const begin = (): void => {
@@ -213,6 +235,7 @@ export function createAgent(options: AgentOptions): Agent {
     parts = createNodeParts(options, who, {
       disk,
       onStatus(status) {
+        if (isFinal(status.state)) tellEnds();
         outbox.put(status);
         up.statusesChanged();
       },
@@ -222,9 +245,9 @@ export function createAgent(options: AgentOptions): Agent {
       onAdopted() {
         up.statusesChanged();
       },
-      mesh: routes.mesh,
+      mesh: mesh.handlers,
     });
-    const { worker, mesh, cleaner } = parts;
+    const { worker, cleaner } = parts;
     if (identity.removed()) {
       worker.start();
       leave();
@@ -232,7 +255,7 @@ export function createAgent(options: AgentOptions): Agent {
     }
     worker.apply(assignments.applied().tasks, false);
     worker.start();
-    mesh?.start();
+    parts.mesh?.start();
     cleaner?.start();
     clock.after(
       ADOPTION_PATIENCE_MS,

@@ -40,7 +40,10 @@ async function run(settings: AgentSettings, { signal, self = ownCommand() }: Run
     if (who === undefined) return;
     const { killingRuntime, purgeNode } = await import('./purge.ts');
     const { dataDir, dataAddress, kill } = settings;
-    await purgeNode({ ...base, dataDir, dataAddress, identity: who, runtime: kill ? killingRuntime(runtime) : runtime }, signal);
+    await purgeNode(
+      { ...base, dataDir, dataAddress, identity: who, command: self, runtime: kill ? killingRuntime(runtime) : runtime },
+      signal,
+    );
     return;
   }
   const trouble = await runtime.check(signal);

@@ -43,7 +43,7 @@ export function createNodeParts(options: AgentOptions, who: NodeIdentity, { mesh
   const mesh =
     launchMesh === undefined
       ? undefined
-      : supervise({ ...who, dataDir: join(dataDir, 'mesh'), launch: launchMesh(who.nodeId), clock, rng, log, handlers });
+      : supervise({ ...who, dataDir: join(dataDir, 'mesh'), launcher: launchMesh(who.nodeId), clock, rng, log, handlers });
   const cleaner = housekeeping === undefined ? undefined : housekeeper({ settings: housekeeping, runtime, worker, clock, rng, log });
   return { worker, mesh, cleaner };
 }

@@ -6,7 +6,8 @@ import { ShoalError } from '../lib/errors.ts';
 import type { Logger } from '../lib/log.ts';
 import type { Rng } from '../lib/rng.ts';
 import { askerOf } from './health/ask.ts';
-import { endProcess, launchedBefore } from './mesh/mesh-process.ts';
+import { endProcess, endRemains, launchedBefore } from './mesh/mesh-process.ts';
+import { purgeMesh } from './mesh/mesh-purge.ts';
 import { openPortLeases } from './ports/port-leases.ts';
 import type { Runtime } from './runtime/runtime.ts';
 import { openAssignments } from './session/assignment-keeper.ts';
@@ -18,6 +19,8 @@ export interface PurgeOptions {
   readonly dataAddress: string;
   readonly identity: NodeIdentity;
   readonly runtime: Runtime;
+  /** As the mesh is started with. */
+  readonly command: readonly [string, ...string[]];
   readonly clock: Clock;
   readonly rng: Rng;
   readonly log: Logger;
@@ -42,8 +45,16 @@ export function killingRuntime(runtime: Runtime): Runtime {
 /** Throws `unavailable` where the engine does not say what runs, or something could not be removed. */
 export async function purgeNode(options: PurgeOptions, signal: AbortSignal): Promise<void> {
   const { clock, dataDir } = options;
-  const mesh = launchedBefore(join(dataDir, 'mesh'));
-  const meshEnded = mesh === undefined ? Promise.resolve() : endProcess(mesh, MESH_GRACE_MS, clock);
+  const meshDir = join(dataDir, 'mesh');
+  const mesh = launchedBefore(meshDir);
+  const endMesh = async (): Promise<void> => {
+    if (mesh !== undefined) await endProcess(mesh, MESH_GRACE_MS, clock);
+    await endRemains(meshDir, clock);
+    if (mesh !== undefined) await purgeMesh({ command: options.command, dataDir: meshDir, nodeId: options.identity.nodeId });
+  };
+  const meshEnded = endMesh();
+  // Told at the end, when the tasks are gone too.
+  meshEnded.catch(() => undefined);
   let found: () => void = () => undefined;
   const adopted = new Promise<void>((resolve) => {
     found = resolve;
@@ -69,7 +80,7 @@ export async function purgeNode(options: PurgeOptions, signal: AbortSignal): Pro
     const empty = await worker.drain();
     if (!empty) throw new ShoalError('unavailable', 'some tasks of this node could not be removed; see the log above, and try again');
   } finally {
-    await meshEnded;
     await worker.stop();
+    await meshEnded;
   }
 }

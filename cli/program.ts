@@ -32,6 +32,12 @@ const CLIENT_COMMANDS: readonly LazyCommand[] = [
     load: async () => (await import('./cluster/command.ts')).configureCluster,
   },
   {
+    name: 'mesh',
+    summary: 'See what the meshes do',
+    group: CLIENT_GROUP,
+    load: async () => (await import('./mesh/command.ts')).configureMeshVerbs,
+  },
+  {
     name: 'exec',
     summary: 'Run a command in a running task',
     group: CLIENT_GROUP,
@@ -89,7 +95,7 @@ export function createProgram(shell: Shell, roles: readonly LazyCommand[], launc
   listFlag(command, '-H, --host <HOST:PORT>', 'manager to talk to, several for when one is away (env SHOAL_HOST)');
 
   const pending = new Map<Command, LazyCommand>();
-  for (const lazy of [...CLIENT_COMMANDS, ...roles]) {
+  for (const lazy of withRoles(roles)) {
     const noun = command
       .command(lazy.name, { hidden: lazy.group === undefined })
       .summary(lazy.summary)
@@ -113,6 +119,22 @@ export function createProgram(shell: Shell, roles: readonly LazyCommand[], launc
       for (const noun of [...pending.keys()]) await load(noun);
     },
   };
+}
+
+/** A role may be named as a noun is: then it is what the noun does without a verb. */
+function withRoles(roles: readonly LazyCommand[]): readonly LazyCommand[] {
+  const merged = CLIENT_COMMANDS.map((noun) => {
+    const role = roles.find(({ name }) => name === noun.name);
+    if (role === undefined) return noun;
+    const load = async (): ReturnType<LazyCommand['load']> => {
+      const parts = await Promise.all([noun.load(), role.load()]);
+      return (command, launch) => {
+        for (const configure of parts) configure(command, launch);
+      };
+    };
+    return { ...noun, summary: `${noun.summary}; run that of a node`, load };
+  });
+  return [...merged, ...roles.filter(({ name }) => !CLIENT_COMMANDS.some((noun) => noun.name === name))];
 }
 
 /** A mistake in the flags of a command names the help of that command. */

@@ -36,6 +36,16 @@ export function signalProcess(id: ProcessId, signal: NodeJS.Signals): boolean {
   }
 }
 
+/** Sends `signal` to that process and all of the process group that it leads; false where it is gone. */
+export function signalGroup(id: ProcessId, signal: NodeJS.Signals): boolean {
+  if (!isAlive(id)) return false;
+  try {
+    return process.kill(-id.pid, signal);
+  } catch {
+    return false;
+  }
+}
+
 /** The kernel's boot id; where the system has none, one that stays the same: a restarted process then counts as of the same boot. */
 export function bootId(): string {
   try {

@@ -5,6 +5,7 @@ import { type Clock, type Timer } from '../lib/clock.ts';
 import { errnoOf, messageOf } from '../lib/errors.ts';
 import { type Rng } from '../lib/rng.ts';
 import { BACKLOG, LISTEN_RETRY } from './limits.ts';
+import { type SocketBook, type SocketName } from './sockets/book.ts';
 
 /** Listen on every address the host has, now or later: IPv6 and IPv4, or IPv4 alone where the host has no IPv6. */
 export const ANY_ADDRESS = '*';
@@ -14,6 +15,7 @@ export interface ListenerOptions {
   readonly rng: Rng;
   readonly address: string;
   readonly port: number;
+  readonly sockets: SocketBook;
   /** A server that does not listen yet; asked for one with each attempt. */
   readonly newServer: () => Server;
   /** `problem` has changed. */
@@ -50,13 +52,22 @@ export class Listener {
   close(): void {
     this.#closed = true;
     this.#timer?.cancel();
+    if (this.#server?.listening === true) this.#options.sockets.closed(this.#name);
     // Not an HTTP server's own close: that one cuts idle clients in the middle of their next request.
     if (this.#server !== undefined) Server.prototype.close.call(this.#server);
     this.#server = undefined;
   }
 
-  #attempt(): Promise<void> {
-    return new Promise((resolve) => {
+  get #name(): SocketName {
+    return { kind: 'tcp', address: this.#options.address, port: this.#options.port };
+  }
+
+  async #attempt(): Promise<void> {
+    const { sockets } = this.#options;
+    const fd = sockets.take(this.#name);
+    if (fd === undefined) await sockets.settled();
+    if (this.#closed) return;
+    await new Promise<void>((resolve) => {
       const server = this.#options.newServer();
       this.#server = server;
       server.on('error', (error) => {
@@ -65,17 +76,20 @@ export class Listener {
           return;
         }
         server.close();
-        if (!this.#closed) resolve(this.#failed(error));
-        else resolve();
+        if (this.#closed) resolve();
+        // What was left for it is no listening socket: one of its own, then.
+        else resolve(fd === undefined ? this.#failed(error) : this.#attempt());
       });
       // Closed before it listened: nobody says so otherwise.
       server.on('close', resolve);
       server.on('listening', () => {
         this.#retry.reset();
+        sockets.opened(this.#name, descriptorOf(server));
         this.#change(undefined);
         resolve();
       });
-      server.listen({ host: this.#host, port: this.#options.port, backlog: BACKLOG, exclusive: true });
+      if (fd === undefined) server.listen({ host: this.#host, port: this.#options.port, backlog: BACKLOG, exclusive: true });
+      else server.listen({ fd, backlog: BACKLOG });
     });
   }
 
@@ -101,6 +115,11 @@ export class Listener {
     this.#problem = problem;
     this.#options.onChange();
   }
+}
+
+/** Of the listening socket; undefined where this Node does not tell. */
+function descriptorOf(server: Server): number | undefined {
+  return (server as unknown as { readonly _handle?: { readonly fd?: number } | null })._handle?.fd;
 }
 
 /** In plain words. `code`: the system's, "EADDRINUSE". */

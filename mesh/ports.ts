@@ -2,7 +2,8 @@
 import { type Clock } from '../lib/clock.ts';
 import { keyOfRoute, type PortProblem, portKeyOf, type PortProtocol, type PortRoute } from '../proto/index.ts';
 import { Drains } from './drains.ts';
-import { type Protocol, type ServedPort } from './served-port.ts';
+import { type PortLook, type Protocol, type ServedPort } from './served-port.ts';
+import { SocketBook } from './sockets/book.ts';
 import { diffTables } from './table/diff.ts';
 import { type Table } from './table/table.ts';
 
@@ -15,10 +16,23 @@ export interface PortsOptions {
   /** Added to every published port. */
   readonly portOffset: number;
   readonly protocols: ReadonlyMap<PortProtocol, Protocol>;
+  /** Unless given, none are left by an earlier mesh. */
+  readonly sockets?: SocketBook;
   /** `problems()` has changed. */
   readonly onProblems: () => void;
   /** `idle()` has changed between two tables. */
   readonly onIdle: () => void;
+}
+
+/** A port of the table, whether or not it is served. */
+export interface SeenPort {
+  readonly protocol: PortProtocol;
+  readonly publishedPort: number;
+  /** Why it is not, or not fully, served, in plain words. */
+  readonly problem: string | undefined;
+  readonly routes: readonly PortRoute[];
+  /** Undefined: the mesh cannot serve it at all. */
+  look(): PortLook | undefined;
 }
 
 /** A number of one protocol, with all routes of the table that share it. */
@@ -33,6 +47,7 @@ interface Published {
 
 export class Ports {
   readonly #options: PortsOptions;
+  readonly #sockets: SocketBook;
   readonly #drains: Drains;
   /** By protocol and number. */
   readonly #published = new Map<string, Published>();
@@ -41,17 +56,24 @@ export class Ports {
   #table: Table | undefined;
   #nodeId: string;
   #onEmpty: (() => void) | undefined;
+  #handedOver = false;
 
   constructor(options: PortsOptions) {
     this.#options = options;
+    this.#sockets = options.sockets ?? new SocketBook();
     this.#nodeId = options.nodeId;
     this.#drains = new Drains(options.onIdle);
   }
 
-  /** What is open, on retired ports too. */
+  /** Also for those who open connections past the served ports. */
+  get drains(): Drains {
+    return this.#drains;
+  }
+
+  /** What is open, on retired ports too; after `handOver` all clients that are here. */
   get connections(): number {
     let sum = 0;
-    for (const port of this.#everyPort()) sum += port.size;
+    for (const port of this.#everyPort()) sum += this.#handedOver ? port.clients : port.size;
     return sum;
   }
 
@@ -81,6 +103,12 @@ export class Ports {
     for (const { served, routes } of this.#published.values()) served?.update([...routes.values()], nodeId);
   }
 
+  /** Why the route's port is not, or not fully, served here. */
+  problemOf(route: PortRoute): string | undefined {
+    const published = this.#published.get(nameOf(route));
+    return published === undefined ? 'it is not served' : (this.#unserved(published) ?? published.served?.problem);
+  }
+
   /** Complete list, by ascending port. */
   problems(): readonly PortProblem[] {
     const problems: PortProblem[] = [];
@@ -91,20 +119,43 @@ export class Ports {
     return problems.sort((a, b) => a.publishedPort - b.publishedPort || a.protocol - b.protocol);
   }
 
+  /** Those of the table, in no order. */
+  *seen(): Generator<SeenPort> {
+    for (const published of this.#published.values()) {
+      yield {
+        protocol: published.protocol,
+        publishedPort: published.number,
+        problem: this.#unserved(published) ?? published.served?.problem,
+        routes: [...published.routes.values()],
+        look: () => published.served?.look(),
+      };
+    }
+  }
+
   /** Complete list of draining tasks without a connection. */
   idle(): readonly string[] {
     return this.#drains.idle();
   }
 
+  /** Another process has the listening sockets now. Tables are followed on, for the clients that are here; ports are not opened any more. */
+  handOver(): void {
+    this.#handedOver = true;
+    for (const { served } of this.#published.values()) served?.handOver();
+  }
+
+  /** Resolves when the last client is gone, or after `periodMs`. */
+  async emptied(periodMs: number): Promise<void> {
+    if (this.connections === 0) return;
+    await new Promise<void>((resolve) => {
+      this.#onEmpty = resolve;
+      this.#options.clock.after(periodMs, resolve, true);
+    });
+  }
+
   /** Closes the listeners, lets open connections end for `periodMs`, then ends them. */
   async stop(periodMs: number): Promise<void> {
     for (const { served } of this.#published.values()) served?.close();
-    if (this.connections > 0) {
-      await new Promise<void>((resolve) => {
-        this.#onEmpty = resolve;
-        this.#options.clock.after(periodMs, resolve, true);
-      });
-    }
+    await this.emptied(periodMs);
     for (const port of this.#everyPort()) port.closeConnections();
   }
 
@@ -121,7 +172,7 @@ export class Ports {
       this.#remove(published);
     } else if (published.served !== undefined) {
       published.served.update(routes, this.#nodeId);
-    } else {
+    } else if (!this.#handedOver) {
       published.served = this.#serve(published, routes);
       // One that cannot be served has no listener that could say so.
       if (published.served === undefined) this.#options.onProblems();
@@ -138,6 +189,7 @@ export class Ports {
         listenPort: published.number + portOffset,
         addresses,
         drains: this.#drains,
+        sockets: this.#sockets,
         onProblem: onProblems,
         onEmpty: () => {
           if (served !== undefined) this.#emptied(served);

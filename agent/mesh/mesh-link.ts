@@ -1,6 +1,6 @@
 // The agent's end of the local stream to its mesh: hello, tables as bytes, reports.
 import { connect, type Socket } from 'node:net';
-import { MeshCommand, type MeshReady, MeshReport } from '../../proto/index.ts';
+import { MeshCommand, type MeshHandOver, type MeshReady, MeshReport, type MeshStatusQuery } from '../../proto/index.ts';
 import type { Clock } from '../../lib/clock.ts';
 import { messageOf, ShoalError } from '../../lib/errors.ts';
 import { encodeFrame, frameReader } from '../../lib/frames.ts';
@@ -13,8 +13,14 @@ export interface MeshLink {
   /** False: the mesh takes nothing more at the moment, and this was dropped. */
   sendTable(table: Uint8Array): boolean;
   sendDelta(delta: Uint8Array): boolean;
+  /** Complete list of tasks of this node that have ended. */
+  sendEnded(taskIds: readonly string[]): void;
   sendStop(drainPeriodMs: number): void;
+  /** Ends the link where it comes about. */
+  sendHandOver(handOver: MeshHandOver): void;
   sendPing(sequence: number): void;
+  /** Answered by the report `status` of the same sequence. */
+  sendStatusQuery(query: MeshStatusQuery): void;
   /** Resolves with the reason when the stream has ended. */
   readonly closed: Promise<string>;
   close(): void;
@@ -114,11 +120,20 @@ function linkOver(socket: Socket, ready: MeshReady, closed: Promise<string>): Me
     ready,
     sendTable: (table) => send(TABLE_TAG, table),
     sendDelta: (delta) => send(DELTA_TAG, delta),
+    sendEnded(taskIds) {
+      command({ case: 'ended', value: { taskIds: [...taskIds] } });
+    },
     sendStop(drainPeriodMs) {
       command({ case: 'stop', value: { drainPeriodMs } });
     },
+    sendHandOver(handOver) {
+      command({ case: 'handOver', value: handOver });
+    },
     sendPing(sequence) {
       command({ case: 'ping', value: { sequence } });
+    },
+    sendStatusQuery(query) {
+      command({ case: 'status', value: query });
     },
     closed,
     close() {

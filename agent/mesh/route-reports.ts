@@ -52,6 +52,7 @@ export function routeReports(relay: RouteRelay, { changed, ask, log }: RouteRepo
         log.warn('the mesh could not do what it was told', { code: said.value.code, reason: said.value.message });
         return;
       case 'ready':
+      case 'status':
         return;
     }
     changed();

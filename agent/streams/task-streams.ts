@@ -1,5 +1,5 @@
-// Answers what a manager asks to be opened: dials a stream for it, attaches, and sends a task's logs or runs a command in it.
-import type { OpenStream, TaskStreamDown } from '../../proto/index.ts';
+// Answers what a manager asks to be opened: dials a stream for it, attaches, and sends a task's logs, runs a command in it, or tells what the mesh does.
+import type { MeshStatusPage, OpenStream, TaskStreamDown } from '../../proto/index.ts';
 import { type Clock } from '../../lib/clock.ts';
 import { messageOf, ShoalError } from '../../lib/errors.ts';
 import type { Logger } from '../../lib/log.ts';
@@ -21,6 +21,8 @@ export interface TaskStreamOptions {
   readonly runtime: Runtime;
   /** Whether this node has the task. */
   readonly has: (taskId: string) => boolean;
+  /** Of this node's mesh. */
+  readonly meshPages: (targets: boolean, signal: AbortSignal) => AsyncIterable<MeshStatusPage>;
   readonly clock: Clock;
   readonly log: Logger;
   /** Streams at the same time; more are refused. */
@@ -40,6 +42,11 @@ export function taskStreams(options: TaskStreamOptions): TaskStreams {
   const serve = async (request: OpenStream, call: TaskCall, writer: FrameWriter, signal: AbortSignal): Promise<number | undefined> => {
     const asked = request.request;
     if (asked === undefined) throw new ShoalError('unimplemented', 'this agent does not know that kind of stream; is the manager newer?');
+    if (asked.case === 'meshStatus') {
+      const { targets, lag } = asked.value;
+      for await (const page of options.meshPages(targets, signal)) await writer.write({ case: 'mesh', value: { lag, page } });
+      return undefined;
+    }
     if (!options.has(asked.value.taskId)) throw new ShoalError('not_found', `task ${asked.value.taskId} has no container on this node`);
     switch (asked.case) {
       case 'logs':

@@ -11,6 +11,8 @@ import { exec } from './exec.ts';
 import { streamLogs } from './logs.ts';
 import { evictNode, listNodes, removeNode, updateNode } from './nodes.ts';
 import { watchProgress } from './progress.ts';
+import { listMeshRoutes } from './mesh/routes.ts';
+import { getMeshStatus } from './mesh/status.ts';
 import { reachClientRevision } from './revision.ts';
 import { checkService } from './services/check.ts';
 import { endCanary } from './services/canary.ts';
@@ -72,6 +74,8 @@ export function createControlApi(context: ApiContext): HandlersOf<typeof Control
     removeNode: atRevision((request) => removeNode(context, request)),
     evictNode: atRevision((request) => evictNode(context, request)),
     updateCluster: atRevision((request) => updateCluster(context, request)),
+    getMeshStatus: atRevision((request, { signal }) => getMeshStatus(context, request, signal)),
+    listMeshRoutes: atRevision((request, { signal }) => listMeshRoutes(context, request, signal)),
     watchDrain: streaming(watchDrain),
     getCluster: atRevision(() => getCluster(context)),
     watchProgress: streaming(watchProgress),

@@ -1,4 +1,5 @@
 // Whether one node's mesh keeps up with the tables it is sent. Pure; times are those of SteadyTime.
+import type { MeshLag } from '../../proto/index.ts';
 import type { Revision } from '../store/store.ts';
 
 export interface MeshWatchBounds {
@@ -42,6 +43,14 @@ export class MeshWatch {
     if (nowMs - this.#awaited.sinceMs < this.#bounds.ackMs || nowMs - this.#restartedMs < this.#bounds.restartMs) return false;
     this.#restartedMs = nowMs;
     return true;
+  }
+
+  /** What the mesh owes. */
+  lag(nowMs: number): MeshLag {
+    return {
+      sentRevision: this.#sent,
+      waitingMs: this.#awaited === undefined ? 0 : Math.max(1, Math.round(nowMs - this.#awaited.sinceMs)),
+    };
   }
 
   /** Waiting counts from now: a drain began, and before nobody minded. */

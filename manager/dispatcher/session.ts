@@ -82,9 +82,12 @@ export class Session {
   }
 
   /** False: the agent takes nothing at present. */
-  openStream(request: OpenStream): boolean {
-    if (this.#open === undefined || this.#stream.congested) return false;
-    this.#stream.send({ message: { case: 'openStream', value: request } });
+  openStream({ streamId, request }: OpenStream): boolean {
+    const open = this.#open;
+    if (open === undefined || this.#stream.congested) return false;
+    const lag = open.mesh.lag(this.#services.steadyNowMs());
+    const asked = request?.case === 'meshStatus' ? { ...request, value: { ...request.value, lag } } : request;
+    this.#stream.send({ message: { case: 'openStream', value: { streamId, request: asked } } });
     return true;
   }
 

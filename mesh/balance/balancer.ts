@@ -32,6 +32,8 @@ export class Balancer {
   readonly #rng: Rng;
   /** Those that take new connections. */
   #active: Replica[] = [];
+  /** Those that take none, but may have some. */
+  #draining: Replica[] = [];
   #totalWeight = 0;
   /** Of 1,000 choices so many fall on canaries; undefined where all replicas are of one kind. */
   #canaryPermille: number | undefined;
@@ -47,10 +49,10 @@ export class Balancer {
 
   /** Takes the targets of a new table; a replica that stays keeps its counts and its health. */
   update(targets: readonly RouteTarget[], nodeId: string, canaryPermille = 0): void {
-    const known = new Map(this.#active.map((replica) => [replica.taskId, replica]));
+    const known = new Map(this.replicas().map((replica) => [replica.taskId, replica]));
     this.#active = [];
+    this.#draining = [];
     for (const target of targets) {
-      if (target.state !== TargetState.TARGET_ACTIVE) continue;
       const address = addressOf(target, nodeId);
       if (address === undefined) continue;
       const now = {
@@ -60,7 +62,8 @@ export class Balancer {
         local: target.nodeId === nodeId && nodeId !== '',
       };
       const old = known.get(target.taskId);
-      this.#active.push(old === undefined ? { taskId: target.taskId, ...now, open: 0, health: HEALTHY } : Object.assign(old, now));
+      const replica = old === undefined ? { taskId: target.taskId, ...now, open: 0, health: HEALTHY } : Object.assign(old, now);
+      (target.state === TargetState.TARGET_ACTIVE ? this.#active : this.#draining).push(replica);
     }
     this.#totalWeight = this.#active.reduce((sum, replica) => sum + replica.weight, 0);
     const canaries = this.#active.filter((replica) => replica.canary).length;
@@ -70,6 +73,11 @@ export class Balancer {
   /** How many take new connections, whether they answer or not. */
   get size(): number {
     return this.#active.length;
+  }
+
+  /** All of the table that have an address, draining ones too. */
+  replicas(): readonly Replica[] {
+    return [...this.#active, ...this.#draining];
   }
 
   /** The replica of this task, if it takes new connections and is not put out. */
@@ -147,7 +155,7 @@ export class Balancer {
 }
 
 /** On the task's own node the container's address, where it has one; elsewhere the node's. Undefined where the table gives none. */
-function addressOf(target: RouteTarget, nodeId: string): { readonly host: string; readonly port: number } | undefined {
+export function addressOf(target: RouteTarget, nodeId: string): { readonly host: string; readonly port: number } | undefined {
   if (target.nodeId === nodeId && nodeId !== '' && target.containerAddress !== '' && isPort(target.containerPort)) {
     return { host: target.containerAddress, port: target.containerPort };
   }

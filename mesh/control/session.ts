@@ -26,11 +26,11 @@ export class Session {
   readonly #handler: SessionHandler;
   #greeted = false;
 
-  constructor(socket: Socket, handler: SessionHandler, clock: Clock) {
+  constructor(socket: Socket, handler: SessionHandler, clock: Clock, helloTimeoutMs = HELLO_TIMEOUT_MS) {
     this.#socket = socket;
     this.#handler = handler;
     const timer = clock.after(
-      HELLO_TIMEOUT_MS,
+      helloTimeoutMs,
       () => {
         if (!this.#greeted) this.#refuse(new ShoalError('deadline_exceeded', 'no hello in time'));
       },

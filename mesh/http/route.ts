@@ -7,8 +7,10 @@ import { Balancer, type Replica } from '../balance/balancer.ts';
 import { type Search, type SearchField } from '../balance/search.ts';
 import { type Drains } from '../drains.ts';
 import { CONNECT_TIMEOUT_MS, type Limits, limitsOf, whereSet } from '../limits.ts';
+import { type RouteLook } from '../served-port.ts';
 import { type TrustedSources, trustedSources } from '../trusted-sources.ts';
 import { countEnd, type RouteCounters } from './counters.ts';
+import { valueOf } from './head.ts';
 import { IDLE_TIMEOUT_MS, RESPONSE_TIMEOUT_MS } from './limits.ts';
 import { Pool } from './pool.ts';
 import { cookieValueOf, readCookie } from './sticky.ts';
@@ -48,6 +50,7 @@ export class HttpRoute implements SearchField {
   #route: PortRoute;
   #limits: Limits;
   #closing = false;
+  #handedOver = false;
   trusted: TrustedSources | undefined;
 
   constructor(options: HttpRouteOptions, route: PortRoute, nodeId: string) {
@@ -95,9 +98,14 @@ export class HttpRoute implements SearchField {
     return this.#guests.size;
   }
 
-  /** It takes no new requests, and clients are told to come back on a new connection. */
+  /** It takes no new requests. */
   get closing(): boolean {
     return this.#closing;
+  }
+
+  /** Clients are told to come back on a new connection. */
+  get sendsClientsAway(): boolean {
+    return this.#closing || this.#handedOver;
   }
 
   update(route: PortRoute, nodeId: string): void {
@@ -121,6 +129,11 @@ export class HttpRoute implements SearchField {
     this.#retirePools(new Set());
   }
 
+  /** Another process has the port: what comes on connections that are here is served all the same. */
+  handOver(): void {
+    this.#handedOver = true;
+  }
+
   closeGuests(): void {
     for (const guest of [...this.#guests]) guest.close();
   }
@@ -129,6 +142,19 @@ export class HttpRoute implements SearchField {
     for (const guest of [...this.#guests]) {
       if (guest.sweep(nowMs, this.idleMs)) this.counters.idleClosed++;
     }
+  }
+
+  look(): RouteLook {
+    const { byClass, replicaFailures, noReplica, overLimit } = this.counters;
+    return {
+      route: this.#route,
+      replicas: this.balancer.replicas(),
+      open: this.size,
+      waiting: this.#held.size,
+      total: byClass.reduce((sum, count) => sum + count, this.size),
+      replicaFailures,
+      refused: noReplica + overLimit,
+    };
   }
 
   /** False: too many are open. */
@@ -188,7 +214,7 @@ export class HttpRoute implements SearchField {
   /** The task that the client's cookie names, if it is still there. */
   stickyTask(visit: Visit): string | undefined {
     if (this.#tasks.size === 0) return undefined;
-    const value = readCookie(visit.req.headers.cookie, this.settings?.stickyCookie ?? '');
+    const value = readCookie(valueOf(visit.head, 'cookie', '; '), this.settings?.stickyCookie ?? '');
     return value === undefined ? undefined : this.#tasks.get(value);
   }
 
@@ -200,12 +226,12 @@ export class HttpRoute implements SearchField {
     }
   }
 
-  #logAccess({ req, client, authority, target }: Visit, status: number, taskId: string, durationMs: number): void {
+  #logAccess({ head, ends, authority, target }: Visit, status: number, taskId: string, durationMs: number): void {
     this.#options.log.info('request', {
       port: this.#route.publishedPort,
       service: this.service,
-      client,
-      method: req.method,
+      client: ends.client,
+      method: head.method,
       host: authority,
       target,
       status,

@@ -10,7 +10,7 @@ import { type Drains } from '../drains.ts';
 import { CONNECT_TIMEOUT_MS, type Limits, limitsOf, whereSet } from '../limits.ts';
 import { Listener } from '../listener.ts';
 import { type Gate, openGate } from '../proxy-protocol/gate.ts';
-import { type PortHost, type ServedPort } from '../served-port.ts';
+import { type PortHost, type PortLook, type ServedPort } from '../served-port.ts';
 import { type TrustedSources, trustedSources } from '../trusted-sources.ts';
 import { Connection, type ConnectionHost, type Introduction } from './connection.ts';
 import { type PortCounters } from './counters.ts';
@@ -68,6 +68,7 @@ export class TcpPort implements ServedPort, ConnectionHost {
           rng: options.rng,
           address,
           port: around.listenPort,
+          sockets: around.sockets,
           newServer: () => acceptClients((client) => this.#accept(client)),
           onChange: around.onProblem,
           onAcceptError: (error) => {
@@ -129,6 +130,28 @@ export class TcpPort implements ServedPort, ConnectionHost {
   /** Ends what is still open. */
   closeConnections(): void {
     for (const connection of [...this.#connections]) connection.close(false);
+  }
+
+  look(): PortLook {
+    const { connections, replicaFailures, noReplica, overLimit, badHeaders, acceptErrors } = this.counters;
+    const route = {
+      route: this.#route,
+      replicas: this.balancer.replicas(),
+      open: this.size,
+      waiting: this.#held.size,
+      total: connections,
+      replicaFailures,
+      refused: noReplica + overLimit,
+    };
+    return { rejected: badHeaders + acceptErrors, routes: [route] };
+  }
+
+  handOver(): void {
+    for (const listener of this.#listeners) listener.close();
+  }
+
+  get clients(): number {
+    return this.size;
   }
 
   hold(search: Search): boolean {

@@ -5,13 +5,15 @@ import { networkInterfaces } from 'node:os';
 import { errnoOf, messageOf } from '../../lib/errors.ts';
 import { ANY_ADDRESS, whyNotListening } from '../listener.ts';
 import { ClientSide } from './clients.ts';
+import { type SocketBook, type SocketName } from '../sockets/book.ts';
 import { RECEIVE_BUFFER_BYTES } from './limits.ts';
-import { bindNow, familyOf, newSocket } from './sockets.ts';
+import { adoptNow, bindNow, descriptorOf, familyOf, newSocket } from './sockets.ts';
 
 export interface ClientSidesOptions {
   /** Numeric addresses, or ANY_ADDRESS. */
   readonly addresses: readonly string[];
   readonly port: number;
+  readonly sockets: SocketBook;
   readonly onDatagram: (side: ClientSide, message: Buffer, from: RemoteInfo) => void;
   /** `problem` has changed. */
   readonly onChange: () => void;
@@ -59,12 +61,16 @@ export class ClientSides {
   }
 
   #listen(address: string): Error | undefined {
+    const { sockets, port } = this.#options;
+    const name = this.#nameOf(address);
+    const fd = sockets.take(name);
     const socket = newSocket(familyOf(address), RECEIVE_BUFFER_BYTES);
-    const error = bindNow(socket, address, this.#options.port);
+    const error = fd === undefined ? bindNow(socket, address, port) : adoptNow(socket, fd);
     if (error !== undefined) {
       socket.close();
       return error;
     }
+    sockets.opened(name, descriptorOf(socket));
     const side = new ClientSide(socket);
     socket.on('message', (message, from) => {
       this.#options.onDatagram(side, message, from);
@@ -73,11 +79,16 @@ export class ClientSides {
     return undefined;
   }
 
+  #nameOf(address: string): SocketName {
+    return { kind: 'udp', address, port: this.#options.port };
+  }
+
   #close(address: string): void {
     const side = this.#open.get(address);
     if (side === undefined) return;
     this.#open.delete(address);
     this.#options.onLost(side);
+    this.#options.sockets.closed(this.#nameOf(address));
     side.socket.close();
   }
 }

@@ -4,7 +4,7 @@ import { type Clock, type Timer } from '../../lib/clock.ts';
 import { type Rng } from '../../lib/rng.ts';
 import { type PortRoute } from '../../proto/index.ts';
 import { Balancer, type Replica } from '../balance/balancer.ts';
-import { type PortHost, type ServedPort } from '../served-port.ts';
+import { type PortHost, type PortLook, type ServedPort } from '../served-port.ts';
 import { ClientSides } from './client-sides.ts';
 import { type ClientSide } from './clients.ts';
 import { type UdpCounters } from './counters.ts';
@@ -44,6 +44,7 @@ export class UdpPort implements ServedPort, FlowOwner {
     this.#sides = new ClientSides({
       addresses: around.addresses,
       port: around.listenPort,
+      sockets: around.sockets,
       onDatagram: (side, message, from) => {
         this.#fromClient(side, message, from);
       },
@@ -98,6 +99,29 @@ export class UdpPort implements ServedPort, FlowOwner {
 
   closeConnections(): void {
     // `close` has left nothing.
+  }
+
+  look(): PortLook {
+    const { flows, replicaFailures, droppedNoReplica, droppedNoSocket, droppedQueueFull, droppedUnsent } = this.#options.counters;
+    const route = {
+      route: this.#route,
+      replicas: this.#balancer.replicas(),
+      open: this.#size,
+      waiting: 0,
+      total: flows,
+      replicaFailures,
+      refused: droppedNoReplica + droppedNoSocket + droppedQueueFull + droppedUnsent,
+    };
+    return { rejected: 0, routes: [route] };
+  }
+
+  /** The successor's flows have its sockets: there is nothing to serve on. */
+  handOver(): void {
+    this.close();
+  }
+
+  get clients(): number {
+    return this.#size;
   }
 
   readonly sent = (error: Error | null): void => {

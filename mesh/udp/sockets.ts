@@ -27,6 +27,23 @@ export function bindNow(socket: Socket, address: string, port: number): Error | 
   return errors[0];
 }
 
+/** As bindNow, for a socket that is bound already. */
+export function adoptNow(socket: Socket, fd: number): Error | undefined {
+  const errors: Error[] = [];
+  socket.on('error', (error) => {
+    if (errors.length === 0) errors.push(error);
+  });
+  socket.bind({ fd, exclusive: true });
+  return errors[0];
+}
+
+/** Undefined where this Node does not tell. */
+export function descriptorOf(socket: Socket): number | undefined {
+  const state = Object.getOwnPropertySymbols(socket).find(({ description }) => description === 'state symbol');
+  const { handle } = (state === undefined ? {} : Reflect.get(socket, state)) as { readonly handle?: { readonly fd?: number } };
+  return handle?.fd;
+}
+
 type Lookup = NonNullable<SocketOptions['lookup']>;
 
 /** Node calls it with the family where its type has the options. */

@@ -2,7 +2,7 @@
 import { ShoalError } from '../../lib/errors.ts';
 import { BoundedQueue } from '../../lib/queue.ts';
 import type { TaskStreams } from '../../manager/dispatcher/task-streams.ts';
-import { type OpenStream, OutputChunk, StreamEnd, type TaskStreamDown, type TaskStreamUp } from '../../proto/index.ts';
+import { type NodeMeshPage, type OpenStream, OutputChunk, StreamEnd, type TaskStreamDown, type TaskStreamUp } from '../../proto/index.ts';
 import { until } from './until.ts';
 
 export interface AgentEnd {
@@ -14,6 +14,7 @@ export interface AgentEnd {
   readonly taken: number;
   readonly isClosed: boolean;
   output(text: string, timeUnixMs?: number): void;
+  mesh(page: NodeMeshPage): void;
   end(fields?: Partial<StreamEnd>): void;
   /** As if the connection to the agent broke. */
   cut(): void;
@@ -52,6 +53,7 @@ export function fakeTaskStreams(): FakeTaskStreams {
           return isClosed;
         },
         output: (text, timeUnixMs = 0) => push({ case: 'output', value: OutputChunk.create({ data: Buffer.from(text), timeUnixMs }) }),
+        mesh: (value) => push({ case: 'mesh', value }),
         end(fields) {
           push({ case: 'end', value: StreamEnd.create(fields) });
           frames.end();

@@ -2,7 +2,7 @@
 import { accessSync, constants, existsSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
-export type Requirement = 'docker' | 'etcd' | 'nftables' | 'namespaces';
+export type Requirement = 'docker' | 'etcd' | 'nftables' | 'conntrack' | 'namespaces';
 
 interface SuiteContext {
   skip(): void;
@@ -26,6 +26,8 @@ function missingFor(name: Requirement): string[] {
       return programs('etcd');
     case 'nftables':
       return [...linux, ...root, ...programs('nft', 'nsenter')];
+    case 'conntrack':
+      return programs('conntrack');
     case 'namespaces':
       return [...linux, ...root, ...programs('ip', 'nsenter')];
     case 'docker':

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createAgent } from '../../agent/agent.ts';
 import type { Agent } from '../../agent/agent-options.ts';
-import type { LaunchMesh } from '../../agent/mesh/mesh-process.ts';
+import type { MeshLauncher } from '../../agent/mesh/mesh-process.ts';
 import { openIdentity } from '../../agent/session/node-identity.ts';
 import { systemClock } from '../../lib/clock.ts';
 import { type Logger, silentLogger } from '../../lib/log.ts';
@@ -24,7 +24,7 @@ export interface TestAgent {
   remove(): Promise<void>;
 }
 
-export function testAgent(launchMesh?: (nodeId: string, dataDir: string) => LaunchMesh): TestAgent {
+export function testAgent(launchMesh?: (nodeId: string, dataDir: string) => MeshLauncher): TestAgent {
   const dataDir = mkdtempSync(join(tmpdir(), 'shoal-agent-'));
   const problems: string[] = [];
   const problem = (message: string, fields?: Readonly<Record<string, unknown>>): void => {

@@ -118,7 +118,7 @@ function isRange(text: string): boolean {
 /** The kernel passes packets on and reads none. */
 function checkDataPath(
   path: string,
-  { dataPath, proxyProtocol, trustedSources }: IngressSettings,
+  { dataPath, proxyProtocol, trustedSources, maxConnections }: IngressSettings,
   protocol: PortProtocol,
   report: Report,
 ): void {
@@ -131,6 +131,8 @@ function checkDataPath(
       `${path}.dataPath`,
       'kernel is not taken together with PROXY headers, which the kernel neither writes nor reads: use proxy or auto',
     );
+  else if (maxConnections !== undefined)
+    report(`${path}.dataPath`, 'kernel is not taken together with max-connections, which the kernel does not count: use proxy or auto');
 }
 
 function protocolName(protocol: PortProtocol): string {

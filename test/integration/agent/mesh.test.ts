@@ -1,19 +1,20 @@
 // The agent and a real mesh process: started, fed, restarted, taken over, and left alone.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { type AddressInfo, connect, createServer, type Server } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Agent } from '../../../agent/agent-options.ts';
-import { launchedBefore, type LaunchMesh, meshLauncher } from '../../../agent/mesh/mesh-process.ts';
+import { endHolder, launchedBefore, type MeshLauncher, meshLauncher } from '../../../agent/mesh/mesh-process.ts';
 import { isAlive, type ProcessId, signalProcess } from '../../../lib/process-id.ts';
 import { PortProtocol, PortRoute, type RouteReport, type RouteTable, RouteTarget } from '../../../proto/index.ts';
-import { fakeManager, type FakeManager } from '../../support/fake-manager.ts';
+import { fakeManager, type FakeManager, type FakeTaskStream } from '../../support/fake-manager.ts';
 import { type ScriptedRuntime, scriptedRuntime } from '../../support/scripted-runtime.ts';
 import { freePort, ownLoopback } from '../../support/sockets.ts';
 import { assignmentOf, epochOf, type TestAgent, testAgent } from '../../support/test-agent.ts';
 import { until } from '../../support/until.ts';
+import { startVisitors } from '../../support/visitors.ts';
 
 const MAIN = fileURLToPath(new URL('../../../cli/main.ts', import.meta.url));
 
@@ -27,7 +28,7 @@ describe('an agent with its mesh', function () {
   let published: number;
 
   before(async () => {
-    replica = createServer((socket) => socket.end('hello'));
+    replica = createServer((socket) => socket.on('error', () => undefined).end('hello'));
     await new Promise<void>((resolve) => replica.listen(0, '127.0.0.1', resolve));
     published = await freePort();
   });
@@ -45,8 +46,11 @@ describe('an agent with its mesh', function () {
     const mesh = launchedBefore(join(agent.dataDir, 'mesh'));
     await agent.stop();
     if (mesh !== undefined) signalProcess(mesh, 'SIGKILL');
+    // One that began to keep the port while the agent went would answer in the next test.
+    endHolder(join(agent.dataDir, 'mesh'));
     await agent.remove();
     await manager.stop();
+    logLevel = 'debug';
   });
 
   const report = (): RouteReport | undefined => manager.sessions.at(-1)?.routes();
@@ -103,6 +107,27 @@ describe('an agent with its mesh', function () {
     return bytes.toString();
   };
 
+  it('tells a manager what the mesh does, and that it is not up where it is not', async () => {
+    const ask = async (streamId: string): Promise<readonly FakeTaskStream['frames'][number][]> => {
+      const lag = { sentRevision: 5, waitingMs: 0 };
+      const request = { case: 'meshStatus', value: { targets: true, lag } } as const;
+      manager.last().send({ case: 'openStream', value: { streamId, request } });
+      const frames = (): FakeTaskStream['frames'] => manager.streams.find((each) => each.streamId === streamId)?.frames ?? [];
+      await until(() => frames().at(-1)?.case === 'end', 'the end of the answer');
+      return frames();
+    };
+    await feed(5);
+    const [page, end] = await ask('one');
+    assert.ok(page?.case === 'mesh' && end?.case === 'end' && end.value.error === '');
+    assert.deepEqual([page.value.lag?.sentRevision, page.value.page?.epoch?.revision, page.value.page?.pid], [5, 5, process_().pid]);
+    const [port] = page.value.page?.ports ?? [];
+    assert.deepEqual([port?.publishedPort, port?.routes[0]?.targets[0]?.taskId], [published, 't1']);
+    process.kill(process_().pid, 'SIGSTOP');
+    const [stuck] = await ask('two');
+    process.kill(process_().pid, 'SIGCONT');
+    assert.ok(stuck?.case === 'end' && /answer of the mesh took longer/.test(stuck.value.error), JSON.stringify(stuck));
+  });
+
   it('passes tables and increments on, and their acknowledgements back', async () => {
     await feed(5);
     assert.equal(await answer(), 'hello');
@@ -138,6 +163,71 @@ describe('an agent with its mesh', function () {
     assert.notEqual(process_().pid, before.pid);
     assert.equal(report()?.ack?.revision, 5);
     assert.equal(await answer(), 'hello');
+  });
+
+  it('has the mesh send nothing new to a task that has ended here, though no manager sends another table', async () => {
+    const other = createServer((socket) => socket.end('other'));
+    await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
+    const { epoch, ports } = table(5);
+    const [route] = ports;
+    assert.ok(route !== undefined);
+    const second = route.targets.map((target) => ({ ...target, taskId: 't2', nodePort: (other.address() as AddressInfo).port }));
+    manager.last().send({ case: 'routes', value: { epoch, ports: [{ ...route, targets: [...route.targets, ...second] }] } });
+    await acked(5);
+    manager.last().send({ case: 'assignments', value: { epoch: epochOf(5), assignments: [assignmentOf('t1')] } });
+    await until(() => runtime.instance('t1')?.state === 'running', 't1 running');
+    await until(async () => (await answer()) === 'hello', 'a connection to t1');
+    runtime.exit('t1');
+    await until(async () => {
+      for (let connection = 0; connection < 20; connection++) if ((await answer()) !== 'other') return false;
+      return true;
+    }, 'all connections elsewhere');
+    other.close();
+  });
+
+  it('refuses nobody while the mesh is killed and started again, though the agent was restarted meanwhile', async () => {
+    await feed(5);
+    await agent.stop();
+    await agent.start([manager.address], runtime);
+    await until(() => manager.sessions.length === 2, 'a new session');
+    await meshUp();
+    const before = process_();
+    await until(() => existsSync(join(agent.dataDir, 'mesh', 'holder.json')), 'the sockets kept');
+    const visitors = startVisitors(published, ownLoopback());
+    await until(() => visitors.answers > 20, 'load');
+    signalProcess(before, 'SIGKILL');
+    await until(() => process_().pid !== before.pid && report()?.meshUp === true, 'another mesh', 20_000);
+    const answers = visitors.answers;
+    await until(() => visitors.answers > answers + 20, 'load');
+    await visitors.stop();
+    assert.ok(!visitors.failures.includes('ECONNREFUSED') && visitors.failures.length <= 4, visitors.failures.join());
+  });
+
+  it('has a mesh of another build, or with other flags, hand over to one of its own, under load', async () => {
+    await feed(5);
+    const before = process_();
+    await agent.stop();
+    const visitors = startVisitors(published, ownLoopback());
+    logLevel = 'info';
+    await agent.start([manager.address], runtime);
+    await until(() => process_().pid !== before.pid && report()?.meshUp === true, 'another mesh', 20_000);
+    const answers = visitors.answers;
+    await until(() => visitors.answers > answers + 20, 'load');
+    await visitors.stop();
+    assert.deepEqual(visitors.failures, []);
+    await until(() => !isAlive(before), 'the old one gone');
+    await acked(5);
+    await feed(6);
+  });
+
+  it('has a mesh that does not acknowledge hand over, where it can', async () => {
+    await feed(5);
+    const before = process_();
+    const visitors = startVisitors(published, ownLoopback());
+    manager.last().send({ case: 'restartMesh', value: { reason: 'it does not acknowledge' } });
+    await until(() => process_().pid !== before.pid && report()?.meshUp === true, 'another mesh', 20_000);
+    await visitors.stop();
+    assert.deepEqual(visitors.failures, []);
   });
 
   it('leaves the mesh serving when it ends, and takes it over when it starts again', async () => {
@@ -249,7 +339,10 @@ describe('an agent with its mesh', function () {
   });
 });
 
-function launcher(nodeId: string, dataDir: string): LaunchMesh {
+/** Of meshes that are started from now on. */
+let logLevel = 'debug';
+
+function launcher(nodeId: string, dataDir: string): MeshLauncher {
   return meshLauncher({
     command: [process.execPath, '--import', 'tsx', MAIN],
     dataDir: join(dataDir, 'mesh'),
@@ -257,6 +350,6 @@ function launcher(nodeId: string, dataDir: string): LaunchMesh {
     listen: [ownLoopback()],
     portOffset: 0,
     healthAddress: undefined,
-    logLevel: 'debug',
+    logLevel,
   });
 }

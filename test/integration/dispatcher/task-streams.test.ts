@@ -45,6 +45,25 @@ describe('dispatcher: streams to tasks', () => {
     return { stream: await opening, up };
   };
 
+  it('carry what the manager of the session knows of the mesh, whoever asks', async () => {
+    const manager = await bench.start(['m1', 'm2']);
+    const agent = await bench.joined(bench.manager(1));
+    await until(() => manager.state.get('sessions', agent.nodeId()) !== undefined, 'the session is known');
+    const asking = manager.dispatcher.taskStreams.open(
+      agent.nodeId(),
+      OpenStream.create({ request: { case: 'meshStatus', value: { targets: true, lag: undefined } } }),
+      never,
+    );
+    await until(() => agent.openStreams().length > 0, 'the agent is asked');
+    const asked = agent.openStreams().at(-1);
+    assert.ok(asked?.request?.case === 'meshStatus');
+    const { targets, lag } = asked.request.value;
+    assert.equal(targets, true);
+    assert.ok(lag !== undefined && lag.sentRevision > 0, JSON.stringify(lag));
+    agent.attach(asked);
+    (await asking).close();
+  });
+
   for (const where of ['this manager', 'another manager']) {
     it(`carry output up and input down, for a session of ${where}`, async () => {
       const manager = await bench.start(['m1', 'm2']);

@@ -86,6 +86,11 @@ describe('settings of a published port', () => {
       ],
     ],
     [
+      'a limit of connections by the kernel',
+      [tcp({ dataPath: DataPath.PATH_KERNEL, maxConnections: 5 })],
+      ['ports[0].ingress.dataPath: kernel is not taken together with max-connections, which the kernel does not count: use proxy or auto'],
+    ],
+    [
       'host mode',
       [
         tcp({ idleTimeoutMs: 1000 }, { mode: PortMode.HOST }),

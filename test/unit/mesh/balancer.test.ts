@@ -30,6 +30,17 @@ function setUp(targets: readonly RouteTarget[], nodeId = '') {
 const THREE = [targetOf('a', 1), targetOf('b', 2), targetOf('c', 3)];
 
 describe('balancer', () => {
+  it('keeps the counts of a replica that drains, and gives it nothing', () => {
+    const { balancer, choose } = setUp([targetOf('a', 1)]);
+    const replica = choose();
+    replica.open = 3;
+    balancer.update([draining(targetOf('a', 1))], '');
+    assert.equal(balancer.choose(), undefined);
+    assert.deepEqual(balancer.replicas(), [replica]);
+    balancer.update([targetOf('a', 1)], '');
+    assert.equal(choose().open, 3);
+  });
+
   it('spreads open connections evenly', () => {
     const counts = setUp(THREE).spread(true);
     for (const count of Object.values(counts)) assert.ok(Math.abs(count - 333) < 20, JSON.stringify(counts));

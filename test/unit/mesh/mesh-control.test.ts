@@ -7,9 +7,10 @@ import { type ShoalError } from '../../../lib/errors.ts';
 import { encodeFrame } from '../../../lib/frames.ts';
 import { silentLogger } from '../../../lib/log.ts';
 import { seededRng } from '../../../lib/rng.ts';
-import { PortProtocol, RouteTableDelta } from '../../../proto/index.ts';
+import { DataPath, PortProtocol, RouteTableDelta, TargetState } from '../../../proto/index.ts';
 import { Mesh } from '../../../mesh/mesh.ts';
 import { connectAgent, type MeshAgent } from '../../support/mesh-agent.ts';
+import { noKernel } from '../../support/no-kernel.ts';
 import { draining, epochOf, routeOf, tableOf, targetOf } from '../../support/routes.ts';
 import { echo, freePort, openClient, ownLoopback, type Replica, startReplica } from '../../support/sockets.ts';
 import { openUdp } from '../../support/udp-mesh.ts';
@@ -31,6 +32,7 @@ describe('mesh and agent', () => {
       dataDir,
       nodeId: 'node-a',
       listen: [ownLoopback()],
+      kernel: noKernel,
       version: '1.2.3',
       onStop: (periodMs) => {
         stopAsked = periodMs;
@@ -76,13 +78,43 @@ describe('mesh and agent', () => {
     const agent = await greeted();
     assert.deepEqual(agent.reports[0], {
       case: 'ready',
-      value: { version: '1.2.3', pid: process.pid, epoch: undefined, answersPings: true },
+      value: { version: '1.2.3', pid: process.pid, epoch: undefined, answersPings: true, answersStatus: true, handsOver: true },
     });
     await agent.table(tableOf(5, [routeOf(port, [targetOf('a', replica.port)])]));
     await answers();
     assert.equal(mesh.epoch?.revision, 5);
     await agent.table(tableOf(5, []));
     await answers();
+  });
+
+  it('tell what each port does: path, targets, open connections, problems', async () => {
+    await start();
+    const agent = await greeted();
+    const dead = targetOf('b', await freePort(), { nodeId: 'node-c' });
+    await agent.table(tableOf(5, [routeOf(port, [targetOf('a', replica.port), draining(dead)]), routeOf(0, [])]));
+    const client = openClient(port, ownLoopback());
+    await until(() => client.text() === 'hi', client.text);
+    agent.send({ case: 'status', value: { sequence: 3, targets: true, after: undefined } });
+    await until(() => agent.last('status') !== undefined, 'a page');
+    const page = agent.last('status');
+    assert.deepEqual(
+      [page?.sequence, page?.version, page?.pid, page?.epoch?.revision, page?.next],
+      [3, '1.2.3', process.pid, 5, undefined],
+    );
+    const [none, served] = page?.ports ?? [];
+    assert.deepEqual([none?.publishedPort, none?.problem], [0, 'not a port number']);
+    assert.deepEqual([served?.publishedPort, served?.dataPath, served?.problem], [port, DataPath.PATH_PROXY, '']);
+    const [route] = served?.routes ?? [];
+    assert.deepEqual([route?.serviceName, route?.activeTargets, route?.drainingTargets], ['web', 1, 1]);
+    assert.deepEqual([route?.open, route?.total, route?.refused], [1, 1, 0]);
+    assert.deepEqual(
+      route?.targets.map(({ taskId, address, state, open }) => [taskId, address, state, open]),
+      [
+        ['a', `127.0.0.1:${replica.port}`, TargetState.TARGET_ACTIVE, 1],
+        ['b', `127.0.0.1:${dead.nodePort}`, TargetState.TARGET_DRAINING, 0],
+      ],
+    );
+    client.socket.destroy();
   });
 
   it('serve tcp and udp on one port number', async () => {
@@ -147,6 +179,29 @@ describe('mesh and agent', () => {
     const mesh = await start();
     assert.equal(mesh.epoch, undefined);
     await (await greeted()).table(tableOf(5, []));
+  });
+
+  it('send nothing new to what has ended here, by the word of the agent alone and whatever the next table says', async () => {
+    await start();
+    const agent = await greeted();
+    const other = await startReplica(echo('other'));
+    const both = (revision: number): Promise<void> =>
+      agent.table(tableOf(revision, [routeOf(port, [targetOf('a', replica.port), targetOf('b', other.port)])]));
+    const reaches = async (): Promise<string> => {
+      const client = openClient(port, ownLoopback());
+      await until(() => client.text() !== '', 'an answer');
+      client.socket.destroy();
+      return client.text();
+    };
+    await both(5);
+    agent.send({ case: 'ended', value: { taskIds: ['a', 'older'] } });
+    for (let revision = 6; revision < 16; revision++) {
+      await both(revision);
+      assert.equal(await reaches(), 'other');
+    }
+    agent.send({ case: 'ended', value: { taskIds: ['b'] } });
+    await until(async () => (await reaches()) === 'hi', 'the list is complete each time');
+    await other.stop();
   });
 
   it('part when a newer agent comes: the newest is told everything, the older is closed', async () => {

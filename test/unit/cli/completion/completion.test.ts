@@ -43,6 +43,7 @@ describe('completion', () => {
       ['shoal service update services-a ', []],
       ['shoal service update --env-add A=1 ', ['services-a', 'services-b']],
       ['shoal node inspect nodes-b', ['nodes-b']],
+      ['shoal mesh status ', ['nodes-a', 'nodes-b']],
       ['shoal exec -it ', ['tasks-a', 'tasks-b']],
       ['shoal exec tasks-a ', []],
       ['shoal completion z', ['zsh']],
