@@ -12,7 +12,7 @@ export function explanationLines(explanation: ServiceExplanation, nowUnixMs: num
     'what could be better:',
     explanation.advice.flatMap((finding) => findingLines(finding, nowUnixMs)),
   );
-  const counts = `${String(running)} of ${String(desired)} tasks run`;
+  const counts = `${String(running)} of ${String(desired)} tasks run${explanation.earlier === 0 ? '' : `, ${String(explanation.earlier)} of them by the earlier version`}`;
   if (allRight) return [`${serviceName}: all right, ${explanation.job || counts}`, ...advice];
   return [
     `${serviceName}: ${[counts, explanation.job].filter((part) => part !== '').join('; ')}`,

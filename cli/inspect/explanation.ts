@@ -19,6 +19,7 @@ export function explanationStruct(explanation: ServiceExplanation): Struct {
     Revision: explanation.revision,
     AllRight: explanation.allRight,
     Running: explanation.running,
+    Earlier: explanation.earlier,
     Desired: explanation.desired,
     Job: explanation.job,
     Rollout: explanation.rollout.map(findingStruct),

@@ -33,6 +33,8 @@ const MAX_SLOTS = 20;
 interface SlotView {
   readonly progress: SlotProgress;
   readonly isThere: boolean;
+  /** A task of an earlier version serves in its place. */
+  readonly isEarlier: boolean;
   /** It says what is wrong, not just how far it is. */
   readonly isTelling: boolean;
   /** A surplus one that was told to stop: nobody waits for it. */
@@ -73,6 +75,7 @@ export function progressOf(state: StateView, serviceId: string, sinceRevision = 
     serviceId,
     desired: wanted.length,
     running,
+    earlier: wanted.filter((view) => view.isEarlier).length,
     waiting: waiting.slice(0, MAX_WAITING).map((view) => view.progress),
     update,
     rebalance: status?.rebalance,
@@ -199,7 +202,7 @@ function slotView(look: Look, slot: string, rows: readonly Row<Task>[]): SlotVie
   if (current === undefined) {
     const message = state.get('leader', '') === undefined ? 'no manager leads at present' : 'waiting for its task to be made';
     const progress = SlotProgress.create({ slot: name, state: TaskState.NEW, message });
-    return { progress, isThere: false, isTelling: false, isStopping: false };
+    return { progress, isThere: false, isEarlier: false, isTelling: false, isStopping: false };
   }
   const task = current.value;
   const seen = seenTask(state, task);
@@ -209,6 +212,7 @@ function slotView(look: Look, slot: string, rows: readonly Row<Task>[]): SlotVie
   return {
     progress: SlotProgress.create({ slot: name, state: seen.state, message, nodeHostname }),
     isThere: reason === undefined,
+    isEarlier: reason !== undefined && rows.some((row) => servesEarlier(look, row.value)),
     isTelling: seen.error !== '' || earlierError(state, task) !== '',
     isStopping: false,
   };
@@ -233,6 +237,12 @@ function reasonOf({ state, spec, isClean }: Look, task: Task, seen: SeenTask): s
   return portsNotReady(spec, seen.status);
 }
 
+function servesEarlier(look: Look, task: Task): boolean {
+  if (look.isClean(task)) return false;
+  const spec = specOf(look.state, task.serviceId, task.specNumber) ?? look.spec;
+  return reasonOf({ ...look, spec, isClean: () => true }, task, seenTask(look.state, task)) === undefined;
+}
+
 function whyNotRunning(state: StateView, task: Task, seen: SeenTask): string {
   const own = seen.error || seen.message;
   const earlier = earlierError(state, task);
@@ -253,7 +263,7 @@ function surplusView(state: StateView, spec: ServiceSpec, slot: string, rows: re
       : 'is no longer wanted and is about to be stopped';
   const nodeHostname = row === undefined ? '' : hostnameOf(state, row.value.nodeId);
   const progress = SlotProgress.create({ slot: slotName(state, spec, slot), state: taskState, message, nodeHostname, surplus: true });
-  return { progress, isThere: false, isTelling: false, isStopping };
+  return { progress, isThere: false, isEarlier: false, isTelling: false, isStopping };
 }
 
 function slotName(state: StateView, spec: ServiceSpec, slot: string): string {

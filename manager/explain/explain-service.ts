@@ -14,6 +14,7 @@ import { portFindings } from './port-findings.ts';
 import { jobFindings, jobSummary } from './job-findings.ts';
 import { preemptionFinding } from './preemption-finding.ts';
 import { pauseFindings, rolloutFindings } from './rollout-findings.ts';
+import { servedSlots } from './served-slots.ts';
 import { sceneOf, type ServiceScene, slotName, isServiceMode } from './service-scene.ts';
 import { NO_NODE, OUTDATED, taskFinding } from './task-finding.ts';
 
@@ -43,12 +44,14 @@ export function explainService(
   tasks.sort((one, other) => urgency(other) - urgency(one));
   const rollout = [...pauseFindings(scene), ...rolloutFindings(scene), ...jobFindings(scene)];
   const ports = portFindings(scene);
+  const served = servedSlots(scene);
   return ServiceExplanation.create({
     serviceId,
     serviceName: scene.name,
     revision: view.revision,
     desired: desiredOf(scene),
-    running: scene.filled.filter(({ holder }) => holder?.isUp === true && !holder.task.canary).length,
+    running: served.running,
+    earlier: served.earlier,
     allRight: tasks.length === 0 && rollout.length === 0 && ports.length === 0,
     tasks: tasks.slice(0, MAX_TASKS),
     moreTasks: Math.max(0, tasks.length - MAX_TASKS),

@@ -5,7 +5,7 @@ import type { SlotTasks } from '../orchestrator/slot.ts';
 import { isPaused, updateConfigOf } from '../state/index.ts';
 import { countText } from './amounts.ts';
 import { leavingFinding } from './drain-finding.ts';
-import { isClean, type ServiceScene, slotName } from './service-scene.ts';
+import { isClean, isOutdated, type ServiceScene, slotName } from './service-scene.ts';
 import { taskFinding } from './task-finding.ts';
 import { aboutText } from './times.ts';
 
@@ -97,7 +97,7 @@ function updateFindings(scene: ServiceScene): readonly Finding[] {
   let outdated = 0;
   for (const slot of scene.filled) {
     const { holder } = slot;
-    if (holder !== undefined && !isClean(scene, holder)) outdated++;
+    if (holder !== undefined && isOutdated(scene, holder)) outdated++;
     found.push(...slotFindings(scene, slot));
   }
   if (outdated > 0) {
@@ -133,7 +133,7 @@ function updateFindings(scene: ServiceScene): readonly Finding[] {
 /** The new task of a slot that is not up; what it replaces that is not gone. */
 function slotFindings(scene: ServiceScene, slot: SlotTasks): readonly Finding[] {
   const { holder, others, key } = slot;
-  if (holder === undefined || (!isClean(scene, holder) && holder.isUp)) return [];
+  if (holder === undefined || (isOutdated(scene, holder) && holder.isUp)) return [];
   const own = isClean(scene, holder) && !holder.isUp ? taskFinding(scene, slot) : undefined;
   const leaving = others.map((other) => leavingFinding(scene, key, other)).filter((each) => each !== undefined);
   // A task that is held back until another has left has that reason already.

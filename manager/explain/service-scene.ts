@@ -1,7 +1,9 @@
 // What explanations of one service are made from: its active spec and its slots, as the leader sees them.
 import { JobState, type JobStatus, ServiceMode, type ServiceSpec, type ServiceStatus, UpdateState } from '../../proto/index.ts';
+import { placementProblem } from '../constraint/index.ts';
 import { readAcks, type MeshAcks } from '../orchestrator/drain.ts';
 import { isDone } from '../orchestrator/job-view.ts';
+import { isOpen } from '../orchestrator/rollout.ts';
 import { taskDigest } from '../orchestrator/spec-rules.ts';
 import { besideSlotKey, slotsOf, type SlotTasks } from '../orchestrator/slot.ts';
 import type { TaskInfo } from '../orchestrator/task-info.ts';
@@ -59,6 +61,15 @@ export function isClean({ specNumber, spec, canary, view }: ServiceScene, info: 
   if (trial !== undefined) return info.spec !== undefined && taskDigest(info.spec) === taskDigest(trial);
   if (info.task.specNumber === specNumber) return true;
   return info.spec !== undefined && taskDigest(info.spec) === taskDigest(spec);
+}
+
+/** It is of an earlier version, or where the active one no longer allows it, and an update is to change that. */
+export function isOutdated(scene: ServiceScene, info: TaskInfo): boolean {
+  if (!isClean(scene, info)) return true;
+  const { node, nodeStatus, spec } = info;
+  if (scene.isGlobal || !isOpen(scene.status?.update?.state) || node === undefined) return false;
+  const isAllowed = (by: ServiceSpec | undefined): boolean => placementProblem(by?.task?.placement, node, nodeStatus) === undefined;
+  return isAllowed(spec) && !isAllowed(scene.spec);
 }
 
 /** "web.3"; of a global service "web.<hostname>". */

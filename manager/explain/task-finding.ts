@@ -9,7 +9,8 @@ import { endReason } from '../orchestrator/task-events.ts';
 import { isDrained, isIngress, type TaskInfo } from '../orchestrator/task-info.ts';
 import { leavingFinding } from './drain-finding.ts';
 import { nodeName } from './node-tenants.ts';
-import { isClean, type ServiceScene } from './service-scene.ts';
+import { servesOn } from './served-slots.ts';
+import { isOutdated, type ServiceScene } from './service-scene.ts';
 import { aboutText } from './times.ts';
 
 /** Its text is the scheduler's; which nodes were considered is for the caller to add. */
@@ -73,7 +74,7 @@ function findingOf(scene: ServiceScene, key: string, holder: TaskInfo, others: r
   }
   if (task.preempted !== '') return { kind: 'preempted', reason: task.preempted, wayOut: 'it is replaced where there is room' };
   if (task.desired === TaskState.READY) return heldFinding(scene, key, holder, others, after);
-  if (!isClean(scene, holder) && holder.isUp) return { kind: OUTDATED, reason: 'it runs the earlier version until it is updated' };
+  if (isOutdated(scene, holder) && holder.isUp) return { kind: OUTDATED, reason: 'it runs the earlier version until it is updated' };
   return stateFinding(scene, holder, node, after) ?? misplacedFinding(scene, holder, node);
 }
 
@@ -95,7 +96,8 @@ function waitingFinding(scene: ServiceScene, { task }: TaskInfo, others: readonl
   }
   const preempted = others.find(({ row }) => row.id === task.replaces)?.task.preempted ?? '';
   if (preempted !== '') return { kind: NO_NODE, reason: `${message}; the one before was ${preempted}`, sinceUnixMs };
-  return { kind: NO_NODE, reason: withFailure(message, after), sinceUnixMs };
+  const reason = others.some(servesOn) ? `${message}; until one takes it the task before it runs on` : message;
+  return { kind: NO_NODE, reason: withFailure(reason, after), sinceUnixMs };
 }
 
 /** Ended, and its restart policy has not replaced it. */

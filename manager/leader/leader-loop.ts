@@ -3,7 +3,7 @@
 import { type Clock, sleep, type Timer } from '../../lib/clock.ts';
 import { type BalanceSource, reconcileService } from '../orchestrator/index.ts';
 import type { WriteGroup } from '../orchestrator/plan.ts';
-import { betterPlace, fitsInPlaceOf } from '../scheduler/index.ts';
+import { betterPlace, findsPlace, fitsInPlaceOf } from '../scheduler/index.ts';
 import { type ClusterState, commitTo } from '../state/index.ts';
 import { type BatchResult, Committer } from './committer.ts';
 import { DirtyServices } from './dirty-services.ts';
@@ -143,6 +143,7 @@ class LeaderLoop {
       ids,
       seen: this.#seen,
       fitsInPlaceOf: (taskId, spec) => fitsInPlaceOf(this.#feed.inventory, taskId, spec),
+      findsPlace: (next) => findsPlace(this.#feed.inventory, next, nowMs),
       balance,
     });
     this.#seen.end(serviceId);

@@ -4,7 +4,7 @@ import type { ServiceSpec } from '../../proto/index.ts';
 /** Equal for specs between which a plain job need not run anew. */
 export function jobDigest(spec: ServiceSpec): string {
   const { job, ...rest } = spec;
-  const alike = { ...rest, specHistoryLimit: undefined, maxConcurrent: job?.maxConcurrent ?? 0, isScheduled: job?.schedule !== undefined };
+  const alike = { ...rest, specHistoryLimit: undefined, maxConcurrent: job?.maxConcurrent ?? 0 };
   return JSON.stringify({ ...alike, deadlineMs: job?.deadlineMs ?? 0 }, sortKeys);
 }
 

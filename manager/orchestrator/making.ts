@@ -1,11 +1,13 @@
 // New tasks: by which spec, and held back or not.
 import { type TaskRestart, TaskState } from '../../proto/index.ts';
 import { hasJustFailed } from './failure.ts';
+import { goesBefore } from './fallback.ts';
 import { holdMessage, holdMs, movesAfter } from './move-damping.ts';
 import type { Pass } from './pass.ts';
 import { noteAttempt } from './restart-window.ts';
 import { besideSlotKey } from './slot.ts';
 import type { SlotEdit } from './slot-edit.ts';
+import { samePlacement } from './spec-rules.ts';
 import { isLeaving } from './stop.ts';
 import type { TaskInfo } from './task-info.ts';
 
@@ -18,12 +20,12 @@ export interface Making {
   readonly isMove?: boolean;
 }
 
-/** A new task for the slot. It is held at READY while its delay runs, or while somebody who leaves the slot is not gone. */
+/** A new task for the slot. It is held at READY while its delay runs, or while somebody who is to leave the slot is not gone. */
 export function makeTask(pass: Pass, edit: SlotEdit, { replaced, restart, specNumber, isMove = false }: Making): void {
   const id = pass.context.ids.next();
   const { key, holder, others } = edit.slot;
   const delayMs = restart?.delayMs ?? 0;
-  const isHeld = [holder, ...others].some((info) => info !== undefined && isLeaving(edit, info));
+  const waits = [holder, ...others].some((info) => info !== undefined && (isLeaving(edit, info) || goesBefore(pass, info)));
   if (delayMs > 0) pass.sinceMs(`restart:${id}`);
   const moves = isMove && replaced !== undefined ? movesAfter(pass, replaced, specNumber) : 0;
   const waitMs = holdMs(moves);
@@ -37,7 +39,7 @@ export function makeTask(pass: Pass, edit: SlotEdit, { replaced, restart, specNu
     specNumber,
     slot: pass.isGlobal ? 0 : Number(besideSlotKey(key) ?? key),
     nodeId: pass.isGlobal ? key : '',
-    desired: delayMs > 0 || isHeld ? TaskState.READY : TaskState.RUNNING,
+    desired: delayMs > 0 || waits ? TaskState.READY : TaskState.RUNNING,
     // One that never had a node leaves no trace: what it stood in for is what is replaced.
     replaces: replaced === undefined ? '' : replaced.isWaiting ? replaced.task.replaces : replaced.row.id,
     restart,
@@ -55,10 +57,9 @@ function hasFailedUpdate(pass: Pass, replaced: TaskInfo): boolean {
   return pass.isNew(replaced) && (replaced.task.failedUpdate || hasJustFailed(pass, replaced));
 }
 
-/**
- * The active spec, but while an update is paused the task's own, as long as that is kept. One that runs what the active spec says goes by that one's
- * placement also then: by its own it could be put where it is told at once to leave.
- */
+/** The active spec, but while an update is paused the task's own, as long as that is kept: also where it is another in its placement alone. */
 export function nextSpecNumber(pass: Pass, holder: TaskInfo): number {
-  return pass.phase === 'paused' && holder.spec !== undefined && !pass.isClean(holder) ? holder.task.specNumber : pass.specNumber;
+  const { spec } = holder;
+  if (pass.phase !== 'paused' || spec === undefined) return pass.specNumber;
+  return pass.isClean(holder) && samePlacement(spec, pass.spec) ? pass.specNumber : holder.task.specNumber;
 }

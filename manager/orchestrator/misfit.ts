@@ -11,6 +11,11 @@ export function misfit(pass: Pass, { node, nodeStatus }: TaskInfo): string | und
   return node === undefined ? undefined : placementProblem(pass.spec.task?.placement, node, nodeStatus);
 }
 
+/** The service was changed so that its task may not stay where it is, be it for its placement alone; a global one comes and goes with its node. */
+export function isOutgrown(pass: Pass, info: TaskInfo): boolean {
+  return !pass.isGlobal && pass.isClean(info) && misfit(pass, info) !== undefined;
+}
+
 /** Why the task must leave its node though nobody has changed its service; never for global ones, which come and go with their nodes. */
 export function evictionReason(pass: Pass, info: TaskInfo): string | undefined {
   const { node, nodeStatus, nodeCondition, spec } = info;

@@ -2,10 +2,11 @@
 // the update limits allow, so that the service keeps what it must have; but what must not be on its node any more goes at once.
 import { TaskState } from '../../proto/index.ts';
 import { isGivenUp } from './failure.ts';
+import { staysFirst } from './fallback.ts';
 import type { Pass } from './pass.ts';
 import type { SlotEdit } from './slot-edit.ts';
 import { makeTask, nextSpecNumber } from './making.ts';
-import { evictionReason, misfit, stopVerdict } from './misfit.ts';
+import { evictionReason, isOutgrown, misfit, stopVerdict } from './misfit.ts';
 import type { SlotTasks } from './slot.ts';
 import { startsFirst } from './spec-rules.ts';
 import { stopTask } from './stop.ts';
@@ -79,8 +80,9 @@ export function moveReason(pass: Pass, holder: TaskInfo): MoveReason | undefined
   // A global task whose node does not qualify any more is not moved but removed.
   if (!pass.isGlobal && isDrained(holder.node)) return 'drain';
   if (evictionReason(pass, holder) !== undefined) return 'eviction';
-  if (!pass.isGlobal && isClean && misfit(pass, holder) !== undefined) return 'misfit';
-  return isClean || pass.phase === 'paused' ? undefined : 'update';
+  if (pass.phase === 'paused') return undefined;
+  if (isOutgrown(pass, holder)) return 'misfit';
+  return isClean ? undefined : 'update';
 }
 
 /** Its work is between two tasks: the next move waits for it. */
@@ -108,7 +110,10 @@ function isInDelay(pass: Pass, holder: TaskInfo): boolean {
 /** `why`: of a rebalancing. */
 export function moveTask(pass: Pass, edit: SlotEdit, holder: TaskInfo, reason: MoveReason, why = ''): void {
   const isStartFirst = holder.isUp && startsFirst(pass.spec, pass.config.order);
-  if (!isStartFirst) stopTask(pass, edit, holder, TaskState.SHUTDOWN, stopVerdict(pass, holder));
+  const stays = !isStartFirst && (reason === 'update' || reason === 'misfit') && staysFirst(pass, holder);
+  if (stays)
+    edit.addEvent(taskEvent(pass, edit.slot, holder, 'stay', 'no node would take its replacement: it is not stopped before one does'));
+  if (!isStartFirst && !stays) stopTask(pass, edit, holder, TaskState.SHUTDOWN, stopVerdict(pass, holder));
   // Updates and rebalancing have limits of their own.
   const isMove = reason !== 'update' && reason !== 'rebalance';
   makeTask(pass, edit, { replaced: holder, restart: undefined, specNumber: nextSpecNumber(pass, holder), isMove });

@@ -70,6 +70,14 @@ export interface BetterPlace {
   readonly why: string;
 }
 
+/** A task that is to take over from another. */
+export interface Successor {
+  readonly replaces: string;
+  readonly serviceId: string;
+  readonly specNumber: number;
+  readonly spec: ServiceSpec;
+}
+
 export interface ReconcileContext {
   /** Monotonic. */
   readonly nowMs: number;
@@ -79,6 +87,8 @@ export interface ReconcileContext {
   readonly seen: FirstSeen;
   /** The scheduler's word: whether the node of that task would take one of this spec if the task were gone. */
   readonly fitsInPlaceOf: (taskId: string, spec: ServiceSpec) => boolean;
+  /** The scheduler's word: whether any node would take what takes over from that task if the task were gone. */
+  readonly findsPlace: (next: Successor) => boolean;
   /** Unset: nothing is rebalanced. */
   readonly balance?: BalanceSource;
 }

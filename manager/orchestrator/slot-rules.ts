@@ -2,7 +2,7 @@
 // replaced brought to an end; history kept short. Moves that count against the update limits are not made here (moves.ts).
 import { OnReturn, TaskState } from '../../proto/index.ts';
 import { formatDurationMs } from '../../lib/units.ts';
-import { fallsBack } from './fallback.ts';
+import { fallsBack, goesBefore } from './fallback.ts';
 import { makeTask, nextSpecNumber } from './making.ts';
 import { evictionReason, stopVerdict } from './misfit.ts';
 import { holdLeftMs, notePlaced } from './move-damping.ts';
@@ -11,7 +11,7 @@ import type { Pass } from './pass.ts';
 import { decideFor, settleWindow } from './restart-window.ts';
 import type { RestartDecision } from './restart.ts';
 import type { SlotEdit } from './slot-edit.ts';
-import { samePlacement } from './spec-rules.ts';
+import { samePlacement, startsFirst } from './spec-rules.ts';
 import { slotKeyOf } from './slot.ts';
 import { isLeaving, orphaned, stopTask } from './stop.ts';
 import { endReason, taskEvent } from './task-events.ts';
@@ -70,8 +70,11 @@ function settleHolder(pass: Pass, edit: SlotEdit, holder: TaskInfo): void {
 /** What waits for a node is placed by its own spec: it is made anew where the active one says otherwise, be it of its placement alone. */
 function isSuperseded(pass: Pass, holder: TaskInfo): boolean {
   if (holder.task.specNumber === pass.specNumber) return false;
-  if (!pass.isClean(holder)) return pass.phase !== 'paused';
-  return holder.spec === undefined || !samePlacement(holder.spec, pass.spec);
+  if (holder.spec === undefined) return true;
+  if (pass.phase === 'paused') return false;
+  // What an earlier update could not place is this one's now, and its progress deadline runs anew.
+  const isLeftOver = pass.phase === 'updating' && holder.task.replaces !== '' && !holder.task.held;
+  return isLeftOver || !pass.isClean(holder) || !samePlacement(holder.spec, pass.spec);
 }
 
 /** The slot was moved too often; when that is over it gets a node. */
@@ -84,7 +87,8 @@ function release(pass: Pass, edit: SlotEdit, holder: TaskInfo): void {
 function promote(pass: Pass, edit: SlotEdit, holder: TaskInfo): void {
   const leftMs = delayLeftMs(pass, holder);
   if (leftMs > 0) pass.wakeIn(leftMs);
-  else if (!edit.slot.others.some((other) => isLeaving(edit, other))) edit.patch(holder, { desired: TaskState.RUNNING });
+  else if (!edit.slot.others.some((other) => isLeaving(edit, other) || goesBefore(pass, other)))
+    edit.patch(holder, { desired: TaskState.RUNNING });
 }
 
 /** Of the delay before the task may start. */
@@ -170,13 +174,18 @@ function settleOther(pass: Pass, edit: SlotEdit, other: TaskInfo, holder: TaskIn
     else edit.patch(other, { lost: true });
     return;
   }
-  const isFallback = holder !== undefined && !task.drain && fallsBack(pass, other, holder);
-  if (isFallback) {
-    tellFallback(pass, edit, other, holder);
-    if (other.isRouted) edit.patch(holder, { awaited: true });
-  }
+  const mustMove = moveReason(pass, other) !== undefined;
+  const isFallback = holder !== undefined && !task.drain && mustMove && fallsBack(pass, other, holder);
+  const givesWay = holder !== undefined && mustMove && hasPlace(pass, holder) && goesBefore(pass, other);
+  if (isFallback) tellFallback(pass, edit, other, holder);
+  if ((isFallback || givesWay) && other.isRouted) edit.patch(holder, { awaited: true });
   const isRelieved =
-    task.drain || holder?.isUp === true || isFallback || servesNext(edit, other) || (holder !== undefined && mustGo(pass, other, holder));
+    task.drain ||
+    holder?.isUp === true ||
+    isFallback ||
+    givesWay ||
+    servesNext(edit, other) ||
+    (holder !== undefined && mustGo(pass, other, holder));
   if (isRelieved) stopTask(pass, edit, other, TaskState.SHUTDOWN, stopVerdict(pass, other));
   // Its node is back before its replacement is up: until then it serves on.
   else if (task.lost && other.nodeCondition === 'ready') edit.patch(other, { lost: false });
@@ -185,6 +194,11 @@ function settleOther(pass: Pass, edit: SlotEdit, other: TaskInfo, holder: TaskIn
 /** One that had taken over from it serves on until the holder is up: it came back with its node, and one is enough. */
 function servesNext({ slot: { others } }: SlotEdit, other: TaskInfo): boolean {
   return others.slice(others.indexOf(other) + 1).some((next) => next.isUp && !next.task.drain && !next.task.lost);
+}
+
+/** It was held back until somebody goes, and nothing else keeps it from starting. */
+function hasPlace(pass: Pass, holder: TaskInfo): boolean {
+  return !holder.isWaiting && holder.task.desired === TaskState.READY && delayLeftMs(pass, holder) === 0;
 }
 
 /** Its replacement waits for a node, and it must leave its own even if there is none at all. */
@@ -213,7 +227,11 @@ function goesBack(pass: Pass, edit: SlotEdit, holder: TaskInfo): boolean {
   const isFailed = holder.status?.state === TaskState.FAILED || holder.status?.state === TaskState.REJECTED;
   const isRefused = holder.isWaiting && (holder.task.verdict?.message ?? '') !== '';
   if (!isUnwanted && !isFailed && !isRefused) return false;
-  const earlier = edit.slot.others.findLast((other) => other.isUp && !other.task.lost && pass.isClean(other));
+  // Nothing moves any more: what found no node until now is not waited for.
+  const isPaused = pass.phase === 'paused' && isRefused;
+  // Beside one that is not up either, nothing may start where it has to stop first.
+  const isKept = (other: TaskInfo): boolean => other.isUp || (isUnwanted && isPresent(other) && !startsFirst(pass.spec, pass.config.order));
+  const earlier = edit.slot.others.findLast((other) => isKept(other) && !other.task.lost && (isPaused || pass.isClean(other)));
   if (earlier === undefined || slotKeyOf(earlier.task) !== edit.slot.key) return false;
   // What was to take over comes to nothing, and nothing (any more) says that this one must go.
   if (!isUnwanted && moveReason(pass, earlier) !== undefined) return false;
@@ -227,7 +245,13 @@ function goesBack(pass: Pass, edit: SlotEdit, holder: TaskInfo): boolean {
   return true;
 }
 
+/** It has a node, and was not told to stop. */
+function isPresent({ isEnded, nodeCondition, task }: TaskInfo): boolean {
+  return !isEnded && nodeCondition !== 'down' && task.desired === TaskState.RUNNING;
+}
+
 function tellFallback(pass: Pass, edit: SlotEdit, old: TaskInfo, holder: TaskInfo): void {
+  if (!startsFirst(pass.spec, pass.config.order)) return;
   const why = holder.task.verdict?.message ?? '';
   edit.addEvent(taskEvent(pass, edit.slot, old, 'fallback', `no node takes its replacement beside it (${why}): it is stopped first`));
 }

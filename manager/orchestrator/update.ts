@@ -4,6 +4,7 @@ import { type Event, FailureAction, type Service, type ServiceStatus, UpdateStat
 import { isCanaryState, type Row, specId } from '../state/index.ts';
 import type { TrialOutcome } from './canary.ts';
 import { failureOf, isGivenUp } from './failure.ts';
+import { isOutgrown } from './misfit.ts';
 import type { MovesOutcome } from './moves.ts';
 import { pauseToEnd } from './pause.ts';
 import type { Pass } from './pass.ts';
@@ -13,6 +14,7 @@ import { isOpen, isRollbackState, type RolloutKind } from './rollout.ts';
 import type { SlotEdit } from './slot-edit.ts';
 import type { SlotTasks } from './slot.ts';
 import { serviceEvent } from './task-events.ts';
+import type { TaskInfo } from './task-info.ts';
 
 /** What the failure of new tasks leads to now; undefined: nothing failed, or that is allowed, or it has led to it before. */
 export type Setback =
@@ -26,7 +28,7 @@ export function lookOut(pass: Pass, wanted: readonly SlotTasks[]): Setback | und
   // What goes on beside a canary is no update.
   if (canary !== undefined) return undefined;
   if (isNewSpec) {
-    const isUpdate = wanted.some(({ holder }) => holder !== undefined && !pass.isClean(holder));
+    const isUpdate = wanted.some(({ holder }) => holder !== undefined && isAffected(pass, holder));
     pass.phase = isUpdate || pass.rollout.isPromotion ? 'updating' : 'steady';
     return undefined;
   }
@@ -48,6 +50,12 @@ export function lookOut(pass: Pass, wanted: readonly SlotTasks[]): Setback | und
     default:
       return undefined;
   }
+}
+
+/** The spec concerns it, or it is what an update that this one ends has not placed yet. */
+function isAffected(pass: Pass, holder: TaskInfo): boolean {
+  const isLeftOver = holder.isWaiting && holder.task.replaces !== '' && isOpen(pass.rollout.status?.value.update?.state);
+  return isLeftOver || !pass.isClean(holder) || isOutgrown(pass, holder);
 }
 
 function setbackOf(pass: Pass, reason: string): Setback {
@@ -181,7 +189,7 @@ function hasProved(pass: Pass, { slot, restartsLater }: SlotEdit): boolean {
   if (isGivenUp(pass, slot)) return true;
   if (holder.isFinished) return !restartsLater;
   if (holder.nodeCondition === 'down' || (holder.isWaiting && holder.task.replaces === '')) return true;
-  if (!pass.isNew(holder)) return pass.isClean(holder);
+  if (!pass.isNew(holder)) return pass.isClean(holder) && !isOutgrown(pass, holder);
   if (!holder.isUp) return false;
   const leftMs = pass.config.monitorMs - pass.sinceMs(`up:${holder.row.id}`);
   if (leftMs > 0) pass.wakeIn(leftMs);

@@ -10,7 +10,8 @@ import type { ClusterState } from '../../manager/state/index.ts';
 export interface ModelLeader {
   /** What it writes about nodes, before it looks at any service. */
   aboutNodes(): WriteGroup | undefined;
-  place(groups: readonly WriteGroup[], serviceId: string): readonly WriteGroup[];
+  /** All that is to be written for these services: as the leader does, in one go. */
+  place(groups: readonly WriteGroup[], services: readonly string[]): readonly WriteGroup[];
   /** Until it has something to say about nodes again; undefined: not before something changes. */
   readonly wakeInMs: number | undefined;
   /** Another one leads. */
@@ -31,11 +32,11 @@ export function modelLeader(state: ClusterState, clock: Clock): ModelLeader {
     get wakeInMs() {
       return book.wakeAtMs === undefined ? undefined : Math.max(1, book.wakeAtMs - clock.nowMs());
     },
-    place(groups, serviceId) {
+    place(groups, services) {
       // As after the commit: what did not get into the state does not take room any longer.
       for (const taskId of assumed) feed.feedTask(taskId);
-      const recorded = recordFailures(groups, [serviceId], state, feed.inventory, clock.nowMs());
-      const placed = placeWaiting(recorded, [serviceId], state, feed, clock);
+      const recorded = recordFailures(groups, services, state, feed.inventory, clock.nowMs());
+      const placed = placeWaiting(recorded, services, state, feed, clock);
       assumed = placed.assumed;
       return placed.groups;
     },

@@ -7,8 +7,8 @@ import { seededRng } from '../../lib/rng.ts';
 import { FirstSeenTimes } from '../../manager/leader/first-seen.ts';
 import { reconcileService } from '../../manager/orchestrator/index.ts';
 import type { BalanceSource, ReconcileContext, WriteGroup } from '../../manager/orchestrator/plan.ts';
-import { betterPlace, fitsInPlaceOf } from '../../manager/scheduler/index.ts';
-import { activeSpecOf, canaryOf, type ClusterState, specId, specOf, type StateView } from '../../manager/state/index.ts';
+import { betterPlace, findsPlace, fitsInPlaceOf } from '../../manager/scheduler/index.ts';
+import { activeSpecOf, canaryOf, type ClusterState, specId, specOf } from '../../manager/state/index.ts';
 import {
   type Availability,
   Canary,
@@ -44,8 +44,6 @@ type Reconcile = typeof reconcileService;
 export interface ModelOptions {
   readonly seed?: number;
   readonly reconcile?: Reconcile;
-  /** New and waiting tasks get their nodes from it; unset: each for itself, by the scheduler alone. */
-  readonly placing?: (groups: readonly WriteGroup[], serviceId: string, state: StateView, clock: Clock) => readonly WriteGroup[];
   /** Makes the parts of a leader that remember something, for each one anew; they place, too. Unset: nobody watches over nodes. */
   readonly leader?: (state: ClusterState, clock: Clock) => ModelLeader;
 }
@@ -59,7 +57,6 @@ export class ReconcileModel {
   readonly wasLost = new Set<string>();
   readonly #ids;
   readonly #reconcile: Reconcile;
-  readonly #placing: ModelOptions['placing'];
   readonly #makeLeader: ModelOptions['leader'];
   #leader: ModelLeader | undefined;
   #seen = new FirstSeenTimes(this.clock);
@@ -71,7 +68,6 @@ export class ReconcileModel {
   constructor(options: ModelOptions = {}) {
     this.#ids = seededIds(seededRng(options.seed ?? 1));
     this.#reconcile = options.reconcile ?? reconcileService;
-    this.#placing = options.placing;
     this.#makeLeader = options.leader;
     this.world.change([row('cluster', '', Cluster.create({ id: 'c', incarnation: 'first', incarnationNumber: 1 }))]);
     this.#leader = options.leader?.(this.state, this.clock);
@@ -252,15 +248,18 @@ export class ReconcileModel {
     let wrote = false;
     for (let group = this.#leader?.aboutNodes(); group !== undefined; group = this.#leader?.aboutNodes())
       wrote = this.#apply(group) || wrote;
-    for (const serviceId of this.#services()) {
-      const plan = this.plan(serviceId);
-      const groups =
-        this.#leader?.place(plan, serviceId) ??
-        this.#placing?.(plan, serviceId, this.state, this.clock) ??
-        placed(this.state, serviceId, plan, this.clock.nowMs());
-      for (const group of groups) {
-        if (this.#apply(group)) wrote = true;
-      }
+    const leader = this.#leader;
+    const services = [...this.#services()];
+    if (leader === undefined) {
+      for (const id of services) wrote = this.#applyAll(placed(this.state, id, this.plan(id), this.clock.nowMs())) || wrote;
+    } else {
+      wrote =
+        this.#applyAll(
+          leader.place(
+            services.flatMap((id) => this.plan(id)),
+            services,
+          ),
+        ) || wrote;
     }
     this.#wakeIn(this.#leader?.wakeInMs);
     return wrote;
@@ -277,6 +276,7 @@ export class ReconcileModel {
       ids: this.#ids,
       seen: this.#seen,
       fitsInPlaceOf: (taskId, spec) => fitsInPlaceOf(inventoryOf(this.state), taskId, spec),
+      findsPlace: (next) => findsPlace(inventoryOf(this.state), next, nowMs),
       balance: this.#balance(),
     };
     const plan = this.#reconcile(this.state, serviceId, context);
@@ -351,6 +351,10 @@ export class ReconcileModel {
       calmMs: nowMs - this.#calm.sinceMs,
       calmNumber: this.#calm.number,
     };
+  }
+
+  #applyAll(groups: readonly WriteGroup[]): boolean {
+    return groups.map((group) => this.#apply(group)).includes(true);
   }
 
   /** False where nothing changes, or where a compare does not hold. */

@@ -47,10 +47,27 @@ function forPeople(plan: ServicePlan): string {
     `tasks: ${summary(plan)}\n`,
     indented(lines),
     moreTasks === 0 ? '' : `  and ${String(moreTasks)} more\n`,
+    displacedText(plan),
     isCut ? 'the roll-out is too long to be played through; the rest goes on by the same rules\n' : '',
     fits ? '' : 'not every task finds a node: `shoal service explain` says afterwards what would change that\n',
     changes.length === 0 && !plan.canaryChanges ? '' : `apply exactly this with --if-version ${versionText(plan)}\n`,
     unchangedTasks + tasks.length === 0 ? 'no task is wanted\n' : '',
+  ].join('');
+}
+
+/** Tasks of other services. */
+function displacedText({ displaced, moreDisplaced }: ServicePlan): string {
+  if (displaced.length === 0) return '';
+  const waiting = displaced.filter(({ action }) => action === PlannedAction.PLAN_WAIT).length;
+  const stay =
+    waiting === 0
+      ? ''
+      : `, ${waiting === displaced.length ? (waiting === 1 ? 'which finds' : 'which find') : `${String(waiting)} of which find`} no other node`;
+  const count = displaced.length + moreDisplaced;
+  return [
+    `tasks of lower priority that leave to make room: ${String(count)}${stay}\n`,
+    indented(displaced.map((task) => ['', actionName(task), task.name, whereText(task)])),
+    moreDisplaced === 0 ? '' : `  and ${String(moreDisplaced)} more\n`,
   ].join('');
 }
 
@@ -107,20 +124,26 @@ function structOf(plan: ServicePlan): Struct {
     IfVersion: versionText(plan),
     Revision: plan.revision,
     Changes: changesOf(plan).map(({ flag, path, before, after }) => ({ Flag: flag, Path: path, Before: before ?? '', After: after ?? '' })),
-    Tasks: plan.tasks.map((task) => ({
-      Name: task.name,
-      Action: actionName(task),
-      From: task.fromHostname || undefined,
-      FromID: task.fromNodeId || undefined,
-      To: task.toHostname || undefined,
-      ToID: task.toNodeId || undefined,
-      Reason: task.reason || undefined,
-    })),
+    Tasks: plan.tasks.map(taskStruct),
     MoreTasks: plan.moreTasks,
     UnchangedTasks: plan.unchangedTasks,
+    Displaced: plan.displaced.map(taskStruct),
+    MoreDisplaced: plan.moreDisplaced,
     Fits: plan.fits,
     Cut: plan.isCut,
     Canary: plan.canary && { Share: plan.canary.permille / 1000, Tasks: plan.canary.tasks },
     Warnings: plan.warnings,
+  };
+}
+
+function taskStruct(task: PlannedTask): Struct {
+  return {
+    Name: task.name,
+    Action: actionName(task),
+    From: task.fromHostname || undefined,
+    FromID: task.fromNodeId || undefined,
+    To: task.toHostname || undefined,
+    ToID: task.toNodeId || undefined,
+    Reason: task.reason || undefined,
   };
 }

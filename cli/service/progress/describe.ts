@@ -30,11 +30,18 @@ export function progressLines(progress: ServiceProgress): readonly ProgressLine[
   const slots = progress.slots.length > 0 ? progress.slots.map((slot) => slotLine(slot, total)) : reasons(progress.waiting);
   if (progress.job !== undefined) return [...jobLines(progress, progress.job), ...slots];
   return [
-    { key: 'overall', text: `overall progress: ${progress.running} out of ${progress.desired} tasks${updateText(progress)}`, reasons: [] },
+    { key: 'overall', text: overallText(progress), reasons: [] },
     ...rebalanceLines(progress),
     ...slots,
     ...(progress.verifyLeftMs > 0 ? [verifyLine(progress.verifyLeftMs)] : []),
   ];
+}
+
+/** Docker's words, and what else runs. */
+function overallText(progress: ServiceProgress): string {
+  const { running, desired, earlier } = progress;
+  const more = earlier === 0 ? '' : `, ${earlier} more by the earlier version`;
+  return `overall progress: ${running} out of ${desired} tasks${more}${updateText(progress)}`;
 }
 
 function verifyLine(leftMs: number): ProgressLine {

@@ -12,7 +12,7 @@ import {
   type UpdateServiceRequest,
   type CreateServiceRequest,
 } from '../../../proto/index.ts';
-import { plannedTasks, Rehearsal, type ScratchWrite } from '../../explain/index.ts';
+import { displacedTasks, plannedTasks, Rehearsal, type ScratchWrite } from '../../explain/index.ts';
 import { specId, type StateView, TransactionBuilder } from '../../state/index.ts';
 import { checkAnswerSize } from '../answer-size.ts';
 import type { ApiContext } from '../context.ts';
@@ -62,15 +62,18 @@ export async function planService(context: ApiContext, { change }: PlanServiceRe
   await play(context, rehearsal, signal);
   const isCut = !rehearsal.isOver;
   const { tasks, unchanged, fits } = plannedTasks(rehearsal.before, rehearsal.state, id, after, isCut);
+  const displaced = displacedTasks(rehearsal);
   const plan = ServicePlan.create({
     ...{ ...known, ...shown, fits, isCut },
     // Why its node does not keep a task is said for changes of the service.
     tasks: tasks.slice(0, MAX_TASKS).map((task) => (change.case === 'rebalance' ? { ...task, reason: '' } : task)),
     moreTasks: Math.max(0, tasks.length - MAX_TASKS),
     unchangedTasks: unchanged,
+    displaced: displaced.slice(0, MAX_TASKS),
+    moreDisplaced: Math.max(0, displaced.length - MAX_TASKS),
     ...canaryOutcome(context.state, rehearsal.state, id),
   });
-  return checkAnswerSize(ServicePlan, plan, plan.tasks.length, 'tasks');
+  return checkAnswerSize(ServicePlan, plan, plan.tasks.length + plan.displaced.length, 'tasks');
 }
 
 function canaryOutcome(before: StateView, after: StateView, id: string): Pick<ServicePlan, 'canary' | 'canaryChanges'> {

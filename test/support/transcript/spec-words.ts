@@ -78,8 +78,9 @@ const CHANGES: Readonly<Record<string, Change>> = {
   deadline: (spec, value) => withJob(spec, { deadlineMs: durationOf(value) }),
   ttl: (spec, value) => withJob(spec, { ttlMs: durationOf(value) }),
   runs: (spec, value) => withJob(spec, { historyLimit: Number(value) }),
-  // schedule=0_3_*_*_*
-  schedule: (spec, value) => withSchedule(spec, { cron: value.replaceAll('_', ' ') }),
+  // schedule=0_3_*_*_*; empty: none any more
+  schedule: (spec, value) =>
+    value === '' ? withJob(spec, { schedule: undefined }) : withSchedule(spec, { cron: value.replaceAll('_', ' ') }),
   timezone: (spec, timezone) => withSchedule(spec, { timezone }),
   overlap: (spec, value) => withSchedule(spec, { overlap: oneOf(OVERLAPS, value) }),
   missed: (spec, value) => withSchedule(spec, { missed: oneOf(MISSED, value) }),

@@ -143,6 +143,10 @@ describe('progress', () => {
     putRows(state, ...newer, active(2, UpdateState.UPDATING));
     const message = 'runs the earlier version until it is updated';
     assert.deepEqual(waitingOf(state), [`1: ${message}`, `2: ${message}`]);
+    assert.deepEqual([progressOf(state, ID).running, progressOf(state, ID).earlier], [0, 2]);
+    putRows(state, task(2, { id: 'next', specNumber: 2, nodeId: '', verdict: TaskVerdict.create({ state: TaskState.PENDING }) }));
+    assert.deepEqual([progressOf(state, ID).running, progressOf(state, ID).earlier], [0, 2]);
+    deleteRow(state, 'tasks', 'next');
     putRows(state, task(1, { specNumber: 2 }), active(2, UpdateState.UPDATE_PAUSED));
     assert.deepEqual(waitingOf(state), [`2: ${message}`]);
     putRows(state, task(2, { specNumber: 2 }), active(2, UpdateState.UPDATE_COMPLETED));

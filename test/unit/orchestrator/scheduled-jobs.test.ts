@@ -231,13 +231,15 @@ describe('a scheduled job', () => {
     assert.deepEqual(ran(model), ['0 for 01:20']);
   });
 
-  it('runs at once when its schedule is taken away, as any other job would', () => {
+  it('runs no more when its schedule is taken away, but where the work changes with that, as any other job', () => {
     const model = scheduled();
     model.update('batch', (spec) => ({ ...spec, job: spec.job && { ...spec.job, schedule: undefined } }));
-    model.settle();
-    assert.deepEqual(ran(model), ['0 for now']);
     model.run(5 * HOUR);
-    assert.deepEqual(ran(model), ['0 for now']);
+    assert.deepEqual(ran(model), []);
+    const other = scheduled();
+    other.update('batch', (spec) => ({ ...spec, replicas: 2, job: spec.job && { ...spec.job, schedule: undefined } }));
+    other.run(5 * HOUR);
+    assert.deepEqual(ran(other), ['0 for now']);
   });
 
   it('keeps to daylight saving as cron does: a fixed time runs once on each day', () => {
