@@ -23,6 +23,7 @@ import { resyncAsker } from './session/resync.ts';
 import type { Session } from './session/session.ts';
 import { statusOutbox } from './session/status-outbox.ts';
 import { uplink } from './session/uplink.ts';
+import { isFinal } from './worker/task-machine.ts';
 import { taskStreams } from './streams/task-streams.ts';
 
 /** After this long without an answer of the engine a new session hears what is recorded of the tasks. */
@@ -44,6 +45,8 @@ export function createAgent(options: AgentOptions): Agent {
   const boot = options.bootId ?? bootId();
   let parts: NodeParts | undefined;
   let sayRecorded = false;
+  /** The mesh is about to hear which tasks have ended. */
+  let endsDue = false;
   let clearing: RemovedNode | undefined;
 
   const engine = engineWatch(runtime, clock, rng, log, () => {
@@ -214,6 +217,17 @@ export function createAgent(options: AgentOptions): Agent {
     log,
   });
 
+  /** Several that end, or are adopted, in one moment are told together. */
+  const tellEnds = (): void => {
+    if (endsDue) return;
+    endsDue = true;
+    queueMicrotask(() => {
+      endsDue = false;
+      const statuses = parts?.worker.statuses() ?? [];
+      relay.ended(statuses.filter(({ state }) => isFinal(state)).map(({ taskId }) => taskId));
+    });
+  };
+
   /** Once this node knows who it is: at the start, or after its very first registration. */
   const begin = (): void => {
     const who = identity.current();
@@ -221,6 +235,7 @@ export function createAgent(options: AgentOptions): Agent {
     parts = createNodeParts(options, who, {
       disk,
       onStatus(status) {
+        if (isFinal(status.state)) tellEnds();
         outbox.put(status);
         up.statusesChanged();
       },

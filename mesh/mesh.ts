@@ -36,7 +36,7 @@ import { startSuccessor } from './succession/successor.ts';
 import { describeEpoch } from './table/epoch.ts';
 import { loadTable, saveTable } from './table/file.ts';
 import { TableKeeper } from './table/keeper.ts';
-import { type Table } from './table/table.ts';
+import { type Table, withoutTasks } from './table/table.ts';
 import { type PortCounters } from './tcp/counters.ts';
 import { TcpProtocol } from './tcp/protocol.ts';
 import { Certificates } from './tls/certificates.ts';
@@ -93,6 +93,10 @@ export class Mesh {
   #predecessor: Predecessor | undefined;
   #succession: 'none' | 'begun' | 'done' = 'none';
   #keeper: TableKeeper | undefined;
+  /** As it was given, with those that have ended. */
+  #table: Table | undefined;
+  /** Tasks of this node that have ended, by the word of its agent. */
+  #ended: ReadonlySet<string> = new Set();
   #nodeId: string;
   /** What the agent was told last. */
   #idle: readonly string[] = [];
@@ -159,6 +163,9 @@ export class Mesh {
             return;
           case 'delta':
             this.#keeper?.receiveDelta(command.value);
+            return;
+          case 'ended':
+            this.#withdraw(command.value.taskIds);
             return;
           case 'stop':
             this.#endsForGood = true;
@@ -280,12 +287,23 @@ export class Mesh {
   }
 
   async #serve(table: Table): Promise<void> {
-    await Promise.all([this.#ports.apply(table), this.#predecessor?.follow(table)]);
-    await this.#kernel.apply(table);
+    this.#table = table;
+    await Promise.all([this.#ports.apply(withoutTasks(table, this.#ended)), this.#predecessor?.follow(table)]);
+    // More may have ended meanwhile.
+    await this.#kernel.apply(withoutTasks(table, this.#ended));
     this.#reportProblems();
     this.#options.log.debug(`serving the route table of ${describeEpoch(table.epoch)}`, { ports: table.ports.size });
     // Before the acknowledgement: whoever reads that may take the idle list that it has as the one of this epoch.
     this.#reportIdle(table.epoch);
+  }
+
+  /** At once: without a session no other table comes, and what has ended may leave its address to another container. */
+  #withdraw(taskIds: readonly string[]): void {
+    this.#ended = new Set(taskIds);
+    if (this.#table === undefined) return;
+    const rest = withoutTasks(this.#table, this.#ended);
+    void this.#ports.apply(rest);
+    void this.#kernel.apply(rest);
   }
 
   #greet(hello: MeshHello): readonly NonNullable<MeshReport['report']>[] {

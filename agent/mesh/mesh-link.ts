@@ -13,6 +13,8 @@ export interface MeshLink {
   /** False: the mesh takes nothing more at the moment, and this was dropped. */
   sendTable(table: Uint8Array): boolean;
   sendDelta(delta: Uint8Array): boolean;
+  /** Complete list of tasks of this node that have ended. */
+  sendEnded(taskIds: readonly string[]): void;
   sendStop(drainPeriodMs: number): void;
   /** Ends the link where it comes about. */
   sendHandOver(handOver: MeshHandOver): void;
@@ -118,6 +120,9 @@ function linkOver(socket: Socket, ready: MeshReady, closed: Promise<string>): Me
     ready,
     sendTable: (table) => send(TABLE_TAG, table),
     sendDelta: (delta) => send(DELTA_TAG, delta),
+    sendEnded(taskIds) {
+      command({ case: 'ended', value: { taskIds: [...taskIds] } });
+    },
     sendStop(drainPeriodMs) {
       command({ case: 'stop', value: { drainPeriodMs } });
     },

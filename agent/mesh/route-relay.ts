@@ -6,6 +6,7 @@ import { describeEpoch, orderOf, refusalOf, sameEpoch } from '../session/epochs.
 export interface RelayTarget {
   sendTable(table: Uint8Array): boolean;
   sendDelta(delta: Uint8Array): boolean;
+  sendEnded(taskIds: readonly string[]): void;
 }
 
 export type RelayResult =
@@ -20,6 +21,8 @@ export interface RouteRelay {
   /** The mesh is up with the table of `epoch`; what is held is sent. */
   up(mesh: RelayTarget, epoch: Epoch | undefined): RelayResult;
   down(): void;
+  /** Tasks of this node that have ended, all of them: the mesh hears of them from here, for without a session no table tells it. */
+  ended(taskIds: readonly string[]): void;
   acknowledged(epoch: Epoch): void;
   idle(idle: DrainingIdle): void;
   portProblems(ports: readonly PortProblem[]): void;
@@ -38,6 +41,7 @@ export function routeRelay(): RouteRelay {
   let acked: Epoch | undefined;
   let idle: DrainingIdle | undefined;
   let problems: readonly PortProblem[] = [];
+  let ended: readonly string[] = [];
 
   /** The idle list holds under the acknowledged epoch: a target once idle stays so, and a list of a later epoch waits for that one. */
   const idleTasks = (): readonly string[] => {
@@ -77,6 +81,7 @@ export function routeRelay(): RouteRelay {
     up(target, epoch) {
       mesh = target;
       acked = epoch;
+      if (ended.length > 0) target.sendEnded(ended);
       const waiting = held;
       held = undefined;
       if (waiting !== undefined) return sameEpoch(waiting.epoch, epoch) || target.sendTable(waiting.bytes) ? PASSED : dropped();
@@ -91,6 +96,10 @@ export function routeRelay(): RouteRelay {
       mesh = undefined;
       // Not in `up`: what the next mesh greets with may be here before it is said to be up. Who was idle stays so, as draining tasks get nothing new.
       problems = [];
+    },
+    ended(taskIds) {
+      ended = taskIds;
+      mesh?.sendEnded(ended);
     },
     acknowledged(epoch) {
       acked = epoch;

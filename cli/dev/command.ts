@@ -25,8 +25,13 @@ export function configureDev(dev: Command, shell: Shell): void {
     await up(readUpFlags(upVerb, flags), shell);
   });
 
-  addVerb(dev, 'down', 'Stop the cluster, its tasks and everything it started, and forget its state').action(async () => {
-    await down(shell);
+  const downVerb = addVerb(dev, 'down', 'Stop the cluster, its tasks and everything it started, and forget its state').addHelpText(
+    'after',
+    '\nTasks get their stop grace period, at most 20 s; then they are killed. Ctrl-C meanwhile kills everything at once.',
+  );
+  toggle(downVerb, '--kill', 'give nothing time to stop');
+  downVerb.action(async ({ kill }: { readonly kill?: boolean }) => {
+    await down(kill === true, shell);
   });
 
   addVerb(dev, 'status', 'Show what of the cluster runs; exit code 1 where a part of it has ended').action(async () => {
@@ -44,8 +49,9 @@ export function configureDev(dev: Command, shell: Shell): void {
 }
 
 async function up(settings: UpSettings, shell: Shell): Promise<void> {
-  const { layoutIn, readCluster } = await import('./layout.ts');
-  const { say, startCluster } = await import('./up.ts');
+  const { layoutIn } = await import('./layout.ts');
+  const { say } = await import('./say.ts');
+  const { startCluster } = await import('./up.ts');
   const signal = shell.interrupt();
   // What was started is stopped again, also when the terminal is gone.
   shell.outliveOutput();
@@ -63,14 +69,15 @@ async function up(settings: UpSettings, shell: Shell): Promise<void> {
     failed = true;
     throw error;
   } finally {
-    if ((failed || !detach) && readCluster(layout) !== undefined) {
+    const { clusterToStop } = await import('./lost.ts');
+    if ((failed || !detach) && clusterToStop(layout) !== undefined) {
       const { stopCluster } = await import('./down.ts');
       say(shell, 'stopping everything... (Ctrl-C again kills it)');
       const hurry = shell.hurry();
       hurry.addEventListener('abort', () => {
         say(shell, 'killing everything at once');
       });
-      await stopCluster(layout, shell.clock, hurry);
+      await stopCluster(layout, shell, hurry);
     }
   }
 }
@@ -98,7 +105,7 @@ function nextCommands({ demo, port, detach }: UpSettings, { nodes }: DevCluster)
 
 /** Until Ctrl-C, or until the cluster is stopped from elsewhere; says once of each part that ends meanwhile. */
 async function untilInterrupted(layout: DevLayout, shell: Shell, signal: AbortSignal): Promise<void> {
-  const { say } = await import('./up.ts');
+  const { say } = await import('./say.ts');
   const { sleep } = await import('../../lib/clock.ts');
   const { isAlive } = await import('../../lib/process-id.ts');
   const { readCluster } = await import('./layout.ts');
@@ -119,20 +126,22 @@ async function untilInterrupted(layout: DevLayout, shell: Shell, signal: AbortSi
   }
 }
 
-async function down(shell: Shell): Promise<void> {
-  const { findLayout, readCluster } = await import('./layout.ts');
+async function down(kill: boolean, shell: Shell): Promise<void> {
+  const { findLayout } = await import('./layout.ts');
+  const { clusterToStop } = await import('./lost.ts');
   const { stopCluster } = await import('./down.ts');
   const { removeDemoImages } = await import('./demo-image.ts');
   const { processesText } = await import('./parts.ts');
-  const { say } = await import('./up.ts');
-  const hurry = shell.interrupt();
+  const { say } = await import('./say.ts');
+  const interrupted = shell.interrupt();
   shell.outliveOutput();
-  hurry.addEventListener('abort', () => {
+  interrupted.addEventListener('abort', () => {
     say(shell, 'killing everything at once');
   });
+  const hurry = kill ? AbortSignal.abort() : interrupted;
   const layout = findLayout(shell.cwd);
-  const cluster = readCluster(layout);
-  const stopped = await stopCluster(layout, shell.clock, hurry);
+  const cluster = clusterToStop(layout);
+  const stopped = await stopCluster(layout, shell, hurry);
   shell.out.write(stopped === undefined ? 'no cluster runs here\n' : `stopped (${processesText(stopped)}); its state is gone\n`);
   if (cluster?.runtime !== 'docker') return;
   const left = await removeDemoImages(cluster.dockerSocket).catch((error: unknown) => [`those of the demo (${messageOf(error)})`]);

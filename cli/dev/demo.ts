@@ -7,7 +7,7 @@ import { messages } from '../client/stream.ts';
 import type { Shell } from '../shell.ts';
 import { DEMO_COMMAND, DEMO_SERVER, ensureDemoImage } from './demo-image.ts';
 import type { DevCluster } from './layout.ts';
-import { say } from './up.ts';
+import { say } from './say.ts';
 
 export const DEMO_SERVICE = 'demo';
 const REPLICAS = 3;

@@ -1,8 +1,9 @@
 // Where `shoal dev` keeps things, and the file that names the cluster for the other verbs.
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { errnoOf, ShoalError } from '../../lib/errors.ts';
 import type { ProcessId } from '../../lib/process-id.ts';
+import { runningProcesses, runningText } from './running.ts';
 
 export interface DevProcess extends ProcessId {
   /** "etcd", "manager", "node-1", ... */
@@ -56,22 +57,35 @@ export function layoutIn(root: string): DevLayout {
   };
 }
 
-/** The layout whose cluster.json is in `cwd` or the nearest folder above it; that of `cwd` where there is none. */
+/** The layout whose cluster.json, or at least its folder, is in `cwd` or the nearest folder above it; that of `cwd` where there is none. */
 export function findLayout(cwd: string): DevLayout {
-  for (let root = cwd; ; root = dirname(root)) {
-    const layout = layoutIn(root);
-    if (readCluster(layout) !== undefined) return layout;
-    if (dirname(root) === root) return layoutIn(cwd);
-  }
+  const above = layoutsAbove(cwd);
+  return above.find(({ clusterFile }) => existsSync(clusterFile)) ?? above.find(({ folder }) => existsSync(folder)) ?? layoutIn(cwd);
 }
 
-/** Throws `not_found` where there is none. */
+function layoutsAbove(cwd: string): readonly DevLayout[] {
+  return [layoutIn(cwd), ...(dirname(cwd) === cwd ? [] : layoutsAbove(dirname(cwd)))];
+}
+
+/** Throws `not_found` where there is none, `failed_precondition` where only its file is missing. */
 export function requireCluster(layout: DevLayout): DevCluster {
   const cluster = readCluster(layout);
-  if (cluster === undefined) throw new ShoalError('not_found', 'no cluster runs here; start one with `npx shoal dev up`');
-  return cluster;
+  if (cluster !== undefined) return cluster;
+  refuseUnnamed(layout);
+  throw new ShoalError('not_found', 'no cluster runs here; start one with `npx shoal dev up`');
 }
 
+/** Throws `failed_precondition` where a cluster runs here that no file names. */
+export function refuseUnnamed(layout: DevLayout): void {
+  const running = runningProcesses(layout);
+  if (running.length === 0) return;
+  throw new ShoalError(
+    'failed_precondition',
+    `a cluster runs here, but its ${layout.clusterFile} is gone: ${runningText(running)}; \`npx shoal dev down\` stops all of it`,
+  );
+}
+
+/** Undefined where there is none. Throws what `isDamaged` where it cannot be read. */
 export function readCluster(layout: DevLayout): DevCluster | undefined {
   let text: string;
   try {
@@ -80,16 +94,28 @@ export function readCluster(layout: DevLayout): DevCluster | undefined {
     if (errnoOf(error) === 'ENOENT') return undefined;
     throw error;
   }
+  const cluster = parsed(text);
+  if (cluster !== undefined) return cluster;
+  const running = runningProcesses(layout);
+  const what = running.length === 0 ? 'nothing of it runs' : `of it runs: ${runningText(running)}`;
+  throw new ShoalError(
+    'failed_precondition',
+    `${layout.clusterFile} is damaged; ${what}. \`npx shoal dev down\` stops what is left and clears the folder`,
+  );
+}
+
+/** Whether that is why a cluster.json could not be read. */
+export function isDamaged(error: unknown): boolean {
+  return error instanceof ShoalError && error.code === 'failed_precondition';
+}
+
+function parsed(text: string): DevCluster | undefined {
   try {
-    return JSON.parse(text) as DevCluster;
-  } catch (error) {
-    throw new ShoalError(
-      'failed_precondition',
-      `${layout.clusterFile} cannot be read; remove the folder ${layout.folder} and start again`,
-      {
-        cause: error,
-      },
-    );
+    const cluster = JSON.parse(text) as Partial<DevCluster> | null;
+    const isWhole = [cluster?.managers, cluster?.nodes, cluster?.processes].every(Array.isArray);
+    return isWhole ? (cluster as DevCluster) : undefined;
+  } catch {
+    return undefined;
   }
 }
 

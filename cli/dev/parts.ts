@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isAlive, type ProcessId } from '../../lib/process-id.ts';
-import type { DevCluster, DevLayout } from './layout.ts';
+import type { DevCluster, DevLayout, DevProcess } from './layout.ts';
 
 /** What has ended and the way out, "manager has ended (see LOG): ..."; undefined: everything runs. */
 export function stoppedParts({ processes }: Pick<DevCluster, 'processes'>): string | undefined {
@@ -16,6 +16,11 @@ export function stoppedParts({ processes }: Pick<DevCluster, 'processes'>): stri
 /** Addresses of nodes whose mesh outlives its agent, and may hold published ports. */
 export function addressesOfMeshes(layout: DevLayout, { nodes }: DevCluster): ReadonlySet<string> {
   return new Set(nodes.filter(({ hostname }) => hasMesh(layout, hostname)).map(({ address }) => address));
+}
+
+/** "manager, node-1" */
+export function namesOf(parts: readonly Pick<DevProcess, 'name'>[]): string {
+  return parts.map(({ name }) => name).join(', ');
 }
 
 /** "1 process" */

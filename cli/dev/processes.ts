@@ -4,10 +4,12 @@ import { closeSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Clock, sleep } from '../../lib/clock.ts';
 import { ShoalError } from '../../lib/errors.ts';
-import { isAlive, processId, signalProcess } from '../../lib/process-id.ts';
+import { isAlive, type ProcessId, processId, signalProcess } from '../../lib/process-id.ts';
 import type { DevLayout, DevProcess } from './layout.ts';
 
 const POLL_MS = 25;
+/** For processes that were killed to be gone. */
+const KILLED_MS = 2000;
 const LOG_TAIL_LINES = 5;
 
 export type Launch = Pick<DevProcess, 'name' | 'role' | 'command' | 'args'>;
@@ -27,23 +29,34 @@ export function launch(layout: DevLayout, { name, role, command, args }: Launch)
   }
 }
 
-/** Signals all and waits for them; what is left after `deadlineMs`, or when `hurry` aborts, is killed. Resolves to how many were running. */
-export async function stopProcesses(
-  processes: readonly DevProcess[],
+export interface Stopped<P extends ProcessId> {
+  /** How many were running. */
+  readonly running: number;
+  /** Those of them that did not end by themselves. */
+  readonly killed: readonly P[];
+}
+
+/** Signals all and waits for them; what is left after `deadlineMs`, or when `hurry` aborts, is killed. */
+export async function stopProcesses<P extends ProcessId>(
+  processes: readonly P[],
   deadlineMs: number,
   clock: Clock,
   hurry: AbortSignal,
-): Promise<number> {
+): Promise<Stopped<P>> {
   const running = processes.filter((process) => signalProcess(process, 'SIGTERM'));
   const endMs = clock.nowMs() + deadlineMs;
-  while (running.some(isAlive)) {
-    if (hurry.aborted || clock.nowMs() > endMs) {
-      for (const process of running) signalProcess(process, 'SIGKILL');
-      return running.length;
-    }
-    await sleep(clock, POLL_MS);
-  }
-  return running.length;
+  while (running.some(isAlive) && !hurry.aborted && clock.nowMs() <= endMs) await sleep(clock, POLL_MS);
+  const killed = running.filter(isAlive);
+  await killProcesses(killed, clock);
+  return { running: running.length, killed };
+}
+
+/** Resolves, when they are gone or cannot be killed, to how many there were. */
+export async function killProcesses(processes: readonly ProcessId[], clock: Clock): Promise<number> {
+  const killed = processes.filter((process) => signalProcess(process, 'SIGKILL'));
+  const endMs = clock.nowMs() + KILLED_MS;
+  while (killed.some(isAlive) && clock.nowMs() <= endMs) await sleep(clock, POLL_MS);
+  return killed.length;
 }
 
 /** Repeats `attempt` until it gives something; fails with the end of its log when one of `processes`, which are not empty, has died, or after the deadline. */

@@ -5,9 +5,11 @@ import { suggest } from '../../lib/suggest.ts';
 import type { Shell } from '../shell.ts';
 import { stopParts } from './down.ts';
 import { type DevCluster, type DevLayout, type DevProcess, requireCluster, writeCluster } from './layout.ts';
+import { namesOf } from './parts.ts';
 import { requireFree } from './ports.ts';
 import { launch } from './processes.ts';
-import { nodesReady, say } from './up.ts';
+import { say } from './say.ts';
+import { nodesReady } from './up.ts';
 
 /**
  * `names` empty: those that have ended. Of those named, the ones that run are stopped first. Resolves to what was started, once it answers; the
@@ -25,10 +27,13 @@ export async function restartParts(
   if (chosen.length === 0) return [];
   refuseWithoutOthers(before, chosen);
   const living = chosen.filter(isAlive);
-  if (living.length > 0) say(shell, `stopping ${nameList(living)}...`);
-  await stopParts(living, shell.clock, signal);
-  if (chosen.some(({ role }) => role === 'manager')) await requireManagerPort(before);
-  say(shell, `starting ${nameList(chosen)}...`);
+  const manager = chosen.find(({ role }) => role === 'manager');
+  // Nothing is stopped for what could not start. What the manager itself holds is free afterwards.
+  if (manager !== undefined && !living.includes(manager)) await requireManagerPort(before);
+  if (living.length > 0) say(shell, `stopping ${namesOf(living)}...`);
+  await stopParts(living, shell, signal);
+  if (manager !== undefined) await requireManagerPort(before);
+  say(shell, `starting ${namesOf(chosen)}...`);
   let cluster = before;
   const started = chosen.map((process) => {
     const again = launch(layout, process);
@@ -65,7 +70,7 @@ function refuseWithoutOthers({ processes }: DevCluster, chosen: readonly DevProc
   const names = [...missing, ...chosen].map(({ name }) => name).join(' ');
   throw new ShoalError(
     'failed_precondition',
-    `${nameList(missing)} ${missing.length === 1 ? 'has' : 'have'} ended, and ${nameList(chosen)} cannot go without: \`npx shoal dev restart ${names}\``,
+    `${namesOf(missing)} ${missing.length === 1 ? 'has' : 'have'} ended, and ${namesOf(chosen)} cannot go without: \`npx shoal dev restart ${names}\``,
   );
 }
 
@@ -73,8 +78,4 @@ async function requireManagerPort({ managers: [address = ''] }: DevCluster): Pro
   const at = address.lastIndexOf(':');
   const wayOut = 'free it and run this again (the nodes look for their manager there), or start anew with `npx shoal dev down`';
   await requireFree([{ host: address.slice(0, at), port: Number(address.slice(at + 1)), wayOut }]);
-}
-
-function nameList(parts: readonly DevProcess[]): string {
-  return parts.map(({ name }) => name).join(', ');
 }

@@ -30,6 +30,7 @@ export function managerLaunch(layout: DevLayout, listen: string, etcdClientPort:
 export interface AgentSettings {
   readonly manager: string;
   readonly runtime: 'docker' | 'process';
+  /** Empty: the usual one. */
   readonly dockerSocket: string;
 }
 
@@ -40,7 +41,7 @@ export function agentLaunch(layout: DevLayout, node: DevNode, settings: AgentSet
 export function agentArgs(layout: DevLayout, node: DevNode, { manager, runtime, dockerSocket }: AgentSettings): readonly string[] {
   const where = ['--data-dir', layout.node(node.hostname), '--data-addr', node.address, '--hostname', node.hostname];
   const mesh = ['--mesh-listen', node.address, ...(node.portOffset === 0 ? [] : ['--mesh-port-offset', String(node.portOffset)])];
-  const engine = runtime === 'docker' ? ['--docker-host', `unix://${dockerSocket}`] : [];
+  const engine = runtime === 'docker' && dockerSocket !== '' ? ['--docker-host', `unix://${dockerSocket}`] : [];
   return [
     ...SHOAL,
     'agent',

@@ -1,14 +1,15 @@
 // Brings up a whole cluster on this machine: a store, one manager, nodes with agent and mesh each.
-import { ShoalError } from '../../lib/errors.ts';
+import { messageOf, ShoalError } from '../../lib/errors.ts';
 import { NodeState } from '../../proto/index.ts';
 import { createControl } from '../client/control.ts';
 import type { Shell } from '../shell.ts';
 import { chooseRuntime, chooseStore, type RuntimeChoice, type StoreChoice } from './choices.ts';
 import { stopCluster } from './down.ts';
-import { type DevCluster, type DevLayout, type DevNode, type DevProcess, readCluster, writeCluster } from './layout.ts';
+import { type DevCluster, type DevLayout, type DevNode, type DevProcess, readCluster, refuseUnnamed, writeCluster } from './layout.ts';
 import { addressesOfMeshes, processesText, stoppedParts } from './parts.ts';
 import { devNodes, freePort, type NeededAddress, requireFree } from './ports.ts';
 import { type Launch, launch, untilUp } from './processes.ts';
+import { say } from './say.ts';
 import { agentLaunch, etcdLaunch, managerLaunch } from './roles.ts';
 import { isAlive } from '../../lib/process-id.ts';
 
@@ -26,7 +27,8 @@ const UP_DEADLINE_MS = 30_000;
 /** Resolves when every node is ready. On failure whatever was started is stopped again. */
 export async function startCluster(layout: DevLayout, options: UpOptions, shell: Shell, signal: AbortSignal): Promise<DevCluster> {
   const leftover = readCluster(layout);
-  if (leftover !== undefined) refuseWhileItRuns(layout, leftover);
+  if (leftover === undefined) refuseUnnamed(layout);
+  else refuseWhileItRuns(layout, leftover);
   const store = chooseStore(options.store, shell.env['PATH']);
   const runtime = await chooseRuntime(options.runtime, shell, signal);
   say(shell, `store: ${store.words}`);
@@ -39,7 +41,7 @@ export async function startCluster(layout: DevLayout, options: UpOptions, shell:
     // Nothing is cleared for a cluster that could not start then. What the leftover itself holds is free afterwards.
     const held = addressesOfMeshes(layout, leftover);
     await requireFree(needed.filter(({ host, port }) => port === options.managerPort || !held.has(host)));
-    const stopped = await stopCluster(layout, shell.clock, shell.hurry());
+    const stopped = await stopCluster(layout, shell, shell.hurry());
     say(shell, `cleared what an earlier run left (${processesText(stopped ?? 0)} stopped)`);
     await requireFree(needed);
   }
@@ -54,7 +56,9 @@ export async function startCluster(layout: DevLayout, options: UpOptions, shell:
   try {
     return await startProcesses(layout, plan, store, runtime, shell, signal);
   } catch (error) {
-    await stopCluster(layout, shell.clock, shell.hurry());
+    await stopCluster(layout, shell, shell.hurry()).catch((failure: unknown) => {
+      say(shell, messageOf(failure));
+    });
     throw error;
   }
 }
@@ -131,8 +135,4 @@ export async function nodesReady(
   } finally {
     control.close();
   }
-}
-
-export function say(shell: Shell, line: string): void {
-  shell.err.write(`shoal: ${line}\n`);
 }

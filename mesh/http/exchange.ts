@@ -1,34 +1,51 @@
 // One request and its answer: finds it a replica, repeats it before the client notices where that is safe, and streams both ways.
 // Upholds: a request is given to another replica only while nothing of it was sent, or where it may be repeated and nothing of an answer arrived;
 // memory is bounded by the two sockets' own buffers; a client that leaves takes its request at the replica with it.
-import { type ClientRequest, type IncomingMessage, request, type ServerResponse } from 'node:http';
 import { type Timer } from '../../lib/clock.ts';
 import { type Replica } from '../balance/balancer.ts';
 import { isReplicasFault } from '../balance/ejection.ts';
 import { Search, type Seeker } from '../balance/search.ts';
-import { endToEnd, pairsOf } from './headers.ts';
-import { CLIENT_QUIET_MS, LINGER_MS, MAX_HEAD_BYTES, MAX_REPEATS, MAX_STALE } from './limits.ts';
-import { pageOf } from './page.ts';
-import { requestHeaders, trailersOf } from './request-head.ts';
+import { answerHead, informationHead } from './answer-head.ts';
+import { type Answerer } from './answerer.ts';
+import { Body } from './body.ts';
+import { type BodySink } from './chunks.ts';
+import { type Client } from './client.ts';
+import { answerFraming, UNTIL_CLOSE } from './framing.ts';
+import { type AnswerHead, type Fields, valueOf } from './head.ts';
+import { CLIENT_QUIET_MS, MAX_REPEATS, MAX_STALE } from './limits.ts';
+import { isIdempotent, isSafe } from './methods.ts';
+import { type Problem } from './page.ts';
+import { type Pool } from './pool.ts';
+import { NOWHERE } from './reply.ts';
+import { requestHead, trailerLines } from './request-head.ts';
 import { type Guest, type HttpRoute } from './route.ts';
 import { cookieValueOf, setCookie } from './sticky.ts';
+import { GarbledAnswer, type Upstream, type UpstreamUser } from './upstream.ts';
 import { type Visit } from './visit.ts';
 
-/** May be done twice as well as once (RFC 9110, 9.2.2). */
-const IDEMPOTENT: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']);
-
-export class Exchange implements Guest, Seeker {
+export class Exchange implements Guest, Seeker, Answerer, UpstreamUser {
+  readonly safe: boolean;
   readonly #route: HttpRoute;
   readonly #visit: Visit;
-  readonly #req: IncomingMessage;
-  readonly #res: ServerResponse;
-  readonly #headers: string[];
+  readonly #client: Client;
   readonly #repeatable: boolean;
   readonly #search: Search;
-  #up: ClientRequest | undefined;
+  #up: Upstream | undefined;
   #replica: Replica | undefined;
+  /** Where its connection comes from, and goes back to. */
+  #pool: Pool | undefined;
   #connected = false;
-  #answer: IncomingMessage | undefined;
+  #requestDone: boolean;
+  /** The head of an answer that goes with the first bytes of its body. */
+  #unsent = '';
+  /** Of the answer, as soon as there is one. */
+  #status = 0;
+  #keepAlive = true;
+  /** The client gets in chunks what the replica ends with its connection. */
+  #chunking = false;
+  /** The mesh's own answer, before its turn. */
+  #problem: Problem | undefined;
+  #answerDone = false;
   #timer: Timer | undefined;
   #repeats = 0;
   #stale = 0;
@@ -36,26 +53,19 @@ export class Exchange implements Guest, Seeker {
   #taskId = '';
   #sweptBytes = -1;
   #quietSinceMs = 0;
-  #over = false;
 
-  constructor(route: HttpRoute, visit: Visit, res: ServerResponse) {
+  constructor(route: HttpRoute, visit: Visit, client: Client) {
     this.#route = route;
     this.#visit = visit;
-    this.#req = visit.req;
-    this.#res = res;
-    this.#headers = requestHeaders(visit, route.trusted);
-    this.#repeatable = !visit.hasBody && IDEMPOTENT.has(visit.req.method ?? '');
+    this.#client = client;
+    const { method } = visit.head;
+    this.safe = isSafe(method);
+    this.#repeatable = !visit.hasBody && isIdempotent(method);
+    this.#requestDone = !visit.hasBody;
     this.#search = new Search(route, this);
   }
 
   start(): void {
-    const res = this.#res;
-    res.on('close', this.#end);
-    // An answer that waits behind others of its connection is not told of the connection's end.
-    this.#req.socket.on('close', this.#end);
-    // Its connection says the same; without a listener Node throws.
-    res.on('error', () => undefined);
-    this.#req.on('error', () => undefined);
     if (this.#route.enter(this)) this.#search.next(this.#route.stickyTask(this.#visit));
     else this.#fail(503, 'too many requests are open on this node');
   }
@@ -64,60 +74,13 @@ export class Exchange implements Guest, Seeker {
     const route = this.#route;
     const pool = route.poolOf(replica);
     if (!this.#repeatable) pool.dropDoubtful();
-    let up: ClientRequest;
-    try {
-      up = request({
-        host: replica.host,
-        port: replica.port,
-        method: this.#req.method,
-        path: this.#visit.target,
-        headers: this.#headers,
-        agent: pool,
-        setHost: false,
-        maxHeaderSize: MAX_HEAD_BYTES,
-      });
-    } catch {
-      // Signs that Node's parser lets pass, and its writer does not.
-      this.#fail(400, 'its head has signs that may not be sent on');
-      return;
-    }
-    this.#up = up;
+    this.#pool = pool;
     this.#replica = replica;
     this.#taskId = replica.taskId;
     this.#connected = false;
     route.opened(replica);
-    up.maxHeadersCount = 0;
-    up.on('error', (error) => {
-      if (this.#up === up) this.#failed(up, error);
-    });
-    up.on('socket', (socket) => {
-      if (this.#up !== up) return;
-      if (!socket.connecting) {
-        this.#connected = true;
-        if (this.#visit.hasBody) this.#passBody(up);
-        return;
-      }
-      this.#after(route.connectTimeoutMs, () => {
-        // A stall of this process is no silence of the replica: what has arrived meanwhile is looked at first.
-        setImmediate(() => {
-          if (this.#up === up && socket.connecting) this.#failed(up, new Error('no answer to the connect'));
-        });
-      });
-      socket.once('connect', () => {
-        if (this.#up !== up) return;
-        this.#connected = true;
-        if (this.#visit.hasBody) this.#passBody(up);
-        else this.#awaitAnswer();
-      });
-    });
-    up.on('response', (answer) => {
-      if (this.#up === up) this.#pass(up, answer);
-    });
-    up.on('information', ({ statusCode, headers }) => {
-      if (this.#up === up) this.#inform(statusCode, headers['link']);
-    });
-    if (!this.#visit.hasBody) up.end();
-    this.#awaitAnswer();
+    pool.take(this, replica);
+    if (this.#up === undefined) this.#awaitAnswer();
   }
 
   notFound(full: boolean): void {
@@ -132,53 +95,191 @@ export class Exchange implements Guest, Seeker {
   }
 
   close(): void {
-    this.#req.socket.destroy();
+    this.#client.destroy();
   }
 
   sweep(nowMs: number, idleMs: number): boolean {
-    const { socket } = this.#req;
-    const bytes = socket.bytesRead + socket.bytesWritten;
+    const { bytes } = this.#client;
     if (bytes !== this.#sweptBytes) {
       this.#sweptBytes = bytes;
       this.#quietSinceMs = nowMs;
       return false;
     }
-    const owes = this.#visit.hasBody && this.#connected && !this.#req.complete && !this.#req.isPaused();
-    const limitMs = owes || this.#res.writableNeedDrain ? Math.min(idleMs, CLIENT_QUIET_MS) : idleMs;
+    const owes = this.#connected && this.#client.isOwedBy(this);
+    const limitMs = owes || this.#client.owed ? Math.min(idleMs, CLIENT_QUIET_MS) : idleMs;
     if (nowMs - this.#quietSinceMs < limitMs) return false;
-    if (owes && !this.#res.headersSent) this.#fail(408, 'the rest of the request did not come');
+    if (owes && this.#status === 0) this.#fail(408, 'the rest of the request did not come');
     else this.close();
     return true;
   }
 
-  #passBody(up: ClientRequest): void {
-    const req = this.#req;
+  // What the pool and the replica say.
+
+  given(upstream: Upstream): void {
+    this.#up = upstream;
+    if (!upstream.connecting) {
+      this.connected();
+      return;
+    }
+    this.#after(this.#route.connectTimeoutMs, () => {
+      // A stall of this process is no silence of the replica: what has arrived meanwhile is looked at first.
+      setImmediate(() => {
+        if (this.#up !== upstream || !upstream.connecting) return;
+        upstream.destroy();
+        this.failed(new Error('no answer to the connect'));
+      });
+    });
+  }
+
+  connected(): void {
+    this.#connected = true;
+    this.#up?.begin(requestHead(this.#visit, this.#route.trusted));
+    if (this.#requestDone) {
+      this.#up?.flush();
+      this.#awaitAnswer();
+      return;
+    }
     this.#timer?.cancel();
-    // A replica may have something to say to the head alone.
-    setImmediate(() => {
-      if (this.#up === up) up.flushHeaders();
-    });
-    req.on('data', (piece: Buffer) => {
-      if (this.#up === up && !up.write(piece)) req.pause();
-    });
-    up.on('drain', () => {
-      req.resume();
-    });
-    req.on('end', () => {
-      if (this.#up !== up) return;
-      if (req.rawTrailers.length > 0) up.addTrailers(pairsOf(trailersOf(req.rawTrailers)));
-      up.end();
-      if (this.#answer === undefined) this.#awaitAnswer();
-    });
+    this.#client.continue();
+  }
+
+  drained(): void {
+    if (this.#up === undefined || !this.#connected) return;
+    // Either side may have been held back by the other.
+    if (!this.#requestDone && !this.#up.full) this.#client.continue();
+    if (!this.#client.full) this.#up.readOn();
+  }
+
+  mayAnswer(): boolean {
+    if (this.#client.isTurnOf(this)) return true;
+    this.#timer?.cancel();
+    return false;
+  }
+
+  answered(head: AnswerHead): Body | undefined {
+    const visit = this.#visit;
+    const route = this.#route;
+    const old = visit.head.minor === 0;
+    if (head.status < 200) {
+      if (head.status === 101) return undefined;
+      // HTTP/1.0 knows none.
+      if (!old) this.#client.write(informationHead(head));
+      return NO_BODY;
+    }
+    const framing = answerFraming(head, visit.head.method === 'HEAD');
+    if (typeof framing === 'object') return undefined;
+    this.#timer?.cancel();
+    if (this.#replica !== undefined) route.balancer.succeeded(this.#replica);
+    this.#status = head.status;
+    this.#keepAlive = visit.keepAlive && !route.sendsClientsAway && !(old && framing < 0);
+    this.#chunking = framing === UNTIL_CLOSE && !old;
+    this.#unsent = answerHead(head, { framing, old, keepAlive: this.#keepAlive, more: this.#stick() });
+    return new Body(framing, !old);
+  }
+
+  pass(bytes: Buffer, from: number, to: number): void {
+    const chunk = this.#chunking ? `${(to - from).toString(16)}\r\n` : '';
+    this.#client.writeOn(this.#unsent + chunk, bytes, from, to, this.#chunking ? '\r\n' : '');
+    this.#unsent = '';
+  }
+
+  trailers(fields: Fields): void {
+    this.#client.write(this.#unsent + trailerLines(fields));
+    this.#unsent = '';
+  }
+
+  pieceEnded(): boolean {
+    if (this.#unsent !== '') this.#client.write(this.#unsent);
+    this.#unsent = '';
+    return !this.#client.full;
+  }
+
+  answerEnded(reusable: boolean): void {
+    if (this.#chunking) this.#unsent += '0\r\n\r\n';
+    this.pieceEnded();
+    this.#letGo(reusable && this.#requestDone);
+    this.#finish();
+  }
+
+  failed(error: Error): void {
+    const { balancer, counters } = this.#route;
+    const replica = this.#replica;
+    const connected = this.#connected;
+    const stale = connected && this.#up?.used === true;
+    this.#letGo(false);
+    if (this.#status !== 0 && this.#unsent === '') {
+      this.#breakOff();
+      return;
+    }
+    this.#status = 0;
+    this.#unsent = '';
+    if (replica === undefined) return;
+    if (stale && this.#repeatable && this.#stale < MAX_STALE) {
+      // It had closed an idle connection: so it may have the others.
+      this.#stale++;
+      this.#pool?.dropIdle();
+      counters.retries++;
+      this.#search.next(replica.taskId);
+      return;
+    }
+    counters.replicaFailures++;
+    if (isReplicasFault(error)) balancer.failed(replica);
+    if (connected && (!this.#repeatable || this.#repeats++ >= MAX_REPEATS)) {
+      this.#fail(
+        502,
+        error instanceof GarbledAnswer ? 'its replica answered with what is not HTTP' : 'its replica broke off before it answered',
+      );
+      return;
+    }
+    counters.retries++;
+    this.#search.passOver(replica);
+  }
+
+  // What the client says.
+
+  turn(): void {
+    if (this.#problem === undefined) this.#up?.readOn();
+    else this.#answerProblem(this.#problem);
+  }
+
+  bodySink(): BodySink | undefined {
+    if (this.#status !== 0 && this.#up === undefined) return NOWHERE;
+    return this.#connected ? this.#up : undefined;
+  }
+
+  requestPieceEnded(): boolean {
+    if (this.#status !== 0 && this.#up === undefined) return true;
+    if (this.#up === undefined || !this.#connected) return false;
+    this.#up.flush();
+    return !this.#up.full;
+  }
+
+  requestEnded(): void {
+    this.#requestDone = true;
+    this.#up?.flush();
+    if (this.#status === 0 && this.#up !== undefined) this.#awaitAnswer();
+  }
+
+  requestBad(): void {
+    this.#letGo(false);
+    this.#keepAlive = false;
+    this.#fail(400, 'the body of the request is not what its head says');
+  }
+
+  clientGone(): void {
+    this.#search.cancel();
+    this.#letGo(false);
+    this.#leave();
   }
 
   #awaitAnswer(): void {
     const { responseTimeoutMs } = this.#route;
-    this.#timer?.cancel();
-    if (responseTimeoutMs === 0) return;
+    if (responseTimeoutMs === 0) {
+      this.#timer?.cancel();
+      return;
+    }
     this.#after(responseTimeoutMs, () => {
       this.#route.counters.replicaFailures++;
-      this.#letGo();
       this.#fail(504, `its replica did not answer within ${String(responseTimeoutMs / 1000)} s`);
     });
   }
@@ -188,153 +289,64 @@ export class Exchange implements Guest, Seeker {
     this.#timer = this.#route.clock.after(delayMs, call);
   }
 
-  /** An answer ahead of the answer. HTTP/1.0 knows none. */
-  #inform(status: number, link: string | string[] | undefined): void {
-    if (this.#res.headersSent || this.#req.httpVersionMinor === 0) return;
-    if (status === 100) this.#res.writeContinue();
-    else if (status === 102) this.#res.writeProcessing();
-    else if (status === 103 && link !== undefined) this.#res.writeEarlyHints({ link });
-  }
-
-  #failed(up: ClientRequest, error: Error): void {
-    const { balancer, counters } = this.#route;
-    const replica = this.#replica;
-    const connected = this.#connected;
-    const stale = connected && up.reusedSocket;
-    if (this.#answer !== undefined) {
-      // After the head of its answer there is nothing to repair.
-      this.#breakOff();
-      return;
-    }
-    this.#letGo();
-    if (replica === undefined) return;
-    if (stale && this.#repeatable && this.#stale < MAX_STALE) {
-      // It had closed an idle connection: so it may have the others.
-      this.#stale++;
-      this.#route.poolOf(replica).dropIdle();
-      counters.retries++;
-      this.#search.next(replica.taskId);
-      return;
-    }
-    counters.replicaFailures++;
-    if (isReplicasFault(error)) balancer.failed(replica);
-    if (connected && (!this.#repeatable || this.#repeats++ >= MAX_REPEATS)) {
-      this.#fail(502, isParseError(error) ? 'its replica answered with what is not HTTP' : 'its replica broke off before it answered');
-      return;
-    }
-    counters.retries++;
-    this.#search.passOver(replica);
-  }
-
-  #pass(up: ClientRequest, answer: IncomingMessage): void {
-    this.#timer?.cancel();
-    this.#answer = answer;
-    const route = this.#route;
-    const res = this.#res;
-    const replica = this.#replica;
-    if (replica !== undefined) route.balancer.succeeded(replica);
-    answer.on('error', () => undefined);
-    const old = this.#req.httpVersionMinor === 0;
-    const headers = endToEnd(answer.rawHeaders, old ? (name) => name === 'trailer' : undefined);
-    this.#stick(headers);
-    if (route.sendsClientsAway) headers.push('Connection', 'close');
-    try {
-      res.writeHead(answer.statusCode ?? 502, answer.statusMessage ?? '', headers);
-    } catch {
-      this.#answer = undefined;
-      this.#letGo();
-      this.#fail(502, 'its replica answered with a head that may not be sent on');
-      return;
-    }
-    let moved = false;
-    answer.on('data', (piece: Buffer) => {
-      moved = true;
-      if (!res.write(piece)) answer.pause();
-    });
-    res.on('drain', () => {
-      answer.resume();
-    });
-    answer.on('end', () => {
-      moved = true;
-      if (answer.rawTrailers.length > 0) res.addTrailers(pairsOf(trailersOf(answer.rawTrailers)));
-      res.end();
-    });
-    answer.on('close', () => {
-      if (!answer.complete && this.#up === up) this.#breakOff();
-    });
-    // With what came in one piece with it, if anything did; a body that comes later does not hold it up.
-    process.nextTick(() => {
-      if (!moved && !res.destroyed) res.flushHeaders();
-    });
-  }
-
-  #stick(headers: string[]): void {
+  #stick(): string {
     const cookie = this.#route.settings?.stickyCookie ?? '';
-    if (cookie === '' || this.#route.stickyTask(this.#visit) === this.#taskId) return;
-    headers.push('Set-Cookie', setCookie(cookie, cookieValueOf(this.#taskId), this.#visit.proto === 'https'));
+    if (cookie === '' || this.#route.stickyTask(this.#visit) === this.#taskId) return '';
+    return `Set-Cookie: ${setCookie(cookie, cookieValueOf(this.#taskId), this.#visit.ends.proto === 'https')}\r\n`;
   }
 
   /** The replica broke off in the middle: the client gets what came, and an end that it can tell from a good one. */
   #breakOff(): void {
     this.#route.counters.replicaFailures++;
-    this.#letGo();
-    const { socket } = this.#req;
-    if (this.#req.httpVersionMinor === 0) socket.resetAndDestroy();
-    else socket.destroySoon();
+    this.#client.breakOff(this.#visit.head.minor === 0);
   }
 
   #fail(status: number, why: string): void {
-    const res = this.#res;
-    if (res.headersSent || res.destroyed) {
+    this.#letGo(false);
+    if (this.#status !== 0) {
       this.close();
       return;
     }
-    this.#timer?.cancel();
-    const page = pageOf({ status, service: this.#route.service, why }, this.#req.headers.accept);
-    res.writeHead(status, [...page.headers, ...(this.#route.sendsClientsAway ? ['Connection', 'close'] : [])]);
-    res.end(page.body);
+    this.#status = status;
+    this.#problem = { status, service: this.#route.service, why };
+    if (this.#client.isTurnOf(this)) this.#answerProblem(this.#problem);
+  }
+
+  #answerProblem(problem: Problem): void {
+    const { head, keepAlive } = this.#visit;
+    this.#keepAlive &&= keepAlive && !this.#route.sendsClientsAway;
+    this.#client.writePage(problem, valueOf(head, 'accept'), this.#keepAlive, head.method === 'HEAD');
+    this.#finish();
   }
 
   /** Done with the replica, and counted as gone from it. */
-  #letGo(): void {
+  #letGo(reusable: boolean): void {
     const up = this.#up;
     const replica = this.#replica;
     this.#up = undefined;
     this.#replica = undefined;
     this.#timer?.cancel();
-    if (up !== undefined && !(this.#answer?.complete === true && up.writableFinished)) up.destroy();
-    if (replica !== undefined) this.#route.closed(replica);
+    if (replica === undefined) return;
+    if (up === undefined) this.#pool?.forget(this);
+    else if (reusable) this.#pool?.release(up);
+    else up.destroy();
+    this.#route.closed(replica);
   }
 
-  readonly #end = (): void => {
-    if (this.#over) return;
-    this.#over = true;
-    this.#req.socket.removeListener('close', this.#end);
-    const res = this.#res;
-    this.#search.cancel();
-    this.#letGo();
-    if (res.writableFinished && !this.#req.complete) this.#linger();
-    this.#route.leave(this, this.#visit, res.headersSent ? res.statusCode : 0, this.#taskId, false);
-  };
-
-  /** The answer came before the end of the request: its rest is read for a moment, for a close now would reset the connection under the answer. */
-  #linger(): void {
-    const req = this.#req;
-    const { socket } = req;
-    req.resume();
-    const timer = this.#route.clock.after(
-      LINGER_MS,
-      () => {
-        if (!req.complete) socket.destroy();
-      },
-      true,
-    );
-    socket.once('close', () => {
-      timer.cancel();
+  #finish(): void {
+    this.#answerDone = true;
+    this.#client.whenFlushed(() => {
+      this.#leave();
     });
+    this.#client.answered(this, this.#keepAlive);
+  }
+
+  #leave(): void {
+    // An answer that waits for its turn has not been given.
+    const status = this.#problem !== undefined && !this.#answerDone ? 0 : this.#status;
+    this.#route.leave(this, this.#visit, status, this.#taskId, false);
   }
 }
 
-function isParseError(error: NodeJS.ErrnoException): boolean {
-  return error.code?.startsWith('HPE_') === true;
-}
+/** Behind an answer ahead of the answer. */
+const NO_BODY = new Body(0, true);

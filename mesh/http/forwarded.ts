@@ -1,6 +1,6 @@
 // What a replica is told of the client: X-Forwarded-For, -Proto and -Host, and Forwarded (RFC 7239). Pure.
 // The word of a trusted source is kept and added to; anybody else's is replaced.
-import { type IncomingHttpHeaders } from 'node:http';
+import { type Fields, isToken, valueOf } from './head.ts';
 
 export interface ClientFacts {
   /** Numeric, without the IPv6 form of IPv4. */
@@ -8,8 +8,6 @@ export interface ClientFacts {
   readonly proto: 'http' | 'https';
   /** As the request named it; "" where it named none. */
   readonly host: string;
-  /** `address` is that of a source whose word is believed. */
-  readonly trusted: boolean;
 }
 
 /** Headers of this lower-cased name are written anew, or not believed. */
@@ -17,49 +15,36 @@ export function speaksOfClient(name: string): boolean {
   return name.startsWith('x-forwarded-') || name === 'forwarded';
 }
 
-/** The headers in place of those that `speaksOfClient`: name, value, name, value. */
-export function forwardedHeaders(received: IncomingHttpHeaders, client: ClientFacts): string[] {
-  const element = elementOf(client);
-  const { address, proto, host, trusted } = client;
-  if (!trusted) {
-    const own = ['X-Forwarded-For', address, 'X-Forwarded-Proto', proto, 'Forwarded', element];
-    if (host !== '') own.push('X-Forwarded-Host', host);
-    return own;
-  }
-  const headers: string[] = [];
-  for (const [name, value] of Object.entries(received)) {
-    if (!speaksOfClient(name) || OWN.has(name) || value === undefined) continue;
-    for (const each of Array.isArray(value) ? value : [value]) headers.push(name, each);
-  }
-  headers.push(
-    'X-Forwarded-For',
-    after(received['x-forwarded-for'], address),
-    'X-Forwarded-Proto',
-    text(received['x-forwarded-proto']) ?? proto,
-  );
-  headers.push('Forwarded', after(received.forwarded, element));
-  const namedHost = text(received['x-forwarded-host']) ?? host;
-  if (namedHost !== '') headers.push('X-Forwarded-Host', namedHost);
-  return headers;
+/** Those among them that `forwardedLines` writes; others of a trusted source go on as they came. */
+export function isWrittenAnew(name: string): boolean {
+  return OWN.has(name);
+}
+
+/** The lines in place of those of the same names. `received`: of a trusted source, whose word is kept and added to. */
+export function forwardedLines({ address, proto, host }: ClientFacts, received?: Fields): string {
+  const namedHost = said(received, 'x-forwarded-host') ?? host;
+  return `X-Forwarded-For: ${after(said(received, 'x-forwarded-for'), address)}\r\n\
+X-Forwarded-Proto: ${said(received, 'x-forwarded-proto') ?? proto}\r\n\
+Forwarded: ${after(said(received, 'forwarded'), elementOf(address, proto, host))}\r\n\
+${namedHost === '' ? '' : `X-Forwarded-Host: ${namedHost}\r\n`}`;
 }
 
 const OWN: ReadonlySet<string> = new Set(['x-forwarded-for', 'x-forwarded-proto', 'x-forwarded-host', 'forwarded']);
 
-function elementOf({ address, proto, host }: ClientFacts): string {
+function elementOf(address: string, proto: string, host: string): string {
   const by = address.includes(':') ? `"[${address}]"` : address;
   return `for=${by};proto=${proto}${host === '' ? '' : `;host=${quoted(host)}`}`;
 }
 
 function quoted(value: string): string {
-  return /^[\w!#$%&'*+.^`|~-]+$/.test(value) ? value : `"${value.replace(/["\\]/g, '\\$&')}"`;
+  return isToken(value) ? value : `"${value.replace(/["\\]/g, '\\$&')}"`;
 }
 
-function after(chain: string | string[] | undefined, last: string): string {
-  const before = text(chain);
-  return before === undefined ? last : `${before}, ${last}`;
+function after(chain: string | undefined, last: string): string {
+  return chain === undefined ? last : `${chain}, ${last}`;
 }
 
-function text(value: string | string[] | undefined): string | undefined {
-  const joined = Array.isArray(value) ? value.join(', ') : value;
-  return joined === '' ? undefined : joined;
+function said(received: Fields | undefined, name: string): string | undefined {
+  const value = received === undefined ? undefined : valueOf(received, name);
+  return value === '' ? undefined : value;
 }

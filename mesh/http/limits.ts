@@ -27,6 +27,9 @@ export const SWEEP_INTERVAL_MS = 15_000;
 /** A client connection without a request is kept for so long. nginx keeps it as long. */
 export const CLIENT_KEEP_ALIVE_MS = 75_000;
 
+/** Requests of one client connection that are open at a time, where it sends further ones before it has an answer. Each may keep a piece of its answer waiting. */
+export const MAX_PIPELINED = 4;
+
 /** Client connections per port, idle ones included; beyond, new ones are closed at once. Each costs about 10 KB. */
 export const MAX_CLIENT_CONNECTIONS = 20_000;
 

@@ -25,13 +25,6 @@ export function pageOf(problem: Problem, accept: string | undefined): Page {
   return { status: problem.status, headers, body };
 }
 
-/** The whole answer as bytes, for a connection that is no longer Node's; it ends with it. */
-export function rawPage(page: Page): Buffer {
-  let head = `HTTP/1.1 ${String(page.status)} ${STATUS_CODES[page.status] ?? ''}\r\n`;
-  for (let at = 0; at < page.headers.length; at += 2) head += `${page.headers[at] ?? ''}: ${page.headers[at + 1] ?? ''}\r\n`;
-  return Buffer.concat([Buffer.from(`${head}Connection: close\r\n\r\n`), page.body]);
-}
-
 function written({ status, service, why }: Problem, accept: string): readonly [type: string, text: string] {
   const title = `${String(status)} ${STATUS_CODES[status] ?? ''}`;
   const subject = service === '' ? '' : `service ${service}: `;

@@ -1,47 +1,81 @@
 // The connections to one replica: kept between requests, bounded in number and idle time. Those that wait idle may be closed by the replica at any moment,
 // so what cannot be repeated gets one that was in use a moment ago, or a new one.
-import { Agent } from 'node:http';
-import { type Socket } from 'node:net';
-import { type Duplex } from 'node:stream';
-import { type Clock } from '../../lib/clock.ts';
+import { type Clock, type Timer } from '../../lib/clock.ts';
+import { type Replica } from '../balance/balancer.ts';
 import { IDLE_SOCKET_MS, MAX_IDLE_SOCKETS, MAX_REPLICA_SOCKETS, SURE_SOCKET_MS } from './limits.ts';
+import { Upstream, type UpstreamHost, type UpstreamUser } from './upstream.ts';
 
-/** Node's types have no result for it; its documentation and code do. */
-const AGENT = Agent.prototype as unknown as { keepSocketAlive(this: Agent, socket: Duplex): boolean };
-
-export class Pool extends Agent {
+export class Pool implements UpstreamHost {
   readonly #clock: Clock;
-  readonly #idleSinceMs = new WeakMap<Duplex, number>();
+  readonly #open = new Set<Upstream>();
+  /** The one that was in use last at the end. */
+  #idle: Upstream[] = [];
+  /** Those for whom there was none left, with where they want to go. */
+  readonly #waiting = new Map<UpstreamUser, Replica>();
+  #timer: Timer | undefined;
   #retired = false;
 
   constructor(clock: Clock) {
-    super({
-      keepAlive: true,
-      maxSockets: MAX_REPLICA_SOCKETS,
-      maxFreeSockets: MAX_IDLE_SOCKETS,
-      timeout: IDLE_SOCKET_MS,
-      scheduling: 'lifo',
-    });
     this.#clock = clock;
   }
 
-  /** Asked by Node whether a connection whose answer is complete is kept. */
-  override keepSocketAlive(socket: Duplex): boolean {
-    if (this.#retired) return false;
-    this.#idleSinceMs.set(socket, this.#clock.nowMs());
-    return AGENT.keepSocketAlive.call(this, socket);
+  /** Gives the user a connection: within the call, or later where as many as may be are in use. */
+  take(user: UpstreamUser, replica: Replica): void {
+    for (let idle = this.#idle.pop(); idle !== undefined; idle = this.#idle.pop()) {
+      // The replica has another address now.
+      if (idle.host !== replica.host || idle.port !== replica.port) idle.destroy();
+      else {
+        idle.giveTo(user);
+        return;
+      }
+    }
+    if (this.#open.size >= MAX_REPLICA_SOCKETS) this.#waiting.set(user, replica);
+    else this.#connect(user, replica);
+  }
+
+  /** The user waits no longer. */
+  forget(user: UpstreamUser): void {
+    this.#waiting.delete(user);
+  }
+
+  /** Back from a user whose answer is whole. */
+  release(upstream: Upstream): void {
+    if (this.#retired) {
+      upstream.destroy();
+      return;
+    }
+    const [next] = this.#waiting;
+    if (next !== undefined) {
+      this.#waiting.delete(next[0]);
+      upstream.giveTo(next[0]);
+      return;
+    }
+    if (this.#idle.length >= MAX_IDLE_SOCKETS) {
+      upstream.destroy();
+      return;
+    }
+    upstream.idleSinceMs = this.#clock.nowMs();
+    this.#idle.push(upstream);
+    if (this.#timer === undefined) this.#sweepLater(IDLE_SOCKET_MS);
+  }
+
+  gone(upstream: Upstream): void {
+    if (!this.#open.delete(upstream)) return;
+    const at = this.#idle.lastIndexOf(upstream);
+    if (at >= 0) this.#idle.splice(at, 1);
+    const [next] = this.#waiting;
+    if (next === undefined) return;
+    this.#waiting.delete(next[0]);
+    this.#connect(...next);
   }
 
   /** Leaves idle only what was in use within the last moment. */
   dropDoubtful(): void {
-    const sinceMs = this.#clock.nowMs() - SURE_SOCKET_MS;
-    for (const socket of this.#idle()) {
-      if ((this.#idleSinceMs.get(socket) ?? -Infinity) < sinceMs || socket.destroyed) this.#drop(socket);
-    }
+    this.#dropIdleSince(this.#clock.nowMs() - SURE_SOCKET_MS);
   }
 
   dropIdle(): void {
-    for (const socket of this.#idle()) this.#drop(socket);
+    this.#dropIdleSince(Infinity);
   }
 
   /** The replica takes no more requests: connections close with those that are open. */
@@ -50,13 +84,30 @@ export class Pool extends Agent {
     this.dropIdle();
   }
 
-  #idle(): Socket[] {
-    return Object.values(this.freeSockets).flatMap((sockets) => [...(sockets ?? [])]);
+  #connect(user: UpstreamUser, replica: Replica): void {
+    const upstream = new Upstream(this, replica.host, replica.port);
+    this.#open.add(upstream);
+    upstream.giveTo(user);
   }
 
-  /** At once from the list too, which otherwise learns it with the socket's close, after the next request. */
-  #drop(socket: Socket): void {
-    socket.destroy();
-    socket.emit('agentRemove');
+  #dropIdleSince(sinceMs: number): void {
+    // Ascending by when they were used: those to drop are at the beginning.
+    const kept = this.#idle.findIndex((upstream) => upstream.idleSinceMs > sinceMs);
+    const dropped = this.#idle.splice(0, kept < 0 ? this.#idle.length : kept);
+    for (const upstream of dropped) upstream.destroy();
+  }
+
+  #sweepLater(waitMs: number): void {
+    this.#timer = this.#clock.after(
+      waitMs,
+      () => {
+        this.#timer = undefined;
+        const nowMs = this.#clock.nowMs();
+        this.#dropIdleSince(nowMs - IDLE_SOCKET_MS);
+        const [oldest] = this.#idle;
+        if (oldest !== undefined) this.#sweepLater(oldest.idleSinceMs + IDLE_SOCKET_MS - nowMs);
+      },
+      true,
+    );
   }
 }

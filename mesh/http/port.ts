@@ -1,7 +1,6 @@
 // One published HTTP port on this node, shared by all services that have a rule on it: its listeners, its clients, and who gets which request.
-import { createServer, type IncomingMessage, type Server, type ServerOptions, ServerResponse } from 'node:http';
-import { createServer as createTlsServer, Server as TlsServer } from 'node:https';
-import { type Socket } from 'node:net';
+import { type Server, type Socket } from 'node:net';
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:tls';
 import { type Clock, type Timer } from '../../lib/clock.ts';
 import { type Logger } from '../../lib/log.ts';
 import { type Rng } from '../../lib/rng.ts';
@@ -9,23 +8,21 @@ import { keyOfRoute, portKeyOf, type PortRoute } from '../../proto/index.ts';
 import { type Limits, whereSet } from '../limits.ts';
 import { Listener } from '../listener.ts';
 import { type PortHost, type PortLook, type ServedPort } from '../served-port.ts';
+import { acceptClients, type Take } from '../tcp/sockets.ts';
 import { type Certificates } from '../tls/certificates.ts';
+import { pageAnswer } from './answer-head.ts';
+import { type Answerer } from './answerer.ts';
+import { Client, type ClientHost } from './client.ts';
 import { type HttpPortCounters, type RouteCounters } from './counters.ts';
 import { Exchange } from './exchange.ts';
-import {
-  CLIENT_KEEP_ALIVE_MS,
-  HEAD_SWEEP_MS,
-  MAX_CLIENT_CONNECTIONS,
-  MAX_HEAD_BYTES,
-  REQUEST_TIMEOUT_MS,
-  SWEEP_INTERVAL_MS,
-} from './limits.ts';
-import { pageOf, type Problem, rawPage } from './page.ts';
-import { asksForNothingKnown, headWithoutUpgrade } from './plain-again.ts';
+import { valueOf } from './head.ts';
+import { HEAD_SWEEP_MS, MAX_CLIENT_CONNECTIONS, REQUEST_TIMEOUT_MS, SWEEP_INTERVAL_MS } from './limits.ts';
+import { pageOf, type Problem } from './page.ts';
+import { Reply } from './reply.ts';
 import { HttpRoute } from './route.ts';
 import { type Rules, rulesOf } from './rules.ts';
 import { Upgrade } from './upgrade.ts';
-import { type Visit, visitOf } from './visit.ts';
+import { type Visit } from './visit.ts';
 
 export interface HttpPortOptions {
   readonly clock: Clock;
@@ -43,34 +40,38 @@ export interface HttpPortOptions {
 const MAX_SHOWN = 200;
 const ACCEPT_LOG_INTERVAL_MS = 10_000;
 
-export class HttpPort implements ServedPort {
+export class HttpPort implements ServedPort, ClientHost {
+  readonly clock: Clock;
   readonly #options: HttpPortOptions;
   readonly #around: PortHost;
   readonly #routes = new Map<string, HttpRoute>();
   /** Gone from the table, with requests that still go on. */
   readonly #leaving = new Set<HttpRoute>();
-  readonly #servers = new Set<Server>();
+  readonly #clients = new Set<Client>();
+  /** Those that listen with TLS. */
+  readonly #tlsServers = new Set<TlsServer>();
   #rules: Rules<HttpRoute> = rulesOf([]);
   #listeners: readonly Listener[] = [];
   #tls = false;
   #tlsHosts: readonly string[] = [];
   #requestTimeoutMs = REQUEST_TIMEOUT_MS;
   #sweep: Timer | undefined;
+  #clientSweep: Timer | undefined;
   #closed = false;
   #handedOver = false;
-  #clients = 0;
+  /** Open connections of clients, those that shake hands included. */
+  #open = 0;
   #acceptLoggedMs = -Infinity;
   readonly #unwatch: () => void;
 
   constructor(options: HttpPortOptions, around: PortHost, routes: readonly PortRoute[], nodeId: string) {
     this.#options = options;
+    this.clock = options.clock;
     this.#around = around;
     this.#unwatch = options.certificates.watch(() => {
       if (!this.#tls) return;
       const { unnamed } = options.certificates;
-      for (const server of this.#servers) {
-        if (server instanceof TlsServer && unnamed !== undefined) server.setSecureContext(unnamed);
-      }
+      if (unnamed !== undefined) for (const server of this.#tlsServers) server.setSecureContext(unnamed);
       around.onProblem();
     });
     this.#take(routes, nodeId);
@@ -91,7 +92,7 @@ export class HttpPort implements ServedPort {
   }
 
   get clients(): number {
-    return this.#clients;
+    return this.#open;
   }
 
   async open(): Promise<void> {
@@ -120,6 +121,10 @@ export class HttpPort implements ServedPort {
     const before = this.#tls;
     const hosts = this.#tlsHosts.join();
     this.#take(routes, nodeId);
+    if (this.#sweep !== undefined) {
+      this.#sweep.cancel();
+      this.#sweepLater();
+    }
     if (before !== this.#tls && !this.#handedOver) {
       for (const listener of this.#listeners) listener.close();
       this.#closeIdle();
@@ -147,15 +152,12 @@ export class HttpPort implements ServedPort {
   closeConnections(): void {
     this.#unwatch();
     this.#sweep?.cancel();
+    this.#clientSweep?.cancel();
     for (const route of this.#everyRoute()) {
       route.close();
       route.closeGuests();
     }
-    for (const server of [...this.#servers]) {
-      server.close();
-      server.closeAllConnections();
-      this.#servers.delete(server);
-    }
+    for (const client of this.#clients) client.destroy();
     for (const key of this.#routes.keys()) this.#options.forgetRoute(key);
   }
 
@@ -193,7 +195,6 @@ export class HttpPort implements ServedPort {
     this.#tlsHosts = [...new Set(routes.map((route) => keyOfRoute(route).host))].sort();
     // Before the head is there nobody knows whose request it is: the most patient service decides.
     this.#requestTimeoutMs = Math.max(...routes.map((route) => whereSet(route.settings?.requestTimeoutMs) ?? REQUEST_TIMEOUT_MS));
-    for (const server of this.#servers) server.headersTimeout = this.#requestTimeoutMs;
   }
 
   #newRoute(key: string, route: PortRoute, nodeId: string): HttpRoute {
@@ -210,8 +211,6 @@ export class HttpPort implements ServedPort {
         onEmpty: () => {
           this.#leaving.delete(served);
           if (this.size > 0) return;
-          this.#sweep?.cancel();
-          this.#sweep = undefined;
           if (this.#closed) this.#closeIdle();
           this.#around.onEmpty();
         },
@@ -223,102 +222,99 @@ export class HttpPort implements ServedPort {
     return served;
   }
 
-  #newServer(): Server {
-    const { certificates, counters } = this.#options;
-    const options: ServerOptions = {
-      maxHeaderSize: MAX_HEAD_BYTES,
-      insecureHTTPParser: false,
-      headersTimeout: this.#requestTimeoutMs,
-      // Bodies may take as long as they move.
-      requestTimeout: 0,
-      keepAliveTimeout: CLIENT_KEEP_ALIVE_MS,
-      connectionsCheckingInterval: HEAD_SWEEP_MS,
-      noDelay: true,
+  answererOf(visit: Visit, client: Client): Answerer {
+    const route = this.#find(visit);
+    if (route !== undefined) return new Exchange(route, visit, client);
+    const { head, keepAlive } = visit;
+    const options = {
+      accept: valueOf(head, 'accept'),
+      keepAlive: keepAlive && !this.#closed && !this.#handedOver,
+      bodiless: head.method === 'HEAD',
     };
-    const server: Server = this.#tls
-      ? createTlsServer({ ...options, ...certificates.serverOptions(), handshakeTimeout: this.#requestTimeoutMs })
-      : createServer(options);
-    const proto = this.#tls ? 'https' : 'http';
-    server.maxHeadersCount = 0;
+    return new Reply(client, this.#unknown(visit), options);
+  }
+
+  upgrade(visit: Visit, socket: Socket, head: Buffer): void {
+    const route = this.#find(visit);
+    if (route !== undefined) {
+      new Upgrade(route, visit, socket, head).start();
+      return;
+    }
+    const page = pageOf(this.#unknown(visit), valueOf(visit.head, 'accept'));
+    socket.on('error', () => undefined);
+    socket.end(pageAnswer(page, false, false, this.clock.wallMs()));
+  }
+
+  countRefused(): void {
+    this.#options.counters.badRequests++;
+  }
+
+  left(client: Client): void {
+    this.#clients.delete(client);
+    if (client.ends.proto === 'http') this.#gone();
+  }
+
+  #newServer(): Server {
+    if (!this.#tls) return acceptClients((socket) => this.#accept(socket));
+    const { certificates, counters } = this.#options;
+    const server = createTlsServer(
+      { ...certificates.serverOptions(), handshakeTimeout: this.#requestTimeoutMs, noDelay: true },
+      (socket) => {
+        const take = this.#newClient(socket, 'https');
+        socket.on('data', (piece: Buffer) => {
+          if (!take(piece)) socket.pause();
+        });
+      },
+    );
+    // Those that shake hands are among them.
     server.maxConnections = MAX_CLIENT_CONNECTIONS;
+    server.on('drop', () => counters.overLimit++);
     server.on('connection', (socket: Socket) => {
       counters.connections++;
-      this.#clients++;
-      socket.setMaxListeners(0);
-      socket.once('close', this.#clientGone);
+      this.#open++;
+      socket.once('close', this.#gone);
     });
-    server.on('drop', () => counters.overLimit++);
-    server.on('tlsClientError', (_error: Error, socket: Socket) => {
+    server.on('tlsClientError', (_error, socket) => {
       counters.badHandshakes++;
       socket.destroy();
     });
-    server.on('request', (req: IncomingMessage, res: ServerResponse) => {
-      this.#serve(req, res, proto);
-    });
-    server.on('checkContinue', (req: IncomingMessage, res: ServerResponse) => {
-      this.#serve(req, res, proto);
-    });
-    server.on('upgrade', (req: IncomingMessage, socket: Socket, head: Buffer) => {
-      this.#upgrade(server, req, socket, head, proto);
-    });
-    server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
-      this.#malformed(error, socket);
-    });
     server.on('close', () => {
-      this.#servers.delete(server);
+      this.#tlsServers.delete(server);
     });
-    this.#servers.add(server);
+    this.#tlsServers.add(server);
     return server;
   }
 
-  readonly #clientGone = (): void => {
-    this.#clients--;
-    if (this.#clients === 0) this.#around.onEmpty();
-  };
-
-  #serve(req: IncomingMessage, res: ServerResponse, proto: 'http' | 'https'): void {
-    const visit = visitOf(req, proto, this.#options.clock.nowMs());
-    if ('why' in visit) {
-      this.#options.counters.badRequests++;
-      answer(req, res, { status: visit.status, service: '', why: `the request is refused: ${visit.why}` }, true);
-      return;
+  #accept(socket: Socket): Take | undefined {
+    const { counters } = this.#options;
+    if (this.#clients.size < MAX_CLIENT_CONNECTIONS) {
+      counters.connections++;
+      this.#open++;
+      return this.#newClient(socket, 'http');
     }
-    const route = this.#find(visit);
-    if (route === undefined) {
-      answer(req, res, this.#unknown(visit), this.#closed || this.#handedOver);
-      return;
-    }
-    if (this.#sweep === undefined) this.#sweepLater();
-    new Exchange(route, visit, res).start();
+    counters.overLimit++;
+    socket.on('error', () => undefined);
+    socket.destroy();
+    return undefined;
   }
 
-  #upgrade(server: Server, req: IncomingMessage, socket: Socket, head: Buffer, proto: 'http' | 'https'): void {
-    socket.on('error', () => undefined);
-    const visit = visitOf(req, proto, this.#options.clock.nowMs());
-    if ('why' in visit) {
-      this.#options.counters.badRequests++;
-      socket.end(rawPage(pageOf({ status: visit.status, service: '', why: `the request is refused: ${visit.why}` }, req.headers.accept)));
-      return;
-    }
-    if (asksForNothingKnown(visit)) {
-      socket.unshift(Buffer.concat([headWithoutUpgrade(req), head]));
-      this.#options.counters.connections--;
-      this.#clients--;
-      socket.off('close', this.#clientGone);
-      server.emit(proto === 'https' ? 'secureConnection' : 'connection', socket);
-      return;
-    }
-    const route = this.#find(visit);
-    if (route === undefined) {
-      socket.end(rawPage(pageOf(this.#unknown(visit), req.headers.accept)));
-      return;
-    }
-    if (this.#sweep === undefined) this.#sweepLater();
-    new Upgrade(route, visit, socket, head).start();
+  readonly #gone = (): void => {
+    this.#open--;
+    if (this.#open === 0) this.#around.onEmpty();
+  };
+
+  #newClient(socket: Socket, proto: 'http' | 'https'): Take {
+    const client = new Client(this, socket, proto);
+    this.#clients.add(client);
+    if (this.#clientSweep === undefined) this.#sweepClientsLater();
+    socket.resume();
+    return client.take;
   }
 
   #find(visit: Visit): HttpRoute | undefined {
-    return this.#rules.find(visit.host, visit.path === '*' ? '/' : visit.path);
+    const route = this.#rules.find(visit.host, visit.path === '*' ? '/' : visit.path);
+    if (route !== undefined && this.#sweep === undefined) this.#sweepLater();
+    return route;
   }
 
   #unknown({ authority, path }: Visit): Problem {
@@ -326,23 +322,6 @@ export class HttpPort implements ServedPort {
     const host = authority === '' ? 'a request without a host' : `host ${authority.slice(0, MAX_SHOWN)}`;
     const why = `no service is published on port ${String(this.#around.publishedPort)} for ${host} and path ${path.slice(0, MAX_SHOWN)}`;
     return { status: 404, service: '', why };
-  }
-
-  /** What Node's parser refuses, or waits for in vain. */
-  #malformed(error: NodeJS.ErrnoException, socket: Socket): void {
-    if (error.code === 'ECONNRESET' || !socket.writable) {
-      socket.destroy();
-      return;
-    }
-    this.#options.counters.badRequests++;
-    // An answer that is under way would be spoiled by another one in it.
-    const busy = (socket as { _httpMessage?: unknown })._httpMessage;
-    if (busy instanceof ServerResponse) {
-      socket.destroySoon();
-      return;
-    }
-    socket.write(rawPage(pageOf(problemOf(error.code), undefined)));
-    socket.destroySoon();
   }
 
   #acceptFailed(error: Error): void {
@@ -369,29 +348,27 @@ export class HttpPort implements ServedPort {
     );
   }
 
+  #sweepClientsLater(): void {
+    this.#clientSweep = this.clock.after(
+      HEAD_SWEEP_MS,
+      () => {
+        const nowMs = this.clock.nowMs();
+        for (const client of this.#clients) client.sweep(nowMs, this.#requestTimeoutMs);
+        this.#clientSweep = undefined;
+        if (this.#clients.size > 0) this.#sweepClientsLater();
+      },
+      true,
+    );
+  }
+
   #closeIdle(): void {
-    for (const server of this.#servers) server.closeIdleConnections();
+    for (const client of this.#clients) {
+      if (client.idle) client.destroy();
+    }
   }
 
   *#everyRoute(): Generator<HttpRoute> {
     yield* this.#routes.values();
     yield* this.#leaving;
-  }
-}
-
-function answer(req: IncomingMessage, res: ServerResponse, problem: Problem, last: boolean): void {
-  const page = pageOf(problem, req.headers.accept);
-  res.writeHead(page.status, [...page.headers, ...(last ? ['Connection', 'close'] : [])]);
-  res.end(page.body);
-}
-
-function problemOf(code: string | undefined): Problem {
-  switch (code) {
-    case 'HPE_HEADER_OVERFLOW':
-      return { status: 431, service: '', why: `the head of the request is longer than ${String(MAX_HEAD_BYTES)} bytes` };
-    case 'ERR_HTTP_REQUEST_TIMEOUT':
-      return { status: 408, service: '', why: 'the request did not come in time' };
-    default:
-      return { status: 400, service: '', why: 'the request is not valid HTTP' };
   }
 }

@@ -10,6 +10,7 @@ import { CONNECT_TIMEOUT_MS, type Limits, limitsOf, whereSet } from '../limits.t
 import { type RouteLook } from '../served-port.ts';
 import { type TrustedSources, trustedSources } from '../trusted-sources.ts';
 import { countEnd, type RouteCounters } from './counters.ts';
+import { valueOf } from './head.ts';
 import { IDLE_TIMEOUT_MS, RESPONSE_TIMEOUT_MS } from './limits.ts';
 import { Pool } from './pool.ts';
 import { cookieValueOf, readCookie } from './sticky.ts';
@@ -213,7 +214,7 @@ export class HttpRoute implements SearchField {
   /** The task that the client's cookie names, if it is still there. */
   stickyTask(visit: Visit): string | undefined {
     if (this.#tasks.size === 0) return undefined;
-    const value = readCookie(visit.req.headers.cookie, this.settings?.stickyCookie ?? '');
+    const value = readCookie(valueOf(visit.head, 'cookie', '; '), this.settings?.stickyCookie ?? '');
     return value === undefined ? undefined : this.#tasks.get(value);
   }
 
@@ -225,12 +226,12 @@ export class HttpRoute implements SearchField {
     }
   }
 
-  #logAccess({ req, client, authority, target }: Visit, status: number, taskId: string, durationMs: number): void {
+  #logAccess({ head, ends, authority, target }: Visit, status: number, taskId: string, durationMs: number): void {
     this.#options.log.info('request', {
       port: this.#route.publishedPort,
       service: this.service,
-      client,
-      method: req.method,
+      client: ends.client,
+      method: head.method,
       host: authority,
       target,
       status,

@@ -1,15 +1,17 @@
 // One request to change protocols (WebSocket and others), carried by http-proxy once it has a replica. Around it, what http-proxy leaves open: another replica
 // when one fails, waiting, deadlines, the end of a replica's side when the client is gone, and a bound on what an answer that is no upgrade keeps in memory.
-import { type ClientRequest, type IncomingMessage } from 'node:http';
+import { type ClientRequest, IncomingMessage } from 'node:http';
 import { type Socket } from 'node:net';
 import { ProxyServer } from 'http-proxy';
 import { type Timer } from '../../lib/clock.ts';
 import { type Replica } from '../balance/balancer.ts';
 import { isReplicasFault } from '../balance/ejection.ts';
 import { Search, type Seeker } from '../balance/search.ts';
+import { pageAnswer } from './answer-head.ts';
+import { valueOf } from './head.ts';
 import { namedByConnection } from './headers.ts';
 import { MAX_REPEATS } from './limits.ts';
-import { pageOf, rawPage } from './page.ts';
+import { pageOf } from './page.ts';
 import { upgradeHeaders } from './request-head.ts';
 import { type Guest, type HttpRoute } from './route.ts';
 import { type Visit } from './visit.ts';
@@ -23,6 +25,8 @@ export class Upgrade implements Guest, Seeker {
   readonly #route: HttpRoute;
   readonly #visit: Visit;
   readonly #client: Socket;
+  /** As http-proxy takes requests. */
+  readonly #req: IncomingMessage;
   readonly #search: Search;
   readonly #proxy: ProxyServer;
   /** What the client sent after its request. Handed over once. */
@@ -45,6 +49,7 @@ export class Upgrade implements Guest, Seeker {
     this.#visit = visit;
     this.#client = client;
     this.#head = head;
+    this.#req = new IncomingMessage(client);
     this.#search = new Search(route, this);
     this.#proxy = new ProxyServer({ toProxy: true, prependPath: false });
     const steps = this.#proxy as unknown as Steps;
@@ -66,8 +71,9 @@ export class Upgrade implements Guest, Seeker {
     client.on('close', (hadError) => {
       this.#end(hadError);
     });
-    this.#visit.req.headers = upgradeHeaders(this.#visit, this.#route.trusted);
-    this.#visit.req.url = this.#visit.target;
+    const { head, target } = this.#visit;
+    const headers = upgradeHeaders(this.#visit, this.#route.trusted);
+    Object.assign(this.#req, { method: head.method, url: target, headers, httpVersion: '1.1', httpVersionMajor: 1, httpVersionMinor: 1 });
     // http-proxy ends the client after each failure: not before the last one is told.
     client.destroySoon = () => undefined;
     if (this.#route.enter(this)) this.#search.next(this.#route.stickyTask(this.#visit));
@@ -82,7 +88,7 @@ export class Upgrade implements Guest, Seeker {
     this.#route.opened(replica);
     const head = this.#head;
     this.#head = Buffer.alloc(0);
-    this.#proxy.ws(this.#visit.req, this.#client, head, { target: { host: replica.host, port: replica.port } }, (error) => {
+    this.#proxy.ws(this.#req, this.#client, head, { target: { host: replica.host, port: replica.port } }, (error) => {
       if (this.#status === 0) this.#failed(error);
     });
   }
@@ -148,7 +154,7 @@ export class Upgrade implements Guest, Seeker {
   /** The replica stays with its protocol. http-proxy passes its answer on, and the connection ends with it. */
   #refused(answer: IncomingMessage): void {
     const client = this.#client;
-    for (const name of namedByConnection(answer.rawHeaders) ?? []) Reflect.deleteProperty(answer.headers, name);
+    for (const name of namedByConnection(answer.headers.connection) ?? []) Reflect.deleteProperty(answer.headers, name);
     Reflect.deleteProperty(answer.headers, 'keep-alive');
     answer.headers.connection = 'close';
     answer.on('data', () => {
@@ -196,7 +202,8 @@ export class Upgrade implements Guest, Seeker {
     this.#status = status;
     this.#timer?.cancel();
     Reflect.deleteProperty(this.#client, 'destroySoon');
-    this.#client.write(rawPage(pageOf({ status, service: this.#route.service, why }, this.#visit.req.headers.accept)));
+    const page = pageOf({ status, service: this.#route.service, why }, valueOf(this.#visit.head, 'accept'));
+    this.#client.write(pageAnswer(page, false, false, this.#route.clock.wallMs()));
     this.#client.destroySoon();
   }
 

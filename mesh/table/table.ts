@@ -10,6 +10,8 @@ import {
   type PortRoute,
   type RouteTable,
   type RouteTableDelta,
+  type RouteTarget,
+  TargetState,
 } from '../../proto/index.ts';
 import { compareEpochs, describeEpoch } from './epoch.ts';
 
@@ -59,6 +61,16 @@ export function applyDelta(current: Table | undefined, delta: RouteTableDelta, c
   for (const key of delta.removedPorts) ports.delete(portKeyOf(key));
   for (const port of delta.putPorts) ports.set(portKeyOf(keyOfRoute(port)), port);
   return changeTargets(ports, delta) ? { kind: 'changed', table: { epoch: result, ports } } : { kind: 'gap' };
+}
+
+/** Without these as targets of anything new; what drains goes on to its end. Ports that have none of them keep their identity. */
+export function withoutTasks(table: Table, taskIds: ReadonlySet<string>): Table {
+  const isOut = ({ taskId, state }: RouteTarget): boolean => state === TargetState.TARGET_ACTIVE && taskIds.has(taskId);
+  const ports = new Map(table.ports);
+  for (const [key, route] of table.ports)
+    if (taskIds.size > 0 && route.targets.some(isOut))
+      ports.set(key, { ...route, targets: route.targets.filter((target) => !isOut(target)) });
+  return { epoch: table.epoch, ports };
 }
 
 function checkEpoch(epoch: Epoch, current: Table | undefined, clusterId: string): Outcome | undefined {

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { freePort } from '../../cli/dev/ports.ts';
@@ -184,6 +184,64 @@ for (const store of ['embedded', 'etcd'] as const) {
       assert.match(said, /killing everything at once/);
       assert.deepEqual(running.filter(isAlive), []);
       assert.equal(existsSync(join(folder, '.shoal/dev')), false);
+    });
+
+    it('ends also what does not stop, hangs or had lost its agent, before it forgets it', async () => {
+      await started();
+      const pidFile = join(folder, 'long');
+      // A grace period longer than the end of a cluster waits.
+      const stubborn = [
+        '--stop-grace-period',
+        '60s',
+        'process',
+        'sh',
+        '-c',
+        `trap '' TERM; echo $$ >>${pidFile}; while :; do sleep 0.1; done`,
+      ];
+      const created = await shoal(folder, 'service', 'create', '--name', 's', '--replicas', '3', '--verify', '0s', ...stubborn);
+      assert.equal(created.code, 0, created.stderr);
+      const tasks = readFileSync(pidFile, 'utf8').trim().split('\n');
+      const meshes = ['node-1', 'node-2', 'node-3'].map(
+        (name) => JSON.parse(readFileSync(join(folder, '.shoal/dev', name, 'mesh/process.json'), 'utf8')) as ProcessId,
+      );
+      const running = [...processes(), ...meshes, ...tasks.map((pid) => processId(Number(pid)))];
+      const agent = (name: string) => processes().find((each) => each.name === name) ?? assert.fail(name);
+      process.kill(agent('node-1').pid, 'SIGSTOP');
+      process.kill(agent('node-2').pid, 'SIGKILL');
+      await until(() => !isAlive(agent('node-2')), 'the end of the killed agent');
+      const { code, stderr } = await shoal(folder, 'dev', 'down');
+      assert.equal(code, 0, stderr);
+      assert.match(stderr, /stopping what node-2 left running.*\n.*node-1, .*not stopped in 20 s, killing what runs there/);
+      assert.deepEqual(running.filter(isAlive), []);
+      assert.equal(existsSync(join(folder, '.shoal/dev')), false);
+    });
+
+    it('ends also where the file that names it is damaged, and a killed agent is not found by its command line', async () => {
+      await started();
+      const running = [
+        ...processes(),
+        ...['node-1', 'node-2', 'node-3'].map(
+          (name) => JSON.parse(readFileSync(join(folder, '.shoal/dev', name, 'mesh/process.json'), 'utf8')) as ProcessId,
+        ),
+      ];
+      process.kill(processes().at(-1)?.pid ?? 0, 'SIGKILL');
+      writeFileSync(join(folder, '.shoal/dev/cluster.json'), '');
+      const again = await shoal(folder, ...up);
+      assert.equal(again.code, 1);
+      assert.match(again.stderr, /cluster\.json is damaged; of it runs: .*node-1 \(pid \d+\).*dev down/);
+      const { code, stderr } = await shoal(folder, 'dev', 'down');
+      assert.equal(code, 0, stderr);
+      assert.deepEqual(running.filter(isAlive), []);
+      assert.equal(existsSync(join(folder, '.shoal/dev')), false);
+    });
+
+    it('ends at once with --kill', async () => {
+      await started();
+      const running = processes();
+      process.kill(running.at(-1)?.pid ?? 0, 'SIGKILL');
+      const { code, stderr } = await shoal(folder, 'dev', 'down', '--kill');
+      assert.equal(code, 0, stderr);
+      assert.deepEqual(running.filter(isAlive), []);
     });
 
     it('clears what a killed cluster left, tasks included', async () => {

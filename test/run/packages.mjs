@@ -9,6 +9,7 @@ const PACKAGES = [
   'nftables',
   'iproute2',
   'iptables',
+  'conntrack',
   'openssl',
   'busybox-static',
   'docker-registry',

@@ -89,6 +89,7 @@ export class World {
       ended: (container, why) => this.#watch?.ended(container, why),
       removed: (container) => this.#watch?.removed(container),
       written: (node, path, bytes) => this.#watch?.written(node, path, bytes),
+      meshBegan: (node) => this.#watch?.meshBegan(node),
       served: (node, table) => this.#watch?.served(node, table),
       connected: (node, port, serviceId, target) => this.#watch?.connected(node, port, serviceId, target),
     };

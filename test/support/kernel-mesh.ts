@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { endHolder } from '../../agent/mesh/mesh-process.ts';
 import { DataPath, IngressSettings, PortProtocol, type PortRoute, type RouteTarget } from '../../proto/index.ts';
 import { createHosts, type Host } from './hosts.ts';
 import { connectAgent, type MeshAgent } from './mesh-agent.ts';
@@ -96,6 +97,14 @@ export async function startKernelMesh(): Promise<KernelMesh> {
     killed.kill('SIGKILL');
     await until(() => killed.exitCode !== null || killed.signalCode !== null, 'the end of the mesh');
   };
+  const listening = async (): Promise<number> => (await node.run('ss', ['-Htln'])).stdout.split('\n').length;
+  const listeningAtRest = await listening();
+  /** With whoever keeps its sockets; one that it was just replacing goes by itself. */
+  const end = async (): Promise<void> => {
+    await kill();
+    endHolder(dataDir);
+    await until(async () => (await listening()) <= listeningAtRest, 'its ports are free', 10_000);
+  };
   return {
     node,
     others,
@@ -139,14 +148,14 @@ export async function startKernelMesh(): Promise<KernelMesh> {
     ipv6Of,
     log: () => log,
     async reset() {
-      await kill();
+      await end();
       log = '';
       await node.run('nft', ['flush', 'ruleset']);
       await node.run('sysctl', ['-qw', 'net.ipv4.ip_forward=1']);
       rmSync(dataDir, { recursive: true, force: true });
     },
     async stop() {
-      await kill();
+      await end();
       for (const actor of [...Object.values(actors), ...others.map((each) => each.actor)]) actor.stop();
       await container.remove();
       await hosts.remove();

@@ -53,7 +53,7 @@ export class Fleet {
     this.world.watchWith(
       {
         ...{ created: nothing, started: nothing, stopAsked: nothing, ended: nothing, removed: nothing },
-        ...{ written: nothing, served: nothing, connected: nothing, died: nothing },
+        ...{ written: nothing, meshBegan: nothing, served: nothing, connected: nothing, died: nothing },
         commit: () => nothing,
         message: (_from, _to, path, bytes) => {
           this.messages++;

@@ -165,6 +165,26 @@ describe('an agent with its mesh', function () {
     assert.equal(await answer(), 'hello');
   });
 
+  it('has the mesh send nothing new to a task that has ended here, though no manager sends another table', async () => {
+    const other = createServer((socket) => socket.end('other'));
+    await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
+    const { epoch, ports } = table(5);
+    const [route] = ports;
+    assert.ok(route !== undefined);
+    const second = route.targets.map((target) => ({ ...target, taskId: 't2', nodePort: (other.address() as AddressInfo).port }));
+    manager.last().send({ case: 'routes', value: { epoch, ports: [{ ...route, targets: [...route.targets, ...second] }] } });
+    await acked(5);
+    manager.last().send({ case: 'assignments', value: { epoch: epochOf(5), assignments: [assignmentOf('t1')] } });
+    await until(() => runtime.instance('t1')?.state === 'running', 't1 running');
+    await until(async () => (await answer()) === 'hello', 'a connection to t1');
+    runtime.exit('t1');
+    await until(async () => {
+      for (let connection = 0; connection < 20; connection++) if ((await answer()) !== 'other') return false;
+      return true;
+    }, 'all connections elsewhere');
+    other.close();
+  });
+
   it('refuses nobody while the mesh is killed and started again, though the agent was restarted meanwhile', async () => {
     await feed(5);
     await agent.stop();

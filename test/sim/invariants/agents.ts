@@ -1,5 +1,5 @@
 // I4 and I8: an agent stops only what it was told to stop, whoever is down; it never acts on orders older than those it has, nor on another cluster's; its mesh
-// keeps serving its last table, and never goes back behind one that it has acknowledged.
+// begins with the last table on its disk, keeps serving it, and never goes back behind one that it has acknowledged.
 import { type Epoch, RouteTable, TaskState } from '../../../proto/index.ts';
 import type { Truth } from '../truth/truth.ts';
 
@@ -28,6 +28,18 @@ export function ordersAreFollowed(truth: Truth): void {
 export function tablesAreKept(truth: Truth): void {
   const newest = new Map<string, Epoch>();
   truth.listen({
+    meshBegan(node) {
+      const kept = newest.get(node.node.name);
+      if (kept === undefined) return;
+      const table = node.node.mesh?.table();
+      // Whether or not there is an agent, or a manager, to give it another one.
+      const isOlder = table !== undefined && orderOf(table.epoch, kept) !== undefined;
+      if (table === undefined || isOlder)
+        truth.fail(
+          'I4',
+          `the mesh of ${node.node.name} begins with table ${describe(table?.epoch)}, and has ${describe(kept)} on its disk`,
+        );
+    },
     served(node, { epoch }) {
       const before = newest.get(node.node.name);
       const wrong = before === undefined ? undefined : orderOf(epoch, before);

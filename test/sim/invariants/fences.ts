@@ -1,10 +1,18 @@
 // I3: nobody who is no longer leader, or no longer holds a node's session, changes anything: judged at the moment of each commit, by what the store has then.
-import { parseKey } from '../../../manager/state/keys.ts';
+import { parseKey, type TableName } from '../../../manager/state/keys.ts';
 import { NodeStatus, NodeState } from '../../../proto/index.ts';
 import { short } from '../core/trace.ts';
 import type { Truth } from '../truth/truth.ts';
 
-const LEADERS: ReadonlySet<string> = new Set(['tasks', 'slots', 'serviceStatus']);
+/** Written by the leader alone; of others it alone deletes rows. */
+const LEADERS: ReadonlySet<TableName> = new Set(['tasks', 'slots', 'serviceStatus', 'nodeWatch', 'eventFloor']);
+const DELETED_BY_LEADERS: ReadonlySet<TableName> = new Set(['specs', 'taskStatus', 'events']);
+/** Written by any manager, but only together with what it tells of: alone by the leader. */
+const WITH: ReadonlyMap<TableName, ReadonlySet<TableName>> = new Map([
+  ['byPort', new Set<TableName>(['services'])],
+  ['routeFloor', new Set<TableName>(['services', 'nodes'])],
+  ['events', new Set<TableName>(['services', 'rebalance', 'nodes', 'cluster', 'sessions', 'nodeStatus', 'taskStatus'])],
+]);
 
 export function writersAreFenced(truth: Truth): void {
   const { mirror, world } = truth;
@@ -15,11 +23,18 @@ export function writersAreFenced(truth: Truth): void {
       const problems: string[] = [];
       const leader = mirror.get('leader', '')?.value.managerId;
       const leads = leader === manager.id;
+      const written = new Set(transaction.ops.map((op) => parseKey(op.key)?.table));
+      const isLeaders = (table: TableName, isDeleted: boolean): boolean => {
+        const companions = WITH.get(table);
+        const isAlone = companions !== undefined && ![...companions].some((other) => written.has(other));
+        return LEADERS.has(table) || isAlone || (isDeleted && DELETED_BY_LEADERS.has(table));
+      };
       for (const op of transaction.ops) {
         const parsed = parseKey(op.key);
         if (parsed === undefined) continue;
         const { table, id } = parsed;
-        if (LEADERS.has(table) && !leads) problems.push(`${by.name} wrote ${table} ${short(id)}, and ${nameOf(leader)} leads`);
+        if (!leads && isLeaders(table, op.type === 'delete'))
+          problems.push(`${by.name} wrote ${table} ${short(id)}, and ${nameOf(leader)} leads`);
         const nodeId = table === 'taskStatus' ? mirror.get('tasks', id)?.value.nodeId : table === 'nodeStatus' ? id : undefined;
         if (nodeId === undefined || op.type === 'delete') continue;
         const holder = mirror.get('sessions', nodeId)?.value.managerId;

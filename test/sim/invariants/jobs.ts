@@ -42,7 +42,7 @@ export function completedSlotsStay(truth: Truth): void {
       const slot = truth.slotOf(container);
       const sinceMs = doneMs.get(slot);
       // Made before, for a node that was lost; the word of the completion takes its time to it.
-      if (sinceMs === undefined || truth.nowMs - sinceMs <= DECIDE_MS || isExcused(truth, container)) return;
+      if (sinceMs === undefined || truth.nowMs - Math.max(sinceMs, truth.undecidedMs) <= DECIDE_MS || isExcused(truth, container)) return;
       truth.fail('job', `${truth.describe(container)} was started, and its slot has completed`);
     },
   });

@@ -1,13 +1,16 @@
-// While nothing is wrong, what rolls (an update, a drained node) never leaves a service with fewer replicas than its update settings allow; and a restart of one of
-// Shoal's own processes stops nothing (I7). Switched on by the parts of a seed in which nothing is wrong.
+// While nothing is wrong, what rolls (an update, a drained node) never leaves a service with fewer replicas than its update settings allow, nor has it run more slots
+// twice at a time than these do; and a restart of one of Shoal's own processes stops nothing (I7). Switched on by the parts of a seed in which nothing is wrong.
 import { PortMode, ServiceMode, TargetState } from '../../../proto/index.ts';
 import { startsFirst } from '../../../manager/orchestrator/spec-rules.ts';
 import { updateConfigOf } from '../../../manager/state/index.ts';
 import { short } from '../core/trace.ts';
+import type { Container } from '../parts/engine.ts';
 import type { Truth } from '../truth/truth.ts';
 
 interface Floor {
   readonly least: number;
+  /** Slots that may have two tasks at a time. */
+  readonly mostDoubled: number;
   readonly port: number | undefined;
 }
 
@@ -20,10 +23,19 @@ export function minimumIsKept(truth: Truth): { begin(): void; end(): void } {
     truth.fail('minimum', `service ${short(serviceId)} has ${count} replicas ${where}; its update settings leave it ${floor.least}`);
     floors.delete(serviceId);
   };
+  const running = (serviceId: string): readonly Container[] =>
+    [...truth.containers()].filter((one) => one.serviceId === serviceId && one.state === 'running');
   truth.listen({
-    ended(container) {
-      const running = [...truth.containers()].filter((one) => one.serviceId === container.serviceId && one.state === 'running');
-      judge(container.serviceId, running.length, 'running');
+    started({ serviceId }) {
+      const floor = floors.get(serviceId);
+      if (floor === undefined) return;
+      const slots = running(serviceId).map(({ slot }) => slot);
+      const doubled = new Set(slots.filter((slot, at) => slots.indexOf(slot) !== at));
+      if (doubled.size > floor.mostDoubled)
+        truth.fail('surge', `service ${short(serviceId)} runs ${doubled.size} slots twice; its update settings allow ${floor.mostDoubled}`);
+    },
+    ended({ serviceId }) {
+      judge(serviceId, running(serviceId).length, 'running');
     },
     served(node, table) {
       for (const [serviceId, { port }] of floors) {
@@ -40,9 +52,10 @@ export function minimumIsKept(truth: Truth): { begin(): void; end(): void } {
         const spec = truth.newestSpec(id);
         if (spec === undefined || spec.mode !== ServiceMode.REPLICATED) continue;
         const { parallelism } = updateConfigOf(spec);
-        const slack = startsFirst(spec) ? 0 : parallelism === 0 ? spec.replicas : parallelism;
+        const atOnce = parallelism === 0 ? spec.replicas : parallelism;
+        const slack = startsFirst(spec) ? 0 : atOnce;
         const port = spec.ports.find(({ mode }) => mode === PortMode.INGRESS)?.publishedPort;
-        floors.set(id, { least: Math.max(0, spec.replicas - slack), port });
+        floors.set(id, { least: Math.max(0, spec.replicas - slack), mostDoubled: startsFirst(spec) ? atOnce : 0, port });
       }
     },
     end() {

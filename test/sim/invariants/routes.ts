@@ -1,6 +1,8 @@
-// I5: no connection goes to a task more than a second after its node knows of its end; none ever reaches a container of another service; and no task is told to
+// I5: no connection goes to a task more than a second after its node knows of its end, while that node has a session; with or without one its own mesh stops sending
+// to it at once (the others find nobody there: no container of another service gets its address meanwhile); none ever reaches a container of another service; and no task is told to
 // stop while a mesh that counts still sends new connections to it.
 import { NodeState, type RouteTarget, type Task, TaskState } from '../../../proto/index.ts';
+import type { SimProcess } from '../core/process.ts';
 import type { Container } from '../parts/engine.ts';
 import { short } from '../core/trace.ts';
 import { isIngress, type NodeTruth, sendersTo, type Truth } from '../truth/truth.ts';
@@ -8,6 +10,8 @@ import { isIngress, type NodeTruth, sendersTo, type Truth } from '../truth/truth
 const KNOWN_MS = 1000;
 /** I5 holds for nodes that have a session. A host that was just hit: its agent finds a manager, its mesh starts, its store answers late. */
 const CALM_MS = 5000;
+/** From the engine over the agent to the mesh of the same host. */
+const AT_ONCE_MS = 100;
 
 export function endsAreRoutedAround(truth: Truth): void {
   /** The way that the word of an end takes: from its node over that one's manager and the store. */
@@ -28,6 +32,41 @@ export function endsAreRoutedAround(truth: Truth): void {
       });
     },
   });
+}
+
+/** No manager is needed for that. Judged where agent, mesh and engine have been at work for a while. */
+export function ownMeshStopsAtOnce(truth: Truth): void {
+  /** Since when each host's have been so. */
+  const atWork = new Map<string, { readonly agent: SimProcess; readonly mesh: SimProcess; readonly sinceMs: number }>();
+  const look = ({ node }: NodeTruth): number => {
+    const { engine, agentProcess: agent, mesh } = node;
+    const isFit = !engine.hangs && engine.failing === 0 && engine.slowness === 1;
+    if (agent === undefined || mesh === undefined || !isFit || ![agent, mesh.process].every((one) => isAwake(truth, one))) {
+      atWork.delete(node.name);
+      return truth.nowMs;
+    }
+    const before = atWork.get(node.name);
+    if (before?.agent === agent && before.mesh === mesh.process) return before.sinceMs;
+    atWork.set(node.name, { agent, mesh: mesh.process, sinceMs: truth.nowMs });
+    return truth.nowMs;
+  };
+  truth.listen({
+    tick() {
+      for (const node of truth.nodes.values()) look(node);
+    },
+    ended(container) {
+      const known = truth.nodeOf(container.host);
+      if (truth.nowMs - look(known) < CALM_MS) return;
+      truth.later(AT_ONCE_MS, () => {
+        if (truth.nowMs - look(known) < CALM_MS || !sendersTo(truth, container).includes(container.host)) return;
+        truth.fail('I5', `${truth.describe(container)} has ended, and its own mesh sends connections to it`);
+      });
+    },
+  });
+}
+
+function isAwake({ nowMs }: Truth, { alive, stalledUntilMs }: SimProcess): boolean {
+  return alive && nowMs - stalledUntilMs >= CALM_MS;
 }
 
 export function connectionsArriveAtTheirService(truth: Truth): void {

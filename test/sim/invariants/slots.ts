@@ -1,5 +1,5 @@
 // I2: no slot runs more tasks than desired plus the update's surge, except on a node that is cut off, and not for long after it is back; no container is
-// started twice; a task that failed is not replaced before its restart delay is over.
+// started twice. And of restart policies: a task that failed is not replaced before its restart delay is over.
 import type { Container } from '../parts/engine.ts';
 import { startsFirst } from '../../../manager/orchestrator/spec-rules.ts';
 import { rollbackConfigOf } from '../../../manager/state/index.ts';
@@ -18,11 +18,7 @@ export function slotsAreBounded(truth: Truth): void {
     const running = bySlot.get(slot);
     if (running === undefined || running.size < 2) return;
     const counted = [...running].filter((container) => !isExcused(truth, container));
-    const surge = counted.some((container) => {
-      const { serviceId } = container;
-      return [truth.specOf(container), truth.newestSpec(serviceId), truth.activeSpec(serviceId)].some(maySurge);
-    });
-    const most = surge ? 2 : 1;
+    const most = counted.some((container) => surges(truth, container)) ? 2 : 1;
     if (counted.length <= most) return;
     const names = counted.map((container) => `${short(container.taskId)} on ${container.host}`);
     truth.fail(
@@ -53,6 +49,14 @@ export function slotsAreBounded(truth: Truth): void {
       }
     },
   });
+}
+
+/** Whether a task may run beside the one that it takes over from: by its own spec, or by one that it may be moved by. */
+export function surges(
+  truth: Pick<Truth, 'specOf' | 'newestSpec' | 'activeSpec'>,
+  task: { readonly serviceId: string; readonly specNumber: number },
+): boolean {
+  return [truth.specOf(task), truth.newestSpec(task.serviceId), truth.activeSpec(task.serviceId)].some(maySurge);
 }
 
 /** By its update settings, or by those of its rollback. Tasks of jobs are stopped before others take their slots. */
@@ -96,7 +100,7 @@ export function delaysAreKept(truth: Truth): void {
       const waitedMs = truth.nowMs - before.atMs;
       if (waitedMs + GRAIN_MS < before.delayMs) {
         truth.fail(
-          'I2',
+          'restart',
           `${truth.describe(container)} was started ${waitedMs.toFixed(0)} ms after the failure before it; its delay is ${before.delayMs} ms`,
         );
       }

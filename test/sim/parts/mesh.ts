@@ -3,12 +3,12 @@
 import { Drains } from '../../../mesh/drains.ts';
 import { loadTable, saveTable } from '../../../mesh/table/file.ts';
 import { TableKeeper } from '../../../mesh/table/keeper.ts';
-import type { Table } from '../../../mesh/table/table.ts';
+import { type Table, withoutTasks } from '../../../mesh/table/table.ts';
 import type { Disk } from '../../../lib/durable-file.ts';
 import { backoff } from '../../../lib/backoff.ts';
 import type { MeshLink, MeshReportKind } from '../../../agent/mesh/mesh-link.ts';
 import type { MeshSupervisor, MeshSupervisorOptions } from '../../../agent/mesh/mesh-supervisor.ts';
-import { type Epoch, MeshReport, RouteTable, RouteTableDelta, type RouteTarget, TargetState } from '../../../proto/index.ts';
+import { type Epoch, MeshEnded, MeshReport, RouteTable, RouteTableDelta, type RouteTarget, TargetState } from '../../../proto/index.ts';
 import type { SimProcess } from '../core/process.ts';
 import { between, delayMs, pickOrNone } from '../core/random.ts';
 import type { Scheduler } from '../core/scheduler.ts';
@@ -22,6 +22,7 @@ export interface SimMesh {
   greet(agent: MeshSession, clusterId: string): readonly MeshReportKind[];
   tableCame(table: RouteTable): void;
   deltaCame(delta: RouteTableDelta): void;
+  endsCame(ended: MeshEnded): void;
 }
 
 /** An agent's end of the stream. */
@@ -47,7 +48,10 @@ export function startMesh(options: SimMeshOptions): SimMesh {
   const { process, disk, dataDir } = options;
   const { clock, rng } = process;
   let agent: MeshSession | undefined;
+  /** As it was given, and without what has ended here. */
+  let given: Table | undefined;
   let inUse: Table | undefined;
+  let ended: ReadonlySet<string> = new Set();
   let told: { readonly ids: readonly string[]; readonly epoch: Epoch | undefined } = { ids: [], epoch: undefined };
   const send = (report: MeshReportKind): void => {
     if (process.alive) agent?.report(report);
@@ -62,10 +66,14 @@ export function startMesh(options: SimMeshOptions): SimMesh {
     if (same && (told.ids.length === 0 || epoch === before.epoch)) return;
     send({ case: 'idle', value: { epoch, idleTaskIds: [...told.ids] } });
   };
+  const follow = (table: Table): void => {
+    given = table;
+    inUse = withoutTasks(table, ended);
+    drains.update(inUse.ports.values());
+  };
   const use = (table: Table): void => {
-    inUse = table;
-    drains.update(table.ports.values());
-    options.onServe(table);
+    follow(table);
+    options.onServe(inUse ?? table);
   };
   const initial = readTable(dataDir, disk);
   if (initial !== undefined) use(initial);
@@ -135,6 +143,10 @@ export function startMesh(options: SimMeshOptions): SimMesh {
     },
     deltaCame: (delta) => {
       keeper.receiveDelta(delta);
+    },
+    endsCame({ taskIds }) {
+      ended = new Set(taskIds);
+      if (given !== undefined) follow(given);
     },
   };
 }
@@ -232,6 +244,12 @@ export function simSupervisor(world: SupervisorWorld, options: MeshSupervisorOpt
             mesh.deltaCame(RouteTableDelta.decode(bytes));
           });
           return open;
+        },
+        sendEnded(taskIds) {
+          const bytes = MeshEnded.encode({ taskIds: [...taskIds] });
+          down(() => {
+            mesh.endsCame(MeshEnded.decode(bytes));
+          });
         },
         sendStop: () => undefined,
         sendHandOver: () => undefined,

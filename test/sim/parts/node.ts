@@ -17,6 +17,8 @@ import { type SimMesh, simSupervisor, startMesh } from './mesh.ts';
 
 export interface NodeEvents extends EngineEvents {
   written(node: SimNode, path: string, bytes: Buffer): void;
+  /** Its mesh has begun, with what it found on its disk. */
+  meshBegan(node: SimNode): void;
   served(node: SimNode, table: Table): void;
   connected(node: SimNode, port: string, serviceId: string, target: RouteTarget): void;
 }
@@ -153,6 +155,7 @@ export class SimNode {
           this.#events.connected(this, port, serviceId, target);
         },
       });
+      if (process.alive) this.#events.meshBegan(this);
     });
   }
 

@@ -12,6 +12,8 @@ const LOOK_MS = 25;
 const PATIENCE_MS = 20_000;
 /** Waited for by chance alone; after that it is brought about, again and again. */
 const CHANCE_MS = 4000;
+/** Of a kind that finds nothing to strike another one takes the place. */
+const ATTEMPTS = 10;
 
 export interface ChaosOptions {
   readonly truth: Truth;
@@ -34,7 +36,13 @@ export class Chaos {
 
   strike(): void {
     const { truth, rng, traps } = this.#options;
-    this.#begin(stepsUnderWay(truth), strike({ truth, rng, traps }));
+    const steps = stepsUnderWay(truth);
+    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+      const fault = strike({ truth, rng, traps });
+      if (fault === undefined) continue;
+      this.#begin(steps, fault);
+      return;
+    }
   }
 
   /** Waits for a step of the protocol to be under way, and strikes in the middle of it: of itself, or brought about; by another kind once that takes too long. */

@@ -6,12 +6,13 @@ import { between, chance, forkRng, pick } from '../core/random.ts';
 import { ordersAreFollowed, tablesAreKept } from '../invariants/agents.ts';
 import { writersAreFenced } from '../invariants/fences.ts';
 import { massLossIsHeld } from '../invariants/holds.ts';
+import { slotsHaveOneHolder } from '../invariants/holders.ts';
 import { completedSlotsStay, iterationsEndWhenDone, limitsAreKept, schedulesAreKept } from '../invariants/jobs.ts';
 import { nodesAreNotOverfilled, onlyLowerPrioritiesMakeRoom } from '../invariants/placement.ts';
 import { unreadyOne } from '../invariants/readiness.ts';
 import { restartPoliciesAreKept } from '../invariants/restarts.ts';
 import { minimumIsKept, restartsAreUnnoticed } from '../invariants/rolling.ts';
-import { connectionsArriveAtTheirService, endsAreRoutedAround, stopsComeAfterDrains } from '../invariants/routes.ts';
+import { connectionsArriveAtTheirService, endsAreRoutedAround, ownMeshStopsAtOnce, stopsComeAfterDrains } from '../invariants/routes.ts';
 import { delaysAreKept, slotsAreBounded } from '../invariants/slots.ts';
 import { specsAreKept } from '../invariants/specs.ts';
 import { whatIsMissing } from '../truth/convergence.ts';
@@ -64,11 +65,13 @@ const MOST_STEPS_AT_ONCE = 20_000;
 const INVARIANTS: readonly ((truth: Truth) => void)[] = [
   specsAreKept,
   slotsAreBounded,
+  slotsHaveOneHolder,
   delaysAreKept,
   writersAreFenced,
   ordersAreFollowed,
   tablesAreKept,
   endsAreRoutedAround,
+  ownMeshStopsAtOnce,
   connectionsArriveAtTheirService,
   stopsComeAfterDrains,
   massLossIsHeld,

@@ -78,7 +78,7 @@ export class User {
     for (;;) {
       const nodes = await this.#ask((control) => control.listNodes(ListNodesRequest.create({})));
       const services = await this.#ask((control) => control.listServices(ListServicesRequest.create({})));
-      if (nodes !== undefined && services !== undefined) {
+      if (nodes !== undefined && services !== undefined && this.#isCurrent(nodes.nodes, services.services)) {
         const done = await Promise.all([
           this.#restoreSettings(),
           ...nodes.nodes.map((node) => this.#restoreNode(node)),
@@ -88,6 +88,17 @@ export class User {
       }
       await this.#pause(AGAIN_MS);
     }
+  }
+
+  /** A manager that hears of changes late tells what was: by that, a node could be left as it is. */
+  #isCurrent(nodes: readonly NodeView[], services: readonly ServiceView[]): boolean {
+    const { mirror } = this.#truth;
+    const specs = new Map(services.map(({ id, specNumber }) => [id, specNumber]));
+    const availabilities = new Map(nodes.map(({ id, spec }) => [id, spec?.availability]));
+    return (
+      [...mirror.all('services')].every(({ id, value }) => specs.get(id) === value.specNumber) &&
+      [...mirror.all('nodes')].every(({ id, value }) => availabilities.get(id) === value.spec?.availability)
+    );
   }
 
   /** An update or a node's drain, with everything in order; tried until it is acknowledged. */

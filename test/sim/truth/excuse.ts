@@ -10,13 +10,16 @@ export const DECIDE_MS = 8000;
 /** From that decision: acknowledgements of its meshes, a drain, and a slow stop. */
 const LEAVE_MS = 30_000;
 
-/** It runs on a node that is cut off, or was until just now, or that was removed, or it is on its way out since. While nobody leads, nothing is decided. */
+/** Longer after its return than that, a node is no excuse for anything. */
+export const SETTLE_MS = DECIDE_MS + LEAVE_MS;
+
+/** It runs on a node that is cut off, or was until just now, or that was removed, or it is on its way out since. While nobody leads, nothing is decided about it. */
 export function isExcused(truth: Truth, container: Container): boolean {
   const { mirror, nowMs } = truth;
-  const { awayMs } = truth.nodeOf(container.host);
+  const { unsettledMs } = truth.nodeOf(container.host);
   const isPart = mirror.get('nodes', container.nodeId) !== undefined;
   const task = mirror.get('tasks', container.taskId)?.value;
   const leaves = !isPart || task === undefined || task.drain || task.lost || task.desired > TaskState.COMPLETE;
   const removedMs = truth.nodeRemovedMs.get(container.nodeId) ?? 0;
-  return nowMs - Math.max(awayMs, removedMs, truth.undecidedMs) <= DECIDE_MS + (leaves ? LEAVE_MS : 0);
+  return nowMs - Math.max(unsettledMs, removedMs) <= DECIDE_MS + (leaves ? LEAVE_MS : 0);
 }

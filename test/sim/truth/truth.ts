@@ -19,6 +19,7 @@ import type { Container } from '../parts/engine.ts';
 import type { SimNode } from '../parts/node.ts';
 import type { World, WorldWatch } from '../world.ts';
 import { endsCalm } from './calm.ts';
+import { SETTLE_MS } from './excuse.ts';
 import { Mirror } from './mirror.ts';
 
 /** What an agent has on disk as its own orders, and when it was last in touch with a manager. */
@@ -30,6 +31,8 @@ export interface NodeTruth {
   answeredMs: number;
   /** When it was last out of touch for longer than `AWAY_MS`, or off, or with a manager that is itself cut off from the store. */
   awayMs: number;
+  /** As `awayMs`, or when there was last nobody to decide what becomes of the tasks of a node that was away not long before. */
+  unsettledMs: number;
 }
 
 export interface Violation {
@@ -53,6 +56,8 @@ export interface TruthEvents {
   written(node: NodeTruth, path: string, bytes: Buffer): void;
   /** The whole set on an agent's disk, before and after. */
   applied(node: NodeTruth, epoch: Epoch | undefined, before: Epoch | undefined): void;
+  /** Its mesh was started, and has read its disk. */
+  meshBegan(node: NodeTruth): void;
   served(node: NodeTruth, table: Table): void;
   connected(node: NodeTruth, port: string, serviceId: string, target: RouteTarget): void;
   commit(by: SimProcess, transaction: Transaction): ((revision: Revision) => void) | undefined;
@@ -114,7 +119,7 @@ export class Truth implements WorldWatch {
     this.nodes = new Map(
       world.nodes.map((node) => [
         node.name,
-        { node, applied: new Map<string, TaskState>(), appliedEpoch: undefined, answeredMs: 0, awayMs: 0 },
+        { node, applied: new Map<string, TaskState>(), appliedEpoch: undefined, answeredMs: 0, awayMs: 0, unsettledMs: 0 },
       ]),
     );
     this.mirror.onChange((change) => {
@@ -253,6 +258,11 @@ export class Truth implements WorldWatch {
     for (const listener of this.#listeners) listener.written?.(truth, path, bytes);
   }
 
+  meshBegan(node: SimNode): void {
+    const truth = this.nodeOf(node.name);
+    for (const listener of this.#listeners) listener.meshBegan?.(truth);
+  }
+
   served(node: SimNode, table: Table): void {
     const truth = this.nodeOf(node.name);
     this.world.trace.line(`mesh@${node.name}`, `serves ${table.epoch.revision}: ${describeTable(table)}`);
@@ -319,9 +329,12 @@ export class Truth implements WorldWatch {
   #tick(): void {
     this.later(TICK_MS, () => {
       for (const truth of this.nodes.values()) {
-        if (this.isAway(truth) || this.#isOrphan(truth)) truth.awayMs = this.nowMs;
+        if (this.isAway(truth) || this.#isOrphan(truth)) truth.awayMs = truth.unsettledMs = this.nowMs;
       }
-      if (!this.#isLed()) this.undecidedMs = this.nowMs;
+      if (!this.#isLed()) {
+        this.undecidedMs = this.nowMs;
+        for (const truth of this.nodes.values()) if (this.nowMs - truth.unsettledMs <= SETTLE_MS) truth.unsettledMs = this.nowMs;
+      }
       for (const listener of this.#listeners) listener.tick?.();
       this.#tick();
     });

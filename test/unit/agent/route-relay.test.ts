@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
-import { type RouteRelay, routeRelay } from '../../../agent/mesh/route-relay.ts';
+import { type RelayTarget, type RouteRelay, routeRelay } from '../../../agent/mesh/route-relay.ts';
 import { type Epoch, PortProblem } from '../../../proto/index.ts';
 
 const epoch = (revision: number, clusterId = 'c1'): Epoch => ({ clusterId, incarnation: 'i', incarnationNumber: 1, revision });
 const bytes = (text: string): Uint8Array => Buffer.from(text);
 
-function mesh(): { readonly sent: string[]; full: boolean; sendTable(table: Uint8Array): boolean; sendDelta(delta: Uint8Array): boolean } {
+function mesh(): RelayTarget & { readonly sent: string[]; full: boolean } {
   const target = {
     sent: [] as string[],
     full: false,
@@ -16,6 +16,9 @@ function mesh(): { readonly sent: string[]; full: boolean; sendTable(table: Uint
     sendDelta(delta: Uint8Array) {
       if (!target.full) target.sent.push(`delta ${Buffer.from(delta).toString()}`);
       return !target.full;
+    },
+    sendEnded(taskIds: readonly string[]) {
+      target.sent.push(`ended ${taskIds.join(' ')}`);
     },
   };
   return target;
@@ -33,6 +36,19 @@ describe('route relay', () => {
     assert.equal(relay.table(epoch(1), bytes('1'), 'c1').kind, 'passed');
     assert.equal(relay.delta(epoch(1), epoch(3), bytes('3'), 'c1').kind, 'passed');
     assert.deepEqual(target.sent, ['table 1', 'delta 3']);
+  });
+
+  it('tells the mesh which tasks of the node have ended, at once, and each mesh that comes later before its table', () => {
+    const target = mesh();
+    relay.up(target, epoch(1));
+    relay.ended(['a']);
+    relay.ended(['a', 'b']);
+    assert.deepEqual(target.sent, ['ended a', 'ended a b']);
+    relay.down();
+    relay.table(epoch(2), bytes('2'), 'c1');
+    const next = mesh();
+    relay.up(next, epoch(1));
+    assert.deepEqual(next.sent, ['ended a b', 'table 2']);
   });
 
   it('goes on from what the mesh has on disk', () => {

@@ -47,7 +47,7 @@ const SERVICE: ServiceSpec = specOf({
         name: 'http',
         ingress: { ...COMMON, ...HELD, proxyProtocol: ProxyProtocol.PROXY_PROTOCOL_V1, dataPath: DataPath.PATH_PROXY },
       }),
-      publish(53, 53, { protocol: PortProtocol.UDP, ingress: { ...COMMON, dataPath: DataPath.PATH_KERNEL } }),
+      publish(53, 53, { protocol: PortProtocol.UDP, ingress: IngressSettings.create({ dataPath: DataPath.PATH_KERNEL }) }),
       httpPort(80, 3000, 'app.example.com', '/api', {
         ...{
           ...COMMON,

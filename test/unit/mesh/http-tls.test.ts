@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import { type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect, type TLSSocket } from 'node:tls';
@@ -103,5 +105,47 @@ describe('http ports with TLS', () => {
     await until(async () => organizationOf(await handshake('a.example.com')) === 'new', 'the new one');
     assert.equal(organizationOf(await handshake()), 'new');
     assert.match(await answerOn(old, 'a.example.com'), /hello/);
+  });
+
+  it('carry bodies both ways, and other protocols', async () => {
+    await certify('a', 'DNS:a.example.com');
+    const echo = createServer((req, res) => {
+      req.pipe(res);
+    });
+    echo.on('upgrade', (_req, socket) => {
+      socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n');
+      socket.pipe(socket);
+    });
+    await new Promise<void>((resolve) => echo.listen(0, '127.0.0.1', resolve));
+    await mesh.apply(mesh.route([targetOf('a', (echo.address() as AddressInfo).port)], { tls: true }));
+    const size = 3_000_000;
+    const uploads = await handshake('a.example.com');
+    let bytes = 0;
+    uploads.on('data', (piece: Buffer) => (bytes += piece.length));
+    for (let i = 1; i <= 2; i++) {
+      uploads.write(`POST / HTTP/1.1\r\nHost: a.example.com\r\nContent-Length: ${size}\r\n\r\n`);
+      uploads.write(Buffer.alloc(size, 'x'));
+      await until(
+        () => bytes > i * size,
+        () => `${bytes} bytes`,
+      );
+    }
+    const upgraded = await handshake('a.example.com');
+    let text = '';
+    upgraded.on('data', (piece: Buffer) => (text += piece.toString()));
+    upgraded.write('GET / HTTP/1.1\r\nHost: a.example.com\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\nearly');
+    await until(
+      () => text.endsWith('early'),
+      () => text,
+    );
+    upgraded.write(' and late');
+    await until(
+      () => text.endsWith('early and late'),
+      () => text,
+    );
+    upgraded.destroy();
+    await until(() => mesh.counters().open === 0, 'it ends');
+    echo.close();
+    echo.closeAllConnections();
   });
 });

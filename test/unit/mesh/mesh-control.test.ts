@@ -181,6 +181,29 @@ describe('mesh and agent', () => {
     await (await greeted()).table(tableOf(5, []));
   });
 
+  it('send nothing new to what has ended here, by the word of the agent alone and whatever the next table says', async () => {
+    await start();
+    const agent = await greeted();
+    const other = await startReplica(echo('other'));
+    const both = (revision: number): Promise<void> =>
+      agent.table(tableOf(revision, [routeOf(port, [targetOf('a', replica.port), targetOf('b', other.port)])]));
+    const reaches = async (): Promise<string> => {
+      const client = openClient(port, ownLoopback());
+      await until(() => client.text() !== '', 'an answer');
+      client.socket.destroy();
+      return client.text();
+    };
+    await both(5);
+    agent.send({ case: 'ended', value: { taskIds: ['a', 'older'] } });
+    for (let revision = 6; revision < 16; revision++) {
+      await both(revision);
+      assert.equal(await reaches(), 'other');
+    }
+    agent.send({ case: 'ended', value: { taskIds: ['b'] } });
+    await until(async () => (await reaches()) === 'hi', 'the list is complete each time');
+    await other.stop();
+  });
+
   it('part when a newer agent comes: the newest is told everything, the older is closed', async () => {
     await start();
     const older = await greeted();

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { IngressSettings, PortProtocol, RouteTableDelta } from '../../../proto/index.ts';
 import { diffTables } from '../../../mesh/table/diff.ts';
-import { applyDelta, applyTable, fromMessage, type Outcome, type Table, toMessage } from '../../../mesh/table/table.ts';
+import { applyDelta, applyTable, fromMessage, type Outcome, type Table, toMessage, withoutTasks } from '../../../mesh/table/table.ts';
 import { draining, epochOf, routeOf, tableOf, targetOf } from '../../support/routes.ts';
 
 function held(revision: number, ports = [routeOf(80, [targetOf('a', 1001), targetOf('b', 1002)])]): Table {
@@ -31,6 +31,21 @@ describe('route table', () => {
   it('knows the table it has', () => {
     assert.equal(applyTable(held(5), tableOf(5, []), '').kind, 'unchanged');
     assert.equal(applyDelta(held(5), delta(4, 5), '').kind, 'unchanged');
+  });
+
+  it('leaves out what has ended, but for what drains to its end; other ports stay what they are', () => {
+    const table = held(5, [
+      routeOf(80, [targetOf('a', 1001), targetOf('b', 1002)]),
+      routeOf(81, [draining(targetOf('a', 1003))]),
+      routeOf(82, [targetOf('b', 1004)]),
+    ]);
+    const rest = withoutTasks(table, new Set(['a', 'gone']));
+    assert.deepEqual(
+      [...rest.ports.values()].map(({ targets }) => targets.map(({ taskId }) => taskId)),
+      [['b'], ['a'], ['b']],
+    );
+    for (const [key, route] of rest.ports) assert.equal(route === table.ports.get(key), route.publishedPort !== 80);
+    assert.equal(rest.epoch, table.epoch);
   });
 
   it('refuses an older revision, saying that the sender lags', () => {

@@ -107,7 +107,10 @@ describe('completion', () => {
     try {
       assert.equal((await shoal(['__complete', 'parts'], { cwd })).stdout, '');
       mkdirSync(join(cwd, '.shoal/dev'), { recursive: true });
-      writeFileSync(join(cwd, '.shoal/dev/cluster.json'), JSON.stringify({ processes: [{ name: 'node-1' }, { name: 'manager' }] }));
+      writeFileSync(
+        join(cwd, '.shoal/dev/cluster.json'),
+        JSON.stringify({ managers: [], nodes: [], processes: [{ name: 'node-1' }, { name: 'manager' }] }),
+      );
       assert.equal((await shoal(['__complete', 'parts'], { cwd })).stdout, 'manager\nnode-1\n');
     } finally {
       rmSync(cwd, { recursive: true });

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -8,7 +9,7 @@ import { freePort } from '../../../../cli/dev/ports.ts';
 import { restartParts } from '../../../../cli/dev/restart.ts';
 import { startCluster } from '../../../../cli/dev/up.ts';
 import { type ErrorCode, ShoalError } from '../../../../lib/errors.ts';
-import { processId } from '../../../../lib/process-id.ts';
+import { isAlive, processId, type ProcessId } from '../../../../lib/process-id.ts';
 import { capturedShell } from '../../../support/captured-shell.ts';
 
 const DEAD = { pid: 0, startTime: '' };
@@ -29,9 +30,9 @@ describe('what an earlier development cluster left', () => {
     rmSync(layout.folder, { recursive: true });
   });
 
-  const leave = (alive: readonly DevProcess['name'][], managerPort = 1): void => {
+  const leave = (alive: readonly DevProcess['name'][], managerPort = 1, id: ProcessId = ALIVE): void => {
     const part = (name: string, role: DevProcess['role']): DevProcess => ({
-      ...(alive.includes(name) ? ALIVE : DEAD),
+      ...(alive.includes(name) ? (role === 'agent' ? id : ALIVE) : DEAD),
       name,
       role,
       logFile: `${name}.log`,
@@ -92,5 +93,17 @@ describe('what an earlier development cluster left', () => {
     await assert.rejects(restart('node-1'), refused('failed_precondition', /etcd, manager have ended, .*dev restart etcd manager node-1`/));
     leave(['etcd', 'node-1'], takenPort);
     await assert.rejects(restart(), refused('unavailable', /something else listens there\): free it and run this again/));
+  });
+
+  it('is not stopped for what could not start, since another program has its port', async () => {
+    const child = spawn('sleep', ['60'], { stdio: 'ignore' });
+    const agent = processId(child.pid ?? 0);
+    try {
+      leave(['etcd', 'node-1'], takenPort, agent);
+      await assert.rejects(restart('manager', 'node-1'), refused('unavailable', /something else listens there\): free it/));
+      assert.ok(isAlive(agent));
+    } finally {
+      child.kill('SIGKILL');
+    }
   });
 });
