@@ -34,6 +34,7 @@ export function configureService(service: Command, launch: Launch): void {
   const rollback = addVerb(service, 'rollback <SERVICE>', 'Go back to an earlier spec of a service');
   rollback.option('--to <N>', 'number of the spec, as `service history` shows it (default: the previous one)');
   waitFlags(rollback);
+  declarePlanFlags(rollback);
   rollback.action(launch(() => import('./rollback.ts')));
 
   const history = addVerb(service, 'history <SERVICE>', 'List the specs that a service had, newest first');

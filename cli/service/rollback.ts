@@ -1,7 +1,10 @@
 // `service rollback`, and `service update --rollback`
 import { ShoalError } from '../../lib/errors.ts';
+import type { RollbackServiceRequest, ServiceView } from '../../proto/index.ts';
 import type { VerbContext } from '../command-line/verb.ts';
 import { finishChange, waitTimes } from './finish.ts';
+import { type PlanFlags, readPlanFlags } from './plan/plan-flags.ts';
+import { showPlan } from './plan/show.ts';
 import { tellWarnings } from './warnings.ts';
 import type { WaitFlags } from './progress/wait.ts';
 
@@ -9,17 +12,26 @@ import type { WaitFlags } from './progress/wait.ts';
 export async function run(
   context: VerbContext,
   [ref = '']: readonly string[],
-  flags: { readonly to?: string } & WaitFlags,
-): Promise<undefined> {
+  flags: { readonly to?: string } & WaitFlags & PlanFlags,
+): Promise<number> {
+  const ifVersion = readPlanFlags(flags);
   waitTimes(flags);
   const toSpecNumber = flags.to === undefined ? 0 : parseSpecNumber('--to', flags.to);
   const control = await context.control();
-  const before = await control.read((client, options) => client.getService({ ref }, options));
-  const request = { ref: before.id, version: before.version, toSpecNumber };
+  const read = (): Promise<ServiceView> => control.read((client, options) => client.getService({ ref }, options));
+  const requestFor = ({ id, version }: ServiceView): RollbackServiceRequest => ({
+    ...{ ref: id, version: ifVersion?.version ?? version },
+    ...{ toSpecNumber, plannedDigest: ifVersion?.digest ?? '' },
+  });
+  if (flags.plan === true)
+    return showPlan(context, 'update', flags.format, async () => ({ case: 'rollback', value: requestFor(await read()) }));
+  const before = await read();
+  const request = requestFor(before);
   const change = await control.write((client, options) => client.rollbackService(request, options));
   tellWarnings(context, change);
   context.shell.out.write(`${ref}\n`);
   await finishChange(context, change, before, flags, true);
+  return 0;
 }
 
 const MAX_SPEC_NUMBER = 2 ** 32 - 1;

@@ -25,8 +25,7 @@ export async function run(context: VerbContext, [ref = '']: readonly string[], f
   const { shell } = context;
   if (flags['rollback'] === true) {
     refuseOtherFlags(flags, 'rollback', 'goes back to the earlier spec as it is');
-    await rollback(context, [ref], flags);
-    return 0;
+    return rollback(context, [ref], flags);
   }
   for (const [flag, end] of ENDS) {
     if (flags[flag] !== true) continue;
@@ -94,11 +93,12 @@ const ENDS = [
   ['abort', CanaryEnd.CANARY_ABORT],
 ] as const;
 
-const ALWAYS: ReadonlySet<string> = new Set(['detach', 'quiet', 'timeout', 'verify']);
+const ALWAYS: ReadonlySet<string> = new Set(['detach', 'quiet', 'timeout', 'verify', 'ifVersion']);
+const OF_A_PLAN: ReadonlySet<string> = new Set(['plan', 'format']);
 
 /** What is brought to its end is a spec that is there already, as it is. */
 function refuseOtherFlags(flags: FlagValues, flag: string, what: string): void {
-  const isAllowed = (name: string): boolean => name === flag || ALWAYS.has(name) || (flag !== 'rollback' && name === 'ifVersion');
+  const isAllowed = (name: string): boolean => name === flag || ALWAYS.has(name) || (flag === 'rollback' && OF_A_PLAN.has(name));
   const given = Object.entries(flags).filter(([name, value]) => value !== undefined && !isAllowed(name));
   if (given.length === 0) return;
   const names = given.map(

@@ -1,10 +1,11 @@
-// PlanService: a create or update made as it would be, then played through on a copy of the state. Nothing is written.
+// PlanService: a create, update, rollback or rebalancing made as it would be, then played through on a copy of the state. Nothing is written.
 import { isDeepStrictEqual } from 'node:util';
 import { sleep } from '../../../lib/clock.ts';
 import { ShoalError } from '../../../lib/errors.ts';
 import {
   type PlanServiceRequest,
   type RebalanceServiceRequest,
+  type RollbackServiceRequest,
   Service,
   ServicePlan,
   type ServiceSpec,
@@ -24,6 +25,8 @@ import { planDigest } from './plan-digest.ts';
 import { claimPorts, fillPublishedPorts } from './ports.ts';
 import { nextSpecs } from './next-specs.ts';
 import { newWish } from './rebalance.ts';
+import { claimedPorts } from './new-spec.ts';
+import { proposedRollback } from './rollback.ts';
 import { storedSpec } from './stored-spec.ts';
 import { atVersion, normalized, proposedUpdate } from './update.ts';
 
@@ -50,7 +53,9 @@ interface Proposal {
 /** Errors: those that the change itself would meet. */
 export async function planService(context: ApiContext, { change }: PlanServiceRequest, signal: AbortSignal): Promise<ServicePlan> {
   if (change === undefined)
-    throw ShoalError.invalid('the request is not valid', [{ path: 'change', message: 'is missing: create, update or rebalance' }]);
+    throw ShoalError.invalid('the request is not valid', [
+      { path: 'change', message: 'is missing: create, update, rollback or rebalance' },
+    ]);
   const proposal = await propose(context, change, signal);
   const { id, name, version, before, after, digest, warnings, rows } = proposal;
   const { revision } = context.state;
@@ -104,6 +109,8 @@ function propose(context: ApiContext, change: PlannedChange, signal: AbortSignal
       return proposeUpdate(context, change.value, signal);
     case 'rebalance':
       return proposeRebalance(context, change.value);
+    case 'rollback':
+      return proposeRollback(context, change.value);
   }
 }
 
@@ -115,6 +122,21 @@ function proposeRebalance({ state, clock }: ApiContext, { ref }: RebalanceServic
   const wish = newWish(state, row, clock.wallMs());
   const rows: readonly ScratchWrite[] = [{ table: 'rebalance', id, value: wish }];
   return { id, name: service.name, version, before: spec, after: spec, digest: '', warnings: [], rows };
+}
+
+function proposeRollback({ state, clock }: ApiContext, request: RollbackServiceRequest): Proposal {
+  const known = serviceByRef(state, request.ref);
+  const { id, value: service } = known;
+  const version = request.version === 0 ? known.modRevision : request.version;
+  const row = atVersion(state, id, service.name, version);
+  const { target, isNothing, warnings } = proposedRollback(state, row, request);
+  const { spec: after, number: rollbackTo } = target;
+  claimPorts(new TransactionBuilder(), state, id, after.ports, claimedPorts(state, id));
+  const nowUnixMs = clock.wallMs();
+  const specNumber = service.specNumber + 1;
+  const next: Service = { ...service, labels: after.labels, canary: undefined, specNumber, updatedUnixMs: nowUnixMs };
+  const rows = isNothing ? [] : rowsOf(next, after, nowUnixMs, rollbackTo);
+  return { id, name: service.name, version, before: storedSpec(state, id), after, digest: planDigest(after), warnings, rows };
 }
 
 async function proposeCreate(context: ApiContext, request: CreateServiceRequest, signal: AbortSignal): Promise<Proposal> {
@@ -161,11 +183,12 @@ async function proposeUpdate(context: ApiContext, request: UpdateServiceRequest,
   return { id, name: service.name, version: request.version, before, after, digest, warnings: told, rows };
 }
 
-function rowsOf(service: Service, spec: ServiceSpec, createdUnixMs: number): readonly ScratchWrite[] {
+function rowsOf(service: Service, spec: ServiceSpec, createdUnixMs: number, rollbackTo = 0): readonly ScratchWrite[] {
   const { id, specNumber } = service;
-  return [{ table: 'services', id, value: service }, specRow(id, specNumber, spec, createdUnixMs)];
+  return [{ table: 'services', id, value: service }, specRow(id, specNumber, spec, createdUnixMs, rollbackTo)];
 }
 
-function specRow(serviceId: string, number: number, spec: ServiceSpec, createdUnixMs: number): ScratchWrite {
-  return { table: 'specs', id: specId(serviceId, number), value: StoredSpec.create({ serviceId, number, spec, createdUnixMs }) };
+function specRow(serviceId: string, number: number, spec: ServiceSpec, createdUnixMs: number, rollbackTo = 0): ScratchWrite {
+  const value = StoredSpec.create({ serviceId, number, spec, createdUnixMs, rollbackTo });
+  return { table: 'specs', id: specId(serviceId, number), value };
 }

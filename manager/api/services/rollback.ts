@@ -10,6 +10,7 @@ import { serviceByRef } from '../refs.ts';
 import { changeAnswer, type StoredChange } from './change-answer.ts';
 import { type KeptSpec, keptSpec, previousSpec } from './history.ts';
 import { putSpecs } from './new-spec.ts';
+import { refuseOtherOutcome } from './plan-digest.ts';
 import { atVersion } from './update.ts';
 
 /**
@@ -25,17 +26,11 @@ export async function rollbackService(context: ApiContext, request: RollbackServ
 
   const attempt = (): Attempt<StoredChange> => {
     const row = atVersion(state, id, service.name, version);
-    const target = targetOf(state, row, request.toSpecNumber);
+    const { target, isNothing, warnings: told } = proposedRollback(state, row, request);
     const builder = new TransactionBuilder();
-    warnings.length = 0;
-    const active = activeSpecOf(state, id);
-    const canary = canaryOf(row.value, state.get('serviceStatus', id)?.value);
-    // From a canary one goes back to what all other tasks run by.
-    if (canary === undefined && isDeepStrictEqual(target.spec, active?.spec)) {
-      warnings.push(`spec ${target.number} of service ${service.name} is what it runs already: nothing changes`);
-      return { builder, result: { row, specNumber: active?.number ?? target.number } };
-    }
-    if (canary !== undefined) builder.require('serviceStatus', state.get('serviceStatus', id), id);
+    warnings.splice(0, Infinity, ...told);
+    if (isNothing) return { builder, result: { row, specNumber: activeSpecOf(state, id)?.number ?? target.number } };
+    if (canaryOn(state, row)) builder.require('serviceStatus', state.get('serviceStatus', id), id);
     const nowUnixMs = context.clock.wallMs();
     const specNumber = putSpecs({ builder, state, row, specs: [target.spec], canary: undefined, rollbackTo: target.number, nowUnixMs });
     const attributes = { spec: String(target.number) };
@@ -45,6 +40,27 @@ export async function rollbackService(context: ApiContext, request: RollbackServ
   const what = { object: `service ${service.name}`, verb: 'rolled back', look: `shoal service history ${service.name}` };
   const { result, revision } = await commitChange(context, what, attempt);
   return changeAnswer(state, result, revision, warnings);
+}
+
+export interface ProposedRollback {
+  readonly target: KeptSpec;
+  /** It runs that already. */
+  readonly isNothing: boolean;
+  readonly warnings: readonly string[];
+}
+
+/** Errors as for rollbackService, but for the version and ports. */
+export function proposedRollback(state: StateView, row: Row<Service>, request: RollbackServiceRequest): ProposedRollback {
+  const target = targetOf(state, row, request.toSpecNumber);
+  refuseOtherOutcome(target.spec, request.plannedDigest);
+  // From a canary one goes back to what all other tasks run by.
+  const isNothing = !canaryOn(state, row) && isDeepStrictEqual(target.spec, activeSpecOf(state, row.id)?.spec);
+  const warning = `spec ${target.number} of service ${row.value.name} is what it runs already: nothing changes`;
+  return { target, isNothing, warnings: isNothing ? [warning] : [] };
+}
+
+function canaryOn(state: StateView, { id, value }: Row<Service>): boolean {
+  return canaryOf(value, state.get('serviceStatus', id)?.value) !== undefined;
 }
 
 function targetOf(state: StateView, row: Row<Service>, number: number): KeptSpec {

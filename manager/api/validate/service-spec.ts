@@ -56,18 +56,20 @@ export function changeProblems(before: ServiceSpec, after: ServiceSpec): FieldPr
   return problems;
 }
 
-function checkMode({ mode, replicas }: ServiceSpec, report: Report): void {
+function checkMode({ mode, replicas, task }: ServiceSpec, report: Report): void {
   switch (mode) {
     case ServiceMode.REPLICATED:
     case ServiceMode.REPLICATED_JOB:
       checkCount('replicas', replicas, MAX_REPLICAS, report);
       return;
     case ServiceMode.GLOBAL:
-      if (replicas !== 0) report('replicas', `${replicas} is not taken: a global service runs one task on each node`);
+    case ServiceMode.GLOBAL_JOB: {
+      const rule = `is not taken: a global ${mode === ServiceMode.GLOBAL ? 'service' : 'job'} runs one task on each node`;
+      const perNode = task?.placement?.maxReplicasPerNode ?? 0;
+      if (replicas !== 0) report('replicas', `${replicas} ${rule}`);
+      if (perNode > 0) report('task.placement.maxReplicasPerNode', `${perNode} ${rule}`);
       return;
-    case ServiceMode.GLOBAL_JOB:
-      if (replicas !== 0) report('replicas', `${replicas} is not taken: a global job runs one task on each node`);
-      return;
+    }
     default:
       checkEnum('mode', mode, ServiceMode, report);
   }

@@ -79,7 +79,7 @@ const neighbour: fc.Arbitrary<Neighbour> = fc.record({
 /** An update that is still under way when the plan is made. */
 const unfinished = fc.option(fc.record({ shaped: shape, rounds: fc.integer({ min: 1, max: 8 }) }), { freq: 2 });
 
-type Case = [Omit<NodeTraits, 'id'>[], Shape, Shape, { shaped: Shape; rounds: number } | null, ServiceMode, Neighbour];
+type Case = [Omit<NodeTraits, 'id'>[], Shape, Shape, { shaped: Shape; rounds: number } | null, ServiceMode, Neighbour, boolean];
 
 const PLAIN: Shape = {
   wish: { cpus: 0, gib: 0, constraints: [], maxReplicasPerNode: 0 },
@@ -101,6 +101,7 @@ const RACING: Case = [
   null,
   ServiceMode.REPLICATED,
   CALM,
+  false,
 ];
 
 /** A task drains, and the meshes have acknowledged it already. */
@@ -114,6 +115,7 @@ const ACKNOWLEDGED: Case = [
   { shaped: { ...PLAIN, replicas: 1 }, rounds: 1 },
   ServiceMode.REPLICATED,
   CALM,
+  false,
 ];
 
 /** Two have to leave for it; one of them finds room elsewhere. */
@@ -128,6 +130,7 @@ const PREEMPTING: Case = [
   null,
   ServiceMode.REPLICATED,
   { gap: 10, priority: 5, replicas: 4, gib: 2 },
+  false,
 ];
 
 function specFrom(shaped: Shape, mode: ServiceMode): ServiceSpec {
@@ -170,7 +173,8 @@ describe('a plan', () => {
         unfinished,
         fc.constantFrom(ServiceMode.REPLICATED, ServiceMode.REPLICATED, ServiceMode.GLOBAL),
         neighbour,
-        (nodes, first, second, between, mode, beside) => {
+        fc.boolean(),
+        (nodes, first, second, between, mode, beside, isRollback) => {
           const model = new ReconcileModel({ leader: modelLeader });
           const cluster = model.state.get('cluster', '')?.value ?? assert.fail();
           model.world.change([row('cluster', '', { ...cluster, settings: ClusterSettings.create({ preemptionGap: beside.gap }) })]);
@@ -183,7 +187,9 @@ describe('a plan', () => {
             model.update(ID, () => specFrom(between.shaped, mode));
             for (let round = 0; round < between.rounds; round++) model.step();
           }
-          const spec = specFrom(second, mode);
+          // Back to the first one where there is another by now.
+          const rollbackTo = isRollback && between !== null ? 1 : 0;
+          const spec = specFrom(rollbackTo > 0 ? first : second, mode);
           const service = model.state.get('services', ID)?.value ?? assert.fail();
           const number = service.specNumber + 1;
           const rehearsal = new Rehearsal(
@@ -191,7 +197,7 @@ describe('a plan', () => {
             ID,
             [
               { table: 'services', id: ID, value: { ...service, specNumber: number } },
-              { table: 'specs', id: specId(ID, number), value: StoredSpec.create({ serviceId: ID, number, spec }) },
+              { table: 'specs', id: specId(ID, number), value: StoredSpec.create({ serviceId: ID, number, spec, rollbackTo }) },
             ],
             { clock: model.clock, ids: seededIds(seededRng(7)) },
           );
@@ -200,9 +206,10 @@ describe('a plan', () => {
           const plan = plannedTasks(rehearsal.before, rehearsal.state, ID, spec, false);
           const before = holdersOf(model.state, ID);
           const wasDisplaced = new Set(displacedIn(model).values());
-          model.update(ID, () => spec);
+          if (rollbackTo > 0) model.rollback(ID, rollbackTo);
+          else model.update(ID, () => spec);
           // One that goes on past failures passes over what finds no node, one progress deadline after the other.
-          model.run(second.failureAction === FailureAction.FAILURE_CONTINUE ? 7_200_000 : 120_000);
+          model.run(rollbackTo === 0 && second.failureAction === FailureAction.FAILURE_CONTINUE ? 7_200_000 : 120_000);
           const happened = plannedTasks(before, model.state, ID, spec, false);
           assert.deepEqual(told(plan.tasks), told(happened.tasks));
           assert.deepEqual([plan.unchanged, plan.fits], [happened.unchanged, happened.fits]);

@@ -2,6 +2,7 @@
 import { type Rng, randomInt } from '../../../lib/rng.ts';
 import { JobMissed, JobOverlap, JobSchedule, JobSpec, type ServiceSpec } from '../../../proto/index.ts';
 import { ServiceMode } from '../../../proto/index.ts';
+import { withinMode } from './placements.ts';
 import { between, chance, pick } from '../core/random.ts';
 import type { RandomSpec } from './specs.ts';
 
@@ -13,7 +14,7 @@ const MINUTES = ['1', '1', '2', '1-2'];
 export function asJob(rng: Rng, spec: RandomSpec): ServiceSpec {
   const isGlobal = chance(rng, 0.35);
   const schedule = chance(rng, 0.5) ? randomSchedule(rng) : undefined;
-  return {
+  return withinMode({
     ...spec(pick(rng, JOB_IMAGES)),
     ...{ mode: isGlobal ? ServiceMode.GLOBAL_JOB : ServiceMode.REPLICATED_JOB, replicas: isGlobal ? 0 : 1 + randomInt(rng, 6) },
     ...{ update: undefined, rollback: undefined },
@@ -24,7 +25,7 @@ export function asJob(rng: Rng, spec: RandomSpec): ServiceSpec {
       deadlineMs: chance(rng, 0.2) ? Math.floor(between(rng, 3000, 20_000)) : 0,
       ttlMs: chance(rng, 0.2) ? Math.floor(between(rng, 1000, 20_000)) : undefined,
     }),
-  };
+  });
 }
 
 function randomSchedule(rng: Rng): JobSchedule {

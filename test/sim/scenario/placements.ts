@@ -1,6 +1,6 @@
 // What simulated users ask of the nodes that their tasks run on: small clusters, so that much of it is in short supply.
 import { type Rng, randomInt } from '../../../lib/rng.ts';
-import { GenericResource, Placement, type PortSpec, Resources, type ServiceSpec, TaskSpec } from '../../../proto/index.ts';
+import { GenericResource, Placement, type PortSpec, Resources, ServiceMode, type ServiceSpec, TaskSpec } from '../../../proto/index.ts';
 import { PortMode } from '../../../proto/index.ts';
 import { chance, pick } from '../core/random.ts';
 
@@ -55,9 +55,17 @@ export function makesDemands({ task, ports }: ServiceSpec): boolean {
   return isPicky || task?.reservations !== undefined || (task?.genericReservations.length ?? 0) > 0;
 }
 
+/** A limit for each node is not for those that run one task on each. */
+export function withinMode(spec: ServiceSpec): ServiceSpec {
+  const { mode, task } = spec;
+  const isGlobal = mode === ServiceMode.GLOBAL || mode === ServiceMode.GLOBAL_JOB;
+  if (!isGlobal || task?.placement === undefined) return spec;
+  return { ...spec, task: { ...task, placement: { ...task.placement, maxReplicasPerNode: 0 } } };
+}
+
 export function withRandomPlacement(spec: ServiceSpec, rng: Rng): ServiceSpec {
   const task = spec.task ?? TaskSpec.create({});
-  return { ...spec, task: { ...task, placement: chance(rng, 0.5) ? randomPlacement(rng) : Placement.create({}) } };
+  return withinMode({ ...spec, task: { ...task, placement: chance(rng, 0.5) ? randomPlacement(rng) : Placement.create({}) } });
 }
 
 /** Another task in all that concerns nodes. */

@@ -24,7 +24,7 @@ import {
 import { between, chance, pick } from '../core/random.ts';
 import { isJob } from '../truth/truth.ts';
 import { asJob, JOB_IMAGES } from './jobs.ts';
-import { randomHostPort, randomNeeds, randomPlacement } from './placements.ts';
+import { randomHostPort, randomNeeds, randomPlacement, withinMode } from './placements.ts';
 
 const IMAGES = [
   'sim/web',
@@ -46,13 +46,13 @@ export type RandomSpec = (image: string) => ServiceSpec;
 export function randomSpec(rng: Rng, name: string, port: number): ServiceSpec {
   if (chance(rng, 0.22)) return randomJob(rng, name, port);
   const isGlobal = chance(rng, 0.2);
-  return {
+  return withinMode({
     ...baseSpec(rng, name, chance(rng, 0.7) ? 'sim/web' : pick(rng, IMAGES), chance(rng, 0.75) ? port : undefined),
     ...(isGlobal ? { mode: ServiceMode.GLOBAL } : { replicas: 1 + randomInt(rng, 6) }),
     rebalance: !isGlobal && chance(rng, 0.04) ? RebalancePolicy.REBALANCE_AUTO : RebalancePolicy.REBALANCE_MANUAL,
     update: randomUpdate(rng),
     rollback: chance(rng, 0.4) ? randomUpdate(rng) : undefined,
-  };
+  });
 }
 
 /** Fills nodes, and is of some priority. */

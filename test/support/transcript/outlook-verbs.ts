@@ -1,6 +1,7 @@
 // What users are shown beside tasks and updates: nodes and what is held against them, explanations, plans, names.
 import assert from 'node:assert/strict';
 import { explanationLines } from '../../../cli/format/explanation.ts';
+import { sortTasks, taskFormat } from '../../../cli/format/task.ts';
 import { taskName } from '../../../manager/api/task-names.ts';
 import { taskView } from '../../../manager/api/task-view.ts';
 import { ChangeRecord, eventsOf } from '../../../manager/events/index.ts';
@@ -47,6 +48,19 @@ export function outlookVerbs(model: ReconcileModel): Verbs['views'] {
             .join(', ');
         })
         .sort(),
+    /** table SERVICE: name, states and error of all its tasks, as `service ps` prints them in full, but for since when */
+    table: ([name = '']) => {
+      const nowUnixMs = model.clock.wallMs();
+      const views = rowsOf(model, name).map((row) => taskView(model.state, row, nowUnixMs));
+      return sortTasks(views).map((view) => {
+        const fields = taskFormat.fields(view, { truncate: false, nowUnixMs });
+        const cells = [fields['Name'], fields['Node'], fields['DesiredState'], fields['CurrentState'], fields['Error']].map(String);
+        return cells
+          .filter(Boolean)
+          .join(', ')
+          .replace(/ (?:less than |about )?(?:an?|\d+) \w+ ago/, '');
+      });
+    },
     /** desired SERVICE: what is wished of each task, in the order of their making */
     desired: ([name = '']) =>
       rowsOf(model, name).map(
