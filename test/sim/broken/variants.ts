@@ -239,8 +239,8 @@ export const VARIANTS: readonly Variant[] = [
       },
       {
         file: 'manager/api/services/new-spec.ts',
-        from: "builder.put(\n    'specs',",
-        to: "builder.overwrite(\n    'specs',",
+        from: "builder.put('specs',",
+        to: "builder.overwrite('specs',",
       },
     ],
   },
