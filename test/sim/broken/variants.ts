@@ -239,8 +239,8 @@ export const VARIANTS: readonly Variant[] = [
       },
       {
         file: 'manager/api/services/new-spec.ts',
-        from: "builder.put('specs', specId(row.id, number), stored, undefined);",
-        to: "builder.overwrite('specs', specId(row.id, number), stored);",
+        from: "builder.put('specs',",
+        to: "builder.overwrite('specs',",
       },
     ],
   },
