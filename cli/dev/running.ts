@@ -16,11 +16,14 @@ export interface RunningProcess extends ProcessId {
 
 /** All that work in the layout's folder, whether or not that still exists. */
 export function runningProcesses(layout: DevLayout): readonly RunningProcess[] {
-  return pids().flatMap((pid) => {
+  const all = pids().flatMap((pid) => {
     const commandLine = commandLineOf(pid);
     const found = ownerOf(layout, commandLine);
     return found !== undefined && hasOurFiles(pid) ? [{ ...found, ...processId(pid), commandLine }] : [];
   });
+  const tasks = new Set(all.filter(({ role }) => role === 'task').map(({ pid }) => pid));
+  // What a shell has just begun bears the shell's own command line for a moment.
+  return all.filter(({ role, pid }) => role !== 'task' || !tasks.has(parentOf(pid)));
 }
 
 /** "mesh of node-1 (pid 42)", several with commas. */
@@ -69,6 +72,17 @@ function commandLineOf(pid: number): readonly string[] {
       .slice(0, -1);
   } catch {
     return [];
+  }
+}
+
+/** 0: it has gone. */
+function parentOf(pid: number): number {
+  try {
+    // The program's name may have anything in it; what follows its bracket are the state and the parent.
+    const stat = readFileSync(`/proc/${String(pid)}/stat`, 'utf8');
+    return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]);
+  } catch {
+    return 0;
   }
 }
 
