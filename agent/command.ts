@@ -44,7 +44,8 @@ export function configureAgent(command: Command): void {
         command.args,
         command.options.flatMap(({ long }) => long ?? []),
       );
-      const settings = checkAgentFlags(flags, foreign, strays);
+      const { knowsManagers } = await import('./session/manager-list.ts');
+      const settings = checkAgentFlags(flags, foreign, strays, knowsManagers(flags.dataDir));
       const { agentProcess } = await import('./process.ts');
       await agentProcess(settings);
     });

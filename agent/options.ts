@@ -76,14 +76,15 @@ const MAX_GC_CONTAINERS = 100_000;
 
 /**
  * Throws `invalid_argument` with every wrong flag. `foreign`: why the data address that was given is none of this host, where it is none.
- * `strays`: what is wrong with arguments that are no flags of the agent.
+ * `strays`: what is wrong with arguments that are no flags of the agent. `isKnown`: its folder names managers.
  */
-export function checkAgentFlags(flags: AgentFlags, foreign?: string, strays: readonly FieldProblem[] = []): AgentSettings {
+export function checkAgentFlags(flags: AgentFlags, foreign?: string, strays: readonly FieldProblem[] = [], isKnown = true): AgentSettings {
   const problems: FieldProblem[] = [...strays];
   const wrong = (path: string, message: string): void => {
     problems.push({ path, message });
   };
   const managers = flags.manager ?? [];
+  if (managers.length === 0 && !isKnown && !flags.purge) wrong('--manager', 'is needed at first: HOST:PORT of one manager of the cluster');
   for (const manager of managers) {
     if (hostAndPort(manager) === undefined) wrong('--manager', `"${manager}" is not HOST:PORT`);
   }

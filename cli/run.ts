@@ -2,7 +2,7 @@
 import { CommanderError } from 'commander';
 import type { Control } from './client/control.ts';
 import { findManagers } from './client/managers.ts';
-import type { Launch, VerbContext } from './command-line/verb.ts';
+import { type Launch, type VerbContext, withOtherFlags } from './command-line/verb.ts';
 import { usageMistake } from './command-line/usage-error.ts';
 import { reportError } from './error-report.ts';
 import { createProgram, type LazyCommand } from './program.ts';
@@ -40,7 +40,7 @@ export async function runCli(args: readonly string[], shell: Shell, roles: reado
     await program.command.parseAsync([...args], { from: 'user' });
     return exitCode;
   } catch (error) {
-    if (!(error instanceof CommanderError)) return reportError(shell, error);
+    if (!(error instanceof CommanderError)) return reportError(shell, await withOtherFlags(context, error));
     // Help and --version come as errors of exit code 0.
     return error.exitCode === 0 ? 0 : reportError(shell, usageMistake(program.command, error));
   } finally {

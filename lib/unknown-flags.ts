@@ -8,8 +8,9 @@ export function unknownFlags(args: readonly string[], known: readonly string[]):
     .filter(isFlag)
     .map((arg) => {
       const path = arg.replace(/=.*/s, '');
-      const near = suggest(path, known);
-      return { path, message: near === undefined ? 'unknown flag' : `unknown flag (did you mean ${near}?)` };
+      // The dashes, which all have, make none alike.
+      const near = suggest(withoutDashes(path), known.map(withoutDashes));
+      return { path, message: near === undefined ? 'unknown flag' : `unknown flag (did you mean --${near}?)` };
     });
 }
 
@@ -17,6 +18,10 @@ export function unknownFlags(args: readonly string[], known: readonly string[]):
 export function strayArguments(args: readonly string[], known: readonly string[]): readonly FieldProblem[] {
   const words = upToEnd(args).filter((arg, index) => !isFlag(arg) && !isFlag(args[index - 1] ?? ''));
   return [...unknownFlags(args, known), ...words.map((path) => ({ path, message: 'is no flag, and nothing else is taken here' }))];
+}
+
+function withoutDashes(flag: string): string {
+  return flag.replace(/^-+/, '');
 }
 
 function upToEnd(args: readonly string[]): readonly string[] {

@@ -61,14 +61,12 @@ export function checkManagerFlags(flags: ManagerFlags, strays: readonly FieldPro
     problems.push({ path: '--etcd-prefix', message: 'begins and ends with a slash, such as /shoal/' });
   if (!LOG_LEVELS.includes(flags.logLevel)) problems.push({ path: '--log-level', message: `one of ${LOG_LEVELS.join(', ')}` });
   if (!LOG_FORMATS.includes(flags.logFormat)) problems.push({ path: '--log-format', message: `one of ${LOG_FORMATS.join(', ')}` });
-  if (problems.length > 0) throw ShoalError.invalid('wrong flags; `shoal manager --help` lists what there is', problems);
-  if (!isLoopback(listen.host) && !flags.insecure) {
-    throw new ShoalError(
-      'permission_denied',
-      `--listen ${flags.listen} can be reached from other hosts, and connections are not authenticated yet: anybody who reaches it could run anything. ` +
-        'Listen on 127.0.0.1, or add --insecure on a network that you trust.',
-    );
+  const isOpen = listen.host !== '' && !isLoopback(listen.host) && !flags.insecure;
+  if (problems.length > 0) {
+    if (isOpen) problems.push({ path: '--insecure', message: `is needed too: ${openPort(flags.listen)}` });
+    throw ShoalError.invalid('wrong flags; `shoal manager --help` lists what there is', problems);
   }
+  if (isOpen) throw new ShoalError('permission_denied', openPort(flags.listen));
   return {
     etcdEndpoints: flags.etcd ?? [],
     etcdPrefix: flags.etcdPrefix,
@@ -81,6 +79,13 @@ export function checkManagerFlags(flags: ManagerFlags, strays: readonly FieldPro
     logLevel: flags.logLevel as LogLevel,
     logFormat: flags.logFormat as ManagerOptions['logFormat'],
   };
+}
+
+function openPort(listen: string): string {
+  return (
+    `--listen ${listen} can be reached from other hosts, and connections are not authenticated yet: anybody who reaches it could run anything. ` +
+    'Listen on 127.0.0.1, or add --insecure on a network that you trust.'
+  );
 }
 
 function addressOf(flag: string, text: string, problems: FieldProblem[]): Address {

@@ -1,5 +1,6 @@
 // The managers this agent may dial: those told by managers first, then those of the command line. Kept on disk, so that a restarted agent
 // finds its cluster even where the first manager is gone.
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Disk, groupWriter, systemDisk } from '../../lib/durable-file.ts';
 import { messageOf } from '../../lib/errors.ts';
@@ -19,6 +20,11 @@ export interface ManagerList {
 const FILE = 'managers.json';
 /** More than any cluster has; a manager that tells more is not believed beyond this. */
 const MAX_MANAGERS = 32;
+
+/** Whether an agent was told some on this folder. */
+export function knowsManagers(dataDir: string): boolean {
+  return existsSync(join(dataDir, FILE));
+}
 
 /** `seeds` (host:port, from the command line) is not empty unless the file has some. */
 export function openManagerList(dataDir: string, seeds: readonly string[], rng: Rng, log: Logger, disk: Disk = systemDisk): ManagerList {

@@ -2,6 +2,7 @@
 import { type Command, Option } from 'commander';
 import type { Control } from '../client/control.ts';
 import type { Shell } from '../shell.ts';
+import { type FieldProblem, ShoalError } from '../../lib/errors.ts';
 import { unknownFlags } from '../../lib/unknown-flags.ts';
 import { withTogglesSpelledOut } from './toggles.ts';
 import { usageError } from './usage-error.ts';
@@ -57,15 +58,42 @@ function unknownOnes(left: readonly string[], parse: (args: string[]) => readonl
   return unknown === undefined ? [] : [unknown, ...unknownOnes(parse(rest), parse)];
 }
 
+/** What else is wrong with a command line that has unknown flags. Changes nothing; rejects with `invalid_argument` that names `unknown` and the rest. */
+export type FlagCheck = (context: VerbContext, unknown: readonly FieldProblem[]) => Promise<unknown>;
+
+const checks = new WeakMap<Command, FlagCheck>();
+const refused = new WeakMap<Error, { readonly command: Command; readonly unknown: readonly FieldProblem[] }>();
+
+/** From now on its unknown flags are told together with what `check` finds, which looks at the options that were read. */
+export function checkFlagsWith(command: Command, check: FlagCheck): void {
+  checks.set(command, check);
+}
+
+/** Instead of a refusal of unknown flags the one that names all that is wrong, where their command has a check; `error` itself otherwise. */
+export async function withOtherFlags(context: VerbContext, error: unknown): Promise<unknown> {
+  const found = error instanceof Error ? refused.get(error) : undefined;
+  const check = found === undefined ? undefined : checks.get(found.command);
+  if (found === undefined || check === undefined) return error;
+  try {
+    await check(context, found.unknown);
+    return error;
+  } catch (thrown) {
+    const { fields } = ShoalError.from(thrown);
+    return fields.length === 0 ? error : usageError(found.command, fields);
+  }
+}
+
 function refuseUnknownFlags(command: Command, unknown: readonly string[]): void {
   const known = command.options.filter((option) => !option.hidden).flatMap((option) => option.long ?? []);
   const problems = unknownFlags(unknown, known);
   if (problems.length === 0 || problems.some(({ path }) => path === '--help' || path === '-h')) return;
   const misplaced = `unknown flag here: put it before "${command.parent?.name() ?? ''}", as in shoal --host HOST:PORT ...`;
-  throw usageError(
-    command,
-    problems.map((problem) => (problem.path === '--host' || problem.path === '-H' ? { ...problem, message: misplaced } : problem)),
+  const told = problems.map((problem) =>
+    problem.path === '--host' || problem.path === '-H' ? { ...problem, message: misplaced } : problem,
   );
+  const error = usageError(command, told);
+  refused.set(error, { command, unknown: told });
+  throw error;
 }
 
 /** A flag that may be given several times; its values come as a list. */

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { messageOf } from '../../lib/errors.ts';
 import { makeNoun } from '../command-line/noun.ts';
 import { toggle } from '../command-line/toggles.ts';
-import { addVerb } from '../command-line/verb.ts';
+import { addVerb, checkFlagsWith } from '../command-line/verb.ts';
 import type { Shell } from '../shell.ts';
 import type { DevCluster, DevLayout } from './layout.ts';
 import { readUpFlags, type UpFlags, type UpSettings } from './up-flags.ts';
@@ -21,6 +21,7 @@ export function configureDev(dev: Command, shell: Shell): void {
     .option('--port <port>', 'published port of the demo', '8080');
   toggle(upVerb, '--demo', 'deploy a demo service and ask every node for it');
   toggle(upVerb, '-d, --detach', 'return when it is up, instead of running until Ctrl-C');
+  checkFlagsWith(upVerb, async (_context, unknown) => Promise.resolve(readUpFlags(upVerb, upVerb.opts(), unknown)));
   upVerb.action(async (flags: UpFlags) => {
     await up(readUpFlags(upVerb, flags), shell);
   });
@@ -88,7 +89,7 @@ async function demo(cluster: DevCluster, port: number, shell: Shell, signal: Abo
   await showDemo(cluster, await runDemo(cluster, port, shell, signal), shell, signal);
 }
 
-function nextCommands({ demo, port, detach }: UpSettings, { nodes }: DevCluster): string {
+function nextCommands({ demo, port, managerPort, detach }: UpSettings, { nodes }: DevCluster): string {
   // Not the first one, where there are others: any node answers.
   const { address, portOffset } = nodes[1] ?? nodes[0] ?? { address: '127.0.0.1', portOffset: 0 };
   const service = demo
@@ -98,7 +99,7 @@ function nextCommands({ demo, port, detach }: UpSettings, { nodes }: DevCluster)
         '  npx shoal service ps demo',
         '  npx shoal service logs demo',
       ]
-    : ['  npx shoal service create --name web --replicas 3 -p 8080:80 IMAGE'];
+    : [`  npx shoal service create --name web --replicas 3 -p ${managerPort === 8080 ? 8081 : 8080}:80 IMAGE`];
   const end = detach ? '  npx shoal dev down        stops everything' : 'Ctrl-C stops everything.';
   return `\nNext, ${detach ? '' : 'in another terminal '}here:\n  npx shoal node ls\n${service.join('\n')}\n${end}\n`;
 }

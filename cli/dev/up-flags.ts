@@ -27,9 +27,9 @@ const RUNTIMES = ['docker', 'process'] as const;
 const MAX_NODES = 9;
 const MAX_PORT = 65_535;
 
-/** Throws `invalid_argument`. */
-export function readUpFlags(command: Command, flags: UpFlags): UpSettings {
-  const problems: FieldProblem[] = [];
+/** Throws `invalid_argument`. `unknown`: flags that it does not have. */
+export function readUpFlags(command: Command, flags: UpFlags, unknown: readonly FieldProblem[] = []): UpSettings {
+  const problems: FieldProblem[] = [...unknown];
   const numberOf = (path: string, text: string, most: number): number => {
     const value = /^\d{1,5}$/.test(text) ? Number(text) : 0;
     if (value < 1 || value > most) problems.push({ path, message: `"${text}" is not a number from 1 to ${most}` });

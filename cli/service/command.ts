@@ -2,7 +2,8 @@
 import { type Command } from 'commander';
 import { makeNoun } from '../command-line/noun.ts';
 import { toggle } from '../command-line/toggles.ts';
-import { addRunningVerb, addVerb, type Launch } from '../command-line/verb.ts';
+import { usageError } from '../command-line/usage-error.ts';
+import { addRunningVerb, addVerb, checkFlagsWith, type Launch } from '../command-line/verb.ts';
 import { filterFlag, formatFlag } from '../command-line/shared-flags.ts';
 import { declareIfVersion, declarePlanFlags } from './plan/plan-flags.ts';
 import { declareCreateFlags, declareUpdateFlags } from './flags.ts';
@@ -14,12 +15,20 @@ export function configureService(service: Command, launch: Launch): void {
   declareCreateFlags(create);
   waitFlags(create);
   declarePlanFlags(create);
+  checkFlagsWith(create, async (context, unknown) => {
+    // Which word is the image is not known among unknown flags.
+    await (await import('./create.ts')).checked(context, ['image'], create.opts(), unknown);
+  });
   create.action(launch(() => import('./create.ts')));
 
   const update = addVerb(service, 'update <SERVICE>', 'Change a service and roll the change out');
   declareUpdateFlags(update);
   waitFlags(update);
   declarePlanFlags(update);
+  checkFlagsWith(update, async ({ shell }, unknown) => {
+    const { wrongForAny } = await import('./update.ts');
+    throw usageError(update, [...unknown, ...wrongForAny(update.opts(), shell)]);
+  });
   update.action(launch(() => import('./update.ts')));
 
   const rollback = addVerb(service, 'rollback <SERVICE>', 'Go back to an earlier spec of a service');

@@ -44,6 +44,10 @@ const REMOVAL_VALUES: Readonly<Record<string, string>> = {
   group: 'GROUP',
 };
 
+const REMOVAL_HELP: Readonly<Record<string, string>> = {
+  publish: 'port, by the target (the port in the container): 80, 53/udp; or by 8080:80, published=8080',
+};
+
 export function declareCreateFlags(command: Command): void {
   command.option('--name <NAME>', 'name of the service (default: a made-up one)');
   command.option('--mode <MODE>', 'replicated, global, replicated-job or global-job (default: replicated)');
@@ -74,7 +78,7 @@ export function declareUpdateFlags(command: Command): void {
   toggle(command, '--abort', 'give the canary up');
   for (const [name, , value, what] of LISTS) {
     listFlag(command, `--${name}-add <${value}>`, `add or replace: ${what}`);
-    listFlag(command, `--${name}-rm <${REMOVAL_VALUES[name] ?? 'KEY'}>`, `remove: ${what.replace(/:.*/, '')}`);
+    listFlag(command, `--${name}-rm <${REMOVAL_VALUES[name] ?? 'KEY'}>`, `remove: ${REMOVAL_HELP[name] ?? what.replace(/:.*/, '')}`);
   }
   declareShared(command);
   // After the flags that they undo: commander takes a lone --no-x for "x is on by default".

@@ -1,8 +1,12 @@
 // `service update`
 import type { VerbContext } from '../command-line/verb.ts';
 import { registryAuthFor } from '../registry/registry-auth.ts';
-import { ShoalError } from '../../lib/errors.ts';
-import { CanaryEnd, type ServiceSpec } from '../../proto/index.ts';
+import { type FieldProblem, ShoalError } from '../../lib/errors.ts';
+import { CanaryEnd, LogDriver, ServiceMode, ServiceSpec, TaskSpec } from '../../proto/index.ts';
+import { fieldsRefused } from '../command-line/refusal.ts';
+import type { Shell } from '../shell.ts';
+import { EMPTY_CONTAINER } from './spec/container.ts';
+import type { EnvironmentSource } from './spec/key-values.ts';
 import { changeService, type Edited, editOf } from './change.ts';
 import { checkedSpec } from './checked-spec.ts';
 import { endCanary } from './end-canary.ts';
@@ -30,13 +34,13 @@ export async function run(context: VerbContext, [ref = '']: readonly string[], f
     return 0;
   }
   const canary = readCanaryWish(flags);
-  const ifVersion = readPlanFlags(flags);
-  waitTimes(flags);
+  const others = [...fieldsRefused(() => readPlanFlags(flags)), ...fieldsRefused(() => waitTimes(flags))];
+  const ifVersion = others.length > 0 ? undefined : readPlanFlags(flags);
   const control = await context.control();
   const edit = async (old: ServiceSpec): Promise<Edited> => {
     const refusal = `the service ${old.name} cannot be updated`;
     const draft = updateSpec(old, flags, shell);
-    const problems = [...draft.problems, ...canary.problems];
+    const problems = [...others, ...draft.problems, ...canary.problems];
     const spec = await checkedSpec(context, { ...draft, problems }, { purpose: 'update', ref, refusal });
     const image = spec.task?.container?.image ?? '';
     const registryAuth = flags['withRegistryAuth'] === true ? await registryAuthFor(image, shell, shell.interrupt()) : '';
@@ -44,13 +48,44 @@ export async function run(context: VerbContext, [ref = '']: readonly string[], f
     const noResolveImage = flags['resolveImage'] === false || flags['image'] === undefined;
     return { spec: withRegistryAuth(spec, registryAuth), registryAuth, noResolveImage, canary: canary.wish };
   };
-  if (flags.plan === true)
-    return showPlan(context, 'update', flags.format, async () => ({ case: 'update', value: (await editOf(control, ref, edit)).request }));
-  const { before, change } = await changeService(control, 'update', ref, edit, ifVersion);
+  if (flags.plan === true) {
+    const edited = () => editOf(control, ref, edit).catch((error: unknown) => refuseWithFlags(error, ref, flags, shell));
+    return showPlan(context, 'update', flags.format, async () => ({ case: 'update', value: (await edited()).request }));
+  }
+  const { before, change } = await changeService(control, 'update', ref, edit, ifVersion).catch((error: unknown) =>
+    refuseWithFlags(error, ref, flags, shell),
+  );
   tellWarnings(context, change);
   shell.out.write(`${ref}\n`);
   await finishChange(context, change, before, flags);
   return 0;
+}
+
+/** Where there is no such service, its flags may be wrong as well. */
+function refuseWithFlags(thrown: unknown, ref: string, flags: FlagValues & WaitFlags & PlanFlags, shell: Shell): never {
+  const error = ShoalError.from(thrown);
+  const problems = error.code === 'not_found' ? wrongForAny(flags, shell) : [];
+  if (problems.length === 0) throw error;
+  throw ShoalError.invalid(`the service ${ref} cannot be updated`, [{ path: ref, message: error.message }, ...problems]);
+}
+
+/** What is wrong with the flags whatever the service is. */
+export function wrongForAny(flags: FlagValues & WaitFlags & PlanFlags, source: EnvironmentSource): readonly FieldProblem[] {
+  const [service, job] = [ServiceMode.REPLICATED, ServiceMode.REPLICATED_JOB].map(
+    (mode) => updateSpec(someService(mode), flags, source).problems,
+  );
+  return [
+    ...(service ?? []).filter((problem) => job?.some(({ path, message }) => path === problem.path && message === problem.message)),
+    ...fieldsRefused(() => readPlanFlags(flags)),
+    ...fieldsRefused(() => waitTimes(flags)),
+    ...readCanaryWish(flags).problems,
+  ];
+}
+
+function someService(mode: ServiceMode): ServiceSpec {
+  // A driver, which options on their own need, has one of the two.
+  const logDriver = mode === ServiceMode.REPLICATED ? undefined : LogDriver.create({ name: 'any' });
+  return ServiceSpec.create({ mode, task: TaskSpec.create({ container: { ...EMPTY_CONTAINER, image: 'any' }, logDriver }) });
 }
 
 const ENDS = [

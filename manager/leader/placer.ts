@@ -35,6 +35,8 @@ export function placeWaiting(
   const inState = services.flatMap((serviceId) => waitingInState(serviceId, touched, state));
   const waiting = [...inPlan, ...inState];
   if (waiting.length === 0) return { groups, assumed: [] };
+  // Room may have been made for them: it is free for those that are placed now.
+  for (const taskId of givenUpWaiting(groups)) feed.inventory.removeTask(taskId);
   for (const { put } of waiting) feed.aboutToReplace(put.value);
   const staying = stayingInPlan(groups);
   for (const task of staying) feed.aboutToStay(task);
@@ -75,6 +77,18 @@ function waitingInPlan(groups: readonly WriteGroup[], state: StateView): Waiting
       if (write.kind !== 'put' || write.table !== 'tasks') return [];
       const put = write as PlannedPut<'tasks'>;
       return isWaiting(put.value) ? waitingOf(put, state) : [];
+    }),
+  );
+}
+
+/** Those that wait in the state, and no longer do in the plan. */
+function givenUpWaiting(groups: readonly WriteGroup[]): string[] {
+  return groups.flatMap((group) =>
+    group.writes.flatMap((write) => {
+      if (write.table !== 'tasks') return [];
+      if (write.kind === 'delete') return isWaiting(write.row.value as Task) ? [write.row.id] : [];
+      const { id, before, value } = write as PlannedPut<'tasks'>;
+      return before !== undefined && isWaiting(before.value) && !isWaiting(value) ? [id] : [];
     }),
   );
 }

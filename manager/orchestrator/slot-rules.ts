@@ -226,12 +226,18 @@ function goesBack(pass: Pass, edit: SlotEdit, holder: TaskInfo): boolean {
   const isUnwanted = pass.phase === 'updating' && !pass.isClean(holder);
   const isFailed = holder.status?.state === TaskState.FAILED || holder.status?.state === TaskState.REJECTED;
   const isRefused = holder.isWaiting && (holder.task.verdict?.message ?? '') !== '';
-  if (!isUnwanted && !isFailed && !isRefused) return false;
-  // Nothing moves any more: what found no node until now is not waited for.
-  const isPaused = pass.phase === 'paused' && isRefused;
-  // Beside one that is not up either, nothing may start where it has to stop first.
-  const isKept = (other: TaskInfo): boolean => other.isUp || (isUnwanted && isPresent(other) && !startsFirst(pass.spec, pass.config.order));
-  const earlier = edit.slot.others.findLast((other) => isKept(other) && !other.task.lost && (isPaused || pass.isClean(other)));
+  // Nothing moves any more: what found no node until now is not waited for, and nobody goes first so that another may start.
+  const isPaused = pass.phase === 'paused';
+  const isHeldBack = isPaused && (isFailed || holder.task.desired === TaskState.READY);
+  const isOver = isUnwanted || isFailed || isRefused;
+  if (!isOver && !isHeldBack) return false;
+  const keeps = (other: TaskInfo): boolean => {
+    if (isHeldBack && isPresent(other) && other.nodeCondition === 'ready' && !other.task.drain && goesBefore(pass, other)) return true;
+    // Beside one that is not up either, nothing may start where it has to stop first.
+    const isKept = other.isUp || (isUnwanted && isPresent(other) && !startsFirst(pass.spec, pass.config.order));
+    return isOver && isKept && ((isPaused && isRefused) || pass.isClean(other));
+  };
+  const earlier = edit.slot.others.findLast((other) => !other.task.lost && keeps(other));
   if (earlier === undefined || slotKeyOf(earlier.task) !== edit.slot.key) return false;
   // What was to take over comes to nothing, and nothing (any more) says that this one must go.
   if (!isUnwanted && moveReason(pass, earlier) !== undefined) return false;

@@ -14,6 +14,10 @@ export function applyPorts(spec: ServiceSpec, flags: FlagReader): readonly PortS
   refuseDuplicates(fresh, added.flag, flags);
   const removed = flags.removed('publish');
   const removals = removed.values.flatMap((text) => take(text, parseRemoval, removed.flag, flags));
+  for (const text of removed.values) {
+    const mistake = mistakenTarget(text, spec.ports);
+    if (mistake !== undefined) flags.problem(removed.flag, mistake);
+  }
   const kept = spec.ports.filter((port) => !removals.some((isRemoved) => isRemoved(port)));
   const others = fresh.filter((port) => !kept.some((other) => isDeepStrictEqual(port, other)));
   const replaced = new Set(kept.filter((port) => others.some((other) => samePublished(port, other))));
@@ -95,6 +99,22 @@ function parseRemoval(text: string): readonly Removal[] | string {
       (!given.has('host') || port.ingress?.http?.host === host) &&
       (!given.has('rule') || port.ingress?.http?.path === path),
   ];
+}
+
+/** A lone number is a target port: one that is none, and is published instead, was hardly meant so. */
+function mistakenTarget(text: string, ports: readonly PortSpec[]): string | undefined {
+  const wanted = text.includes('=') ? [] : parsePublish(text);
+  if (typeof wanted === 'string') return undefined;
+  const isNamed = text.includes('/');
+  for (const { targetPort, publishedPort, ...rest } of wanted) {
+    if (publishedPort !== 0) continue;
+    const alike = ports.filter((port) => sameProtocol(port, { targetPort, publishedPort, ...rest }, isNamed));
+    const meant = alike.find((port) => port.publishedPort === targetPort);
+    if (meant === undefined || alike.some((port) => port.targetPort === targetPort)) continue;
+    const [asked, target] = [String(targetPort), String(meant.targetPort)];
+    return `"${text}" is taken as a target port, as in Docker, and none is ${asked}: it is the published port of target ${target}; remove ${asked}:${target} or published=${asked}`;
+  }
+  return undefined;
 }
 
 /** 0: any. */

@@ -133,6 +133,17 @@ const PREEMPTING: Case = [
   false,
 ];
 
+/** The leader keeps room for a task that waits for others to leave; the change gives that task up. */
+const OVERTAKEN: Case = [
+  [{ cpus: 2, gib: 3, labels: {} }],
+  { ...PLAIN, replicas: 1 },
+  { ...PLAIN, wish: { ...PLAIN.wish, gib: 1, maxReplicasPerNode: 2 }, replicas: 2 },
+  { shaped: { ...PLAIN, wish: { ...PLAIN.wish, gib: 2, priority: 5 }, replicas: 1 }, rounds: 2 },
+  ServiceMode.REPLICATED,
+  { gap: 5, priority: 0, replicas: 1, gib: 2 },
+  false,
+];
+
 function specFrom(shaped: Shape, mode: ServiceMode): ServiceSpec {
   const { wish, replicas, hasPort, image, parallelism, delayMs, order, failureAction } = shaped;
   return specOf({
@@ -221,7 +232,7 @@ describe('a plan', () => {
       ),
       {
         numRuns: 250,
-        examples: [RACING, ACKNOWLEDGED, PREEMPTING],
+        examples: [RACING, ACKNOWLEDGED, PREEMPTING, OVERTAKEN],
       },
     );
     for (const action of [PlannedAction.PLAN_CREATE, PlannedAction.PLAN_REPLACE, PlannedAction.PLAN_STOP, PlannedAction.PLAN_WAIT])

@@ -203,7 +203,29 @@ describe('canaries', () => {
           assert.equal(state === UpdateState.CANARY || state === UpdateState.CANARY_PAUSED, on !== undefined);
         },
       ),
-      { numRuns: 200 },
+      {
+        numRuns: 200,
+        examples: [
+          // The update is paused while its first new task's successor waits, and the old task comes back with its node.
+          [
+            1,
+            UpdateOrder.STOP_FIRST,
+            [
+              { kind: 'roll', image: 'v3' },
+              { kind: 'cut', node: 'a' },
+              { kind: 'step' },
+              { kind: 'step' },
+              { kind: 'step' },
+              { kind: 'crash', pick: 0 },
+              { kind: 'begin', permille: 0, image: 'v1', action: FAILURE_PAUSE, afterMs: 0 },
+              { kind: 'step' },
+              { kind: 'drain', node: 'a' },
+              { kind: 'step' },
+              { kind: 'time', ms: 1 },
+            ],
+          ],
+        ],
+      },
     );
     assert.ok(resting > 5, `only ${resting} of them ended with a canary`);
   });

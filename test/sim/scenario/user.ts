@@ -93,13 +93,8 @@ export class User {
   /** A manager that hears of changes late tells what was: by that, a node could be left as it is. */
   #isCurrent(nodes: readonly NodeView[], services: readonly ServiceView[]): boolean {
     const { mirror } = this.#truth;
-    // The number that is shown is that of the active spec: with a canary on, or after a rollback, it is not the newest.
-    const versions = new Map(services.map(({ id, version }) => [id, version]));
-    const availabilities = new Map(nodes.map(({ id, spec }) => [id, spec?.availability]));
-    return (
-      [...mirror.all('services')].every(({ id, modRevision }) => versions.get(id) === modRevision) &&
-      [...mirror.all('nodes')].every(({ id, value }) => availabilities.get(id) === value.spec?.availability)
-    );
+    const versions = new Map([...nodes, ...services].map(({ id, version }) => [id, version]));
+    return [...mirror.all('nodes'), ...mirror.all('services')].every(({ id, modRevision }) => versions.get(id) === modRevision);
   }
 
   /** An update or a node's drain, with everything in order; tried until it is acknowledged. */

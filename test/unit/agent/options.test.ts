@@ -35,6 +35,22 @@ function wrong(flags: Partial<AgentFlags>): readonly string[] {
 }
 
 describe('agent flags', () => {
+  it('name a manager that is needed beside what else is', () => {
+    const { manager: _none, ...alone } = FLAGS;
+    const paths = (known: boolean, purge = false): readonly string[] => {
+      try {
+        checkAgentFlags({ ...alone, purge }, undefined, [], known);
+        return [];
+      } catch (error) {
+        assert.ok(error instanceof ShoalError);
+        return error.fields.map(({ path }) => path);
+      }
+    };
+    assert.deepEqual(paths(false), ['--manager', '--data-addr']);
+    assert.deepEqual(paths(true), ['--data-addr']);
+    assert.deepEqual(paths(false, true), []);
+  });
+
   it('take generic resources, counted or named', () => {
     assert.deepEqual(check({ genericResource: ['gpu=uuid1', 'gpu=uuid2,licence=5'] }).genericResources, [
       { kind: 'gpu', count: 2, names: ['uuid1', 'uuid2'] },

@@ -4,6 +4,8 @@ import { placeWaiting } from '../../../manager/leader/placer.ts';
 import type { PlannedPut, WriteGroup } from '../../../manager/orchestrator/plan.ts';
 import {
   Availability,
+  Cluster,
+  ClusterSettings,
   Node,
   NodeDescription,
   NodeRole,
@@ -158,6 +160,26 @@ describe('the placer', () => {
     const deletion: WriteGroup = { serviceId: 's', writes: [{ kind: 'delete', table: 'tasks', row: deleted }], requires: [], events: [] };
     const groups = [made(waiting('t3', { desired: TaskState.REMOVE })), deletion];
     assert.deepEqual(place(groups), { groups, assumed: [] });
+  });
+
+  it('keeps no room any longer for one that the plan gives up while others leave for it', () => {
+    const { task } = reserving(2);
+    const urgent = specOf({ task: TaskSpec.create({ ...task, placement: Placement.create({ priority: 10 }) }) });
+    const verdict = { state: TaskState.ASSIGNED, message: '', sinceUnixMs: 1 };
+    const tenant = waiting('low', { serviceId: 'o', nodeId: 'n1', verdict });
+    const { place, world } = begin(
+      urgent,
+      ...nodeRows('n1', 3),
+      ...serviceRows('o', reserving(2)),
+      row('cluster', '', Cluster.create({ settings: ClusterSettings.create({ preemptionGap: 5 }) })),
+      row('tasks', 'low', tenant),
+      row('tasks', 't1', waiting('t1')),
+    );
+    assert.ok(tasksOf(place([]).groups).some(({ id, preempted }) => id === 'low' && preempted !== ''));
+    world.change([], [['tasks', 'low']]);
+    const deleted = world.state.get('tasks', 't1') ?? assert.fail();
+    const deletion: WriteGroup = { serviceId: 's', writes: [{ kind: 'delete', table: 'tasks', row: deleted }], requires: [], events: [] };
+    assert.equal(tasksOf(place([deletion, made(waiting('t2'))]).groups)[0]?.nodeId, 'n1');
   });
 
   it('places a task of a global service on its own node only', () => {

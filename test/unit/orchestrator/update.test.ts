@@ -295,6 +295,29 @@ describe('an update', () => {
     assert.deepEqual(numbers, [1, ...Array.from({ length: 6 }, (_, index) => index + 16)]);
   });
 
+  it('that is paused gives a slot back to its old task, come back with its node, rather than holding the next one back for ever', () => {
+    const model = running(web(1, { order: UpdateOrder.STOP_FIRST }));
+    const [old] = model.tasks('web');
+    model.cut(old?.nodeId ?? '');
+    model.update('web', toImage(FAILING_IMAGE));
+    for (let round = 0; stateOf(model) !== UpdateState.UPDATE_PAUSED; round++) {
+      assert.ok(round < 20, 'is not paused');
+      model.step();
+    }
+    model.heal(old?.nodeId ?? '');
+    model.run(60_000, () => assert.ok(existing(model) <= 1, `${existing(model)} exist`));
+    const wanted = model.tasks('web').filter(({ desired }) => desired <= TaskState.RUNNING);
+    assert.deepEqual(
+      wanted.map(({ id }) => id),
+      [old?.id],
+    );
+    assert.equal(serving(model), 1);
+    model.update('web', toImage('v3'));
+    model.run(60_000);
+    assert.equal(stateOf(model), UpdateState.UPDATE_COMPLETED);
+    assert.equal(newOnes(model, 3), 1);
+  });
+
   it('keeps one old task of a slot, not two, when a lost one comes back while the new one does not come up', () => {
     const model = running(web(1), [{ id: 'a' }, { id: 'b' }]);
     const [first] = model.tasks('web');

@@ -32,6 +32,15 @@ describe('the command line', () => {
       'service create --nosuch --replicas 2 -q --alsono nginx sh -c x',
       /lists what there is:\n {2}--nosuch: unknown flag\n {2}--alsono: unknown flag\n$/,
     ],
+    [
+      'service create --bogus -p x --replicas y --timeout 5 --if-version 7 nginx',
+      /lists what there is:\n {2}--bogus: unknown flag\n {2}--timeout: "5" .*\n {2}--if-version: "7" .*\n(?: {2}--(?:publish: "x"|replicas: "y") .*\n){2}$/,
+    ],
+    [
+      'service update --replicas x --verify y --canary z --if-version w --bogus web',
+      /lists what there is:\n {2}--bogus: unknown flag\n {2}--replicas: "x" .*\n {2}--if-version: "w" .*\n {2}--verify: "y" .*\n {2}--canary: "z" .*\n$/,
+    ],
+    ['service update --log-opt a=b --schedule @daily --bogus web', /lists what there is:\n {2}--bogus: unknown flag\n$/],
     ['service ls --host 1.2.3.4:1', /--host: unknown flag here: put it before "service"/],
     ['service create', /missing required argument 'IMAGE'; see `shoal service create --help`/],
     ['service ps', /missing required argument 'SERVICE'/],

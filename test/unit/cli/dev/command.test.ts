@@ -29,6 +29,10 @@ describe('shoal dev', () => {
     ['up --demo --port 7420', /--port: is that of the manager, too/],
     ['up --manager-port 8080 --nodes 0', /lists what there is:\n {2}--nodes: [^\n]*\n$/],
     ['up --node 3 --detached', /--node: unknown flag \(did you mean --nodes\?\)\n.*--detached: unknown flag \(did you mean --detach\?\)/],
+    [
+      'up --nodes 0 --store foo --runtime bar --bogus',
+      /--bogus: unknown flag.*\n.*--store: "foo" .*\n.*--runtime: "bar" .*\n.*--nodes: "0" .*\n$/,
+    ],
     ['down now', /too many arguments/],
   ];
   for (const [args, wrong] of mistakes) {

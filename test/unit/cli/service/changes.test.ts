@@ -518,6 +518,42 @@ service web converged
     });
   });
 
+  describe('service update', () => {
+    const gone = { getService: () => Promise.reject(new ShoalError('not_found', 'there is no service gone')) };
+
+    it('of a service that is not there names wrong flags, too', async () => {
+      const manager = await fakes.start(gone);
+      const flags = ['--limit-cpu', '-1', '--publish-add', '99999:1', '--restart-delay', 'q', '--timeout', '5', '--log-opt', 'a=b'];
+      const { exitCode, stdout, stderr } = await shoal(['service', 'update', ...flags, 'gone'], { manager });
+      assert.deepEqual([exitCode, stdout], [2, '']);
+      assert.match(stderr, /^shoal: the service gone cannot be updated:\n {2}gone: there is no service gone\n/);
+      assert.deepEqual([...stderr.matchAll(/^ {2}(--[a-z-]+): /gm)].map(([, flag]) => flag).sort(), [
+        '--limit-cpu',
+        '--publish-add',
+        '--restart-delay',
+        '--timeout',
+      ]);
+    });
+
+    it('of a service that is not there is simply that where the flags may be right', async () => {
+      const manager = await fakes.start(gone);
+      const { exitCode, stderr } = await shoal(['service', 'update', '--log-opt', 'a=b', 'gone'], { manager });
+      assert.deepEqual([exitCode, stderr], [3, 'shoal: there is no service gone\n']);
+    });
+  });
+
+  describe('service create', () => {
+    it('changes nothing where a flag is unknown, and tells what a manager finds of the others', async () => {
+      const manager = await fakes.start({
+        checkService: () => Promise.resolve(ServiceCheck.create({ problems: [{ path: 'name', message: 'is taken' }] })),
+      });
+      const { exitCode, stdout, stderr } = await shoal(['service', 'create', '--bogus', '--name', 'web', 'nginx'], { manager });
+      assert.deepEqual([exitCode, stdout], [2, '']);
+      assert.match(stderr, /:\n {2}--bogus: unknown flag\n {2}--name: is taken\n$/);
+      assert.deepEqual(fakes.current?.calls, ['checkService']);
+    });
+  });
+
   describe('service rm', () => {
     it('attempts each, and exits with the worst code', async () => {
       const manager = await fakes.start({

@@ -94,6 +94,18 @@ describe('the spec of an updated service', () => {
     ]);
   });
 
+  it('refuses a published port where a target is to be named, with what it may mean', () => {
+    const before = updateSpec(BEFORE, { publishAdd: ['8091:80'] }, HERE);
+    assert.throws(
+      () => updateSpec(before, { publishRm: ['8091'], publishAdd: ['8093:80'] }, HERE),
+      /--publish-rm: "8091" is taken as a target port.* published port of target 80; remove 8091:80 or published=8091/,
+    );
+    for (const right of ['8091:80', 'published=8091'])
+      assert.ok(!updateSpec(before, { publishRm: [right] }, HERE).ports.some(({ publishedPort }) => publishedPort === 8091));
+    // As in Docker: what is not there is removed.
+    assert.deepEqual(updateSpec(before, { publishRm: ['7777'] }, HERE).ports, before.ports);
+  });
+
   it('replaces the settings of a port that stays what it is', () => {
     const one = update({ publishAdd: ['published=8080,target=80,idle-timeout=1m'] });
     assert.deepEqual(
